@@ -1,0 +1,1 @@
+//! From text or token ids to a store of activations.

@@ -1,0 +1,1 @@
+//! CPU kernels of sparse autoencoders over plain slices.

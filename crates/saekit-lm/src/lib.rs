@@ -1,0 +1,1 @@
+//! Language models read from Hugging Face folders, with hook points, and their tokenizers.

@@ -1,0 +1,2 @@
+//! The `saekit` binary.
+fn main() {}
