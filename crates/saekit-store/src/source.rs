@@ -1,0 +1,58 @@
+use saekit_core::Matrix;
+use serde::{Deserialize, Serialize};
+
+use crate::ColumnSpec;
+
+/// Rows of activations, a batch at a time: all that training and evaluation know of where rows come
+/// from.
+///
+/// What a source gives is decided by how it was made and by its position, never by threads or time.
+pub trait RowSource: Send {
+    /// The columns of every batch, in order.
+    fn columns(&self) -> &[ColumnSpec];
+
+    /// Rows until each has come once.
+    fn rows_per_epoch(&self) -> u64;
+
+    /// The next `rows` rows. A source that ends gives a shorter batch last and then `None`; one that
+    /// goes on over epochs always gives `rows`.
+    fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>>;
+
+    /// The position: the row that the next batch begins with.
+    fn cursor(&self) -> Cursor;
+
+    /// Goes to a position that a source of the same making gave; fails where it was another's.
+    fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()>;
+}
+
+/// A batch of rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowBatch {
+    /// One matrix a column, `[rows, width]`, multiplied by the scale that was asked for.
+    pub columns: Vec<Matrix>,
+    /// The sequence of each row in the tokens table; empty where there is none.
+    pub sequences: Vec<u32>,
+    /// The position of each row in its sequence; empty where there is no tokens table.
+    pub positions: Vec<u32>,
+}
+
+impl RowBatch {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Matrix::rows)
+    }
+}
+
+/// A position in a [`RowSource`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// SHA-256 of the manifest of the store, hex.
+    pub store_sha256: String,
+    /// SHA-256, hex, of everything else that decides the order: the kind of source, its seed, pool
+    /// size and columns.
+    pub order_sha256: String,
+    /// Epochs that are over.
+    pub epoch: u64,
+    /// Rows given in this epoch.
+    pub row: u64,
+}
