@@ -72,6 +72,7 @@ impl Matrix {
     }
 
     /// The transpose, `[cols, rows]`.
+    #[must_use]
     pub fn transposed(&self) -> Self {
         let mut out = Self::zeros(self.cols, self.rows);
         for (i, row) in self.view().iter().enumerate() {
@@ -119,6 +120,7 @@ impl<'a> MatrixView<'a> {
     }
 
     /// Rows `start..end`.
+    #[must_use]
     pub fn slice(self, start: usize, end: usize) -> Self {
         Self {
             rows: end - start,
