@@ -1,3 +1,9 @@
+use std::path::{Path, PathBuf};
+
+use parquet::errors::ParquetError;
+
+use crate::DType;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -8,6 +14,346 @@ pub enum Error {
     /// An error of the operating system, or of the contracts.
     #[error(transparent)]
     Core(#[from] saekit_core::Error),
+
+    /// The folder has no manifest.
+    #[error(
+        "{} is not a store: it has no `manifest.json`; if a harvest into it did not finish, run it again",
+        dir.display()
+    )]
+    NotAStore {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A manifest of something else.
+    #[error("{} has format `{found}`, expected `saekit-store`; point to a store's folder", path.display())]
+    OtherFormat {
+        /// The manifest.
+        path: PathBuf,
+        /// Its `format`.
+        found: String,
+    },
+    /// A manifest of a version this build does not read.
+    #[error(
+        "{} has version {found}, expected {supported}; use the saekit that wrote the store, or harvest it again with this one",
+        path.display()
+    )]
+    OtherVersion {
+        /// The manifest.
+        path: PathBuf,
+        /// Its `version`.
+        found: u64,
+        /// The version this build reads.
+        supported: u32,
+    },
+    /// A manifest that contradicts itself.
+    #[error("{} contradicts itself: {problem}; harvest the store again", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A store whose shards hold no rows, or a writer that was given none.
+    #[error("the store in {} has no rows; check that the input has text and that not every token is excluded", dir.display())]
+    NoRows {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The store has no such column.
+    #[error("{} has no column `{column}`; it has {available}", path.display())]
+    UnknownColumn {
+        /// The store's folder.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The columns there are, in words.
+        available: String,
+    },
+    /// No column was asked for.
+    #[error("no column of {} was chosen; it has {available}", path.display())]
+    NoColumn {
+        /// The store's folder.
+        path: PathBuf,
+        /// The columns there are, in words.
+        available: String,
+    },
+
+    /// A file the manifest lists is not there.
+    #[error("{} is missing, though the manifest lists it; restore it or harvest the store again", path.display())]
+    MissingFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is longer or shorter than the manifest says: truncated, or replaced.
+    #[error(
+        "{} has {found} bytes, expected {expected}: it was truncated or replaced; restore it or harvest the store again",
+        path.display()
+    )]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's size.
+        expected: u64,
+        /// The file's size.
+        found: u64,
+    },
+    /// A file's bytes are not those that were written.
+    #[error(
+        "{} has SHA-256 {found}, expected {expected}: it was changed after it was written; restore it or harvest the store again",
+        path.display()
+    )]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's hash.
+        expected: String,
+        /// The file's hash.
+        found: String,
+    },
+    /// The parquet reader gave up.
+    #[error("{} is damaged or no parquet file: {source}; restore it or harvest the store again", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The reader's reason.
+        source: ParquetError,
+    },
+    /// A column the manifest promises is not in a file.
+    #[error("{} has no column `{column}`; it has {available}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns there are, in words.
+        available: String,
+    },
+    /// A column is of another type or width than the manifest says, or may hold nulls.
+    #[error("column `{column}` of {} is {found}, expected {expected}; write it as docs/store-format.md says", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What the manifest asks for, in words.
+        expected: String,
+        /// What the file has, in words.
+        found: String,
+    },
+    /// A shard's footer lacks a key, or the key says something else than the manifest.
+    #[error(
+        "the footer of {} has {} for key `{key}`, expected `{expected}`; without it the bytes cannot be told apart, so write it as docs/store-format.md says",
+        path.display(),
+        found.as_ref().map_or_else(|| "nothing".to_owned(), |found| format!("`{found}`"))
+    )]
+    FooterKey {
+        /// The shard.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What the manifest asks for.
+        expected: String,
+        /// What the footer has.
+        found: Option<String>,
+    },
+    /// A file holds another number of rows than the manifest says.
+    #[error("{} has {found} rows, expected {expected}; restore it or harvest the store again", path.display())]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's number.
+        expected: u64,
+        /// The file's number.
+        found: u64,
+    },
+    /// A page does not lie as a store's pages do.
+    #[error("column `{column}` of {} {problem}, in row group {row_group}; write it as docs/store-format.md says", path.display())]
+    Page {
+        /// The shard.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The row group.
+        row_group: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A stored value is NaN or infinite.
+    #[error(
+        "column `{column}` of {} holds {value} at row {row}, element {element}; run `saekit verify`, then restore the shard or harvest the store again",
+        path.display()
+    )]
+    StoredNonFinite {
+        /// The shard.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Row in the shard.
+        row: u64,
+        /// Element of the row.
+        element: usize,
+        /// The value.
+        value: f32,
+    },
+
+    /// A cursor of another store.
+    #[error(
+        "the position to go on from belongs to a store with manifest {found}, but {} has {expected}; give the store the run began with",
+        path.display()
+    )]
+    OtherStore {
+        /// The store's folder.
+        path: PathBuf,
+        /// The store's hash.
+        expected: String,
+        /// The cursor's hash.
+        found: String,
+    },
+    /// A cursor of another order.
+    #[error(
+        "the position to go on from belongs to another order of the rows of {}; use the data seed and the pool size the run began with",
+        path.display()
+    )]
+    OtherOrder {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// A cursor past the end.
+    #[error("the position to go on from is row {row} of {}, which has {rows}; the checkpoint is damaged", path.display())]
+    CursorRange {
+        /// The store's folder.
+        path: PathBuf,
+        /// The cursor's row.
+        row: u64,
+        /// Rows an epoch.
+        rows: u64,
+    },
+    /// A pool that cannot hold two row groups.
+    #[error(
+        "a pool of {pool_bytes} bytes cannot hold two row groups of {}; it takes at least {needed}, or a store with smaller row groups",
+        path.display()
+    )]
+    PoolTooSmall {
+        /// The store's folder.
+        path: PathBuf,
+        /// The pool asked for.
+        pool_bytes: u64,
+        /// The smallest pool that works.
+        needed: u64,
+    },
+    /// Sequences were asked for that are not there.
+    #[error("sequences {start}..{end} were asked for, but {} has {sequences}", path.display())]
+    SequenceRange {
+        /// The tokens table.
+        path: PathBuf,
+        /// First sequence asked for.
+        start: u32,
+        /// Sequence after the last asked for.
+        end: u32,
+        /// Sequences there are.
+        sequences: u32,
+    },
+
+    /// The folder of a new store holds a finished one.
+    #[error("{} already holds a store; choose another folder, or overwrite it with `--force`", dir.display())]
+    StoreExists {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder of a new store holds a file named like a store's that is not known to be one's.
+    #[error("{} is in the way of a new store and may not be saekit's; move it away or choose another folder", path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A store was asked for that cannot be.
+    #[error("cannot write such a store: {problem}")]
+    Spec {
+        /// What does not fit.
+        problem: String,
+    },
+    /// A writer was used after it had failed.
+    #[error("the writer of {} failed before; begin the store again", dir.display())]
+    WriterFailed {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A row names a sequence that was not pushed.
+    #[error(
+        "a row names sequence {sequence}, but only {sequences} were pushed; push a sequence before its rows"
+    )]
+    UnknownSequence {
+        /// The row's sequence.
+        sequence: u32,
+        /// Sequences so far.
+        sequences: u32,
+    },
+    /// More sequences than a shard can number.
+    #[error("a store holds at most {limit} sequences; use a longer context or several stores")]
+    TooManySequences {
+        /// The limit.
+        limit: u32,
+    },
+    /// A value that is not finite came to the writer.
+    #[error(
+        "`{hook}` is {value} at {place}, element {element}; check the model's weights and its input: such activations cannot be stored"
+    )]
+    NonFinite {
+        /// The hook point.
+        hook: String,
+        /// The token or the row, in words.
+        place: String,
+        /// Element of the row.
+        element: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A finite value too large for the dtype came to the writer.
+    #[error(
+        "`{hook}` is {value} at {place}, element {element}, which {dtype} cannot hold; use `--dtype {remedy}`"
+    )]
+    Overflow {
+        /// The hook point.
+        hook: String,
+        /// The token or the row, in words.
+        place: String,
+        /// Element of the row.
+        element: usize,
+        /// The value.
+        value: f32,
+        /// The dtype of the store.
+        dtype: DType,
+        /// A dtype that holds it.
+        remedy: DType,
+    },
+}
+
+impl Error {
+    /// What the parquet reader said of the file at `path`; the system's own reason where there is
+    /// one.
+    pub(crate) fn parquet(path: &Path) -> impl Fn(ParquetError) -> Self {
+        let path = path.to_owned();
+        move |source| match io_reason(source) {
+            Ok(source) => {
+                saekit_core::Error::Io { action: "read", path: path.clone(), source }.into()
+            }
+            Err(source) => Self::Parquet { path: path.clone(), source },
+        }
+    }
+}
+
+/// The error of the system inside a parquet error, so that a full disk is still seen as one.
+pub(crate) fn into_io(error: ParquetError) -> std::io::Error {
+    io_reason(error).unwrap_or_else(std::io::Error::other)
+}
+
+fn io_reason(error: ParquetError) -> Result<std::io::Error, ParquetError> {
+    match error {
+        ParquetError::External(source) => {
+            source.downcast::<std::io::Error>().map(|e| *e).map_err(ParquetError::External)
+        }
+        other => Err(other),
+    }
 }
 
 impl From<Error> for saekit_core::Error {

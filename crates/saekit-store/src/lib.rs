@@ -21,11 +21,18 @@ compile_error!("shards are little-endian and are read without swapping bytes");
 
 mod dtype;
 mod error;
+mod layout;
 mod manifest;
+mod plan;
+mod prefetch;
+mod rows;
 mod scan;
+mod shard_reader;
+mod shard_writer;
 mod shuffle;
 mod source;
 mod spec;
+mod stats;
 mod store;
 mod tokens;
 mod writer;

@@ -1,7 +1,10 @@
+use std::path::{Component, Path};
+
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::{DType, Dataset};
+use crate::layout::{self, POSITION, SEQUENCE};
+use crate::{ColumnSpec, DType, Dataset, Error, Result};
 
 /// `manifest.json`: what a store holds, and the hash of each of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,4 +88,100 @@ impl Manifest {
     pub const FORMAT: &str = "saekit-store";
     /// The version of the format this crate writes and reads.
     pub const VERSION: u32 = 1;
+
+    /// Reads and checks the manifest at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let version = layout::check_format(path)?;
+        if version != u64::from(Self::VERSION) {
+            let (path, supported) = (path.to_owned(), Self::VERSION);
+            return Err(Error::OtherVersion { path, found: version, supported });
+        }
+        let manifest: Self = saekit_core::files::read_json(path, "store manifest")?;
+        match manifest.problem() {
+            Some(problem) => Err(Error::Manifest { path: path.to_owned(), problem }),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whether rows carry a sequence and a position.
+    pub fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// What does not fit together, in words.
+    fn problem(&self) -> Option<String> {
+        let columns = self.columns.iter().enumerate();
+        self.count_problem()
+            .or_else(|| columns.into_iter().find_map(|(i, _)| self.column_problem(i)))
+            .or_else(|| {
+                let shards = self.shards.iter().map(|shard| &shard.file);
+                let mut files = shards.chain(self.tokens.iter().map(|tokens| &tokens.file));
+                let bad = files.find(|file| !stays_inside(file))?;
+                Some(format!("file `{bad}` is not a relative path inside the store"))
+            })
+    }
+
+    fn count_problem(&self) -> Option<String> {
+        let rows = self.shards.iter().try_fold(0_u64, |sum, shard| sum.checked_add(shard.rows));
+        if rows != Some(self.rows) {
+            let rows = rows.map_or_else(|| "too many".to_owned(), |rows| rows.to_string());
+            return Some(format!("`rows` is {}, but its shards hold {rows}", self.rows));
+        }
+        if self.sequences > u64::from(u32::MAX) || self.sequences > 0 && !self.has_tokens() {
+            return Some(format!(
+                "`sequences` is {}, which its tokens table cannot hold",
+                self.sequences
+            ));
+        }
+        self.columns.is_empty().then(|| "it lists no columns".to_owned())
+    }
+
+    fn column_problem(&self, index: usize) -> Option<String> {
+        let ColumnInfo { name, width, dtype, mean_norm, scale, mean } = &self.columns[index];
+        if [SEQUENCE, POSITION, ""].contains(&name.as_str()) {
+            return Some(format!("a column of activations is called `{name}`"));
+        }
+        if self.columns[..index].iter().any(|earlier| earlier.name == *name) {
+            return Some(format!("column `{name}` is listed twice"));
+        }
+        if *width == 0 || width.checked_mul(dtype.bytes()).is_none_or(|b| i32::try_from(b).is_err())
+        {
+            return Some(format!("column `{name}` has width {width}"));
+        }
+        if mean.len() != *width {
+            return Some(format!("column `{name}` has width {width}, but {} means", mean.len()));
+        }
+        if !(*mean_norm >= 0.0 && mean_norm.is_finite() && *scale > 0.0 && scale.is_finite()) {
+            return Some(format!("column `{name}` has mean norm {mean_norm} and scale {scale}"));
+        }
+        None
+    }
+
+    /// The columns' names, for messages.
+    pub(crate) fn available(&self) -> String {
+        in_words(self.columns.iter().map(|column| column.name.as_str()))
+    }
+}
+
+impl ColumnInfo {
+    /// Name and width.
+    pub fn spec(&self) -> ColumnSpec {
+        ColumnSpec { name: self.name.clone(), width: self.width }
+    }
+
+    /// Bytes a row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.width * self.dtype.bytes()
+    }
+}
+
+/// Names in backticks, with commas.
+pub(crate) fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+}
+
+fn stays_inside(file: &str) -> bool {
+    let mut components = Path::new(file).components().peekable();
+    components.peek().is_some() && components.all(|part| matches!(part, Component::Normal(_)))
 }

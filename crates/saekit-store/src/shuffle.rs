@@ -1,6 +1,12 @@
+use std::sync::Arc;
+
 use saekit_core::HookPoint;
 
-use crate::{ColumnSpec, Cursor, RowBatch, RowSource};
+use crate::plan::Plan;
+use crate::prefetch::{Job, Pool, Prefetch};
+use crate::rows::Selection;
+use crate::store::Inner;
+use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSource};
 
 /// How to stream a store.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,28 +30,124 @@ impl Default for StreamConfig {
     }
 }
 
-/// The rows of a store in a random order, epoch after epoch. See [`Store::stream`](crate::Store::stream).
+/// The rows of a store in a random order, epoch after epoch; made by
+/// [`Store::stream`](crate::Store::stream).
+///
+/// An epoch puts the row groups of all shards in a random order and cuts it into pools; the rows of
+/// a pool come in a random order of their own. Together with rows that were permuted within their
+/// shard when it was written, that mixes as a shuffle of everything does to within a few per cent
+/// (`docs/store-format.md`), in the memory of two pools.
 #[derive(Debug)]
-pub struct ShuffledRows {}
+pub struct ShuffledRows {
+    job: Arc<Job>,
+    epoch: u64,
+    row: u64,
+    current: Option<Current>,
+    prefetch: Option<Prefetch>,
+}
+
+/// The pool being consumed.
+#[derive(Debug)]
+struct Current {
+    pool: Pool,
+    next: usize,
+}
+
+impl ShuffledRows {
+    pub(crate) fn new(store: Arc<Inner>, config: StreamConfig) -> Result<Self> {
+        let StreamConfig { seed, pool_bytes, columns } = config;
+        let selection = Selection::new(&store, &columns)?;
+        let plan = Plan::new(&store, &selection, seed, pool_bytes)?;
+        let job = Arc::new(Job { store, selection, plan });
+        Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None })
+    }
+
+    fn fill(&mut self, rows: usize) -> Result<RowBatch> {
+        let mut batch = self.job.selection.batch(rows);
+        let mut filled = 0;
+        while filled < rows {
+            let mut current = self.take_current()?;
+            let take = (rows - filled).min(current.pool.order.len() - current.next);
+            for row in &current.pool.order[current.next..current.next + take] {
+                current.pool.rows.copy(*row as usize, &self.job.selection, filled, &mut batch);
+                filled += 1;
+            }
+            current.next += take;
+            self.advance(take as u64);
+            self.current = Some(current);
+        }
+        Ok(batch)
+    }
+
+    fn advance(&mut self, rows: u64) {
+        self.row += rows;
+        if self.row == self.job.plan.rows() {
+            (self.epoch, self.row) = (self.epoch + 1, 0);
+        }
+    }
+
+    /// The pool that holds the next row.
+    fn take_current(&mut self) -> Result<Current> {
+        if let Some(current) = self.current.take() {
+            if current.next < current.pool.order.len() {
+                return Ok(current);
+            }
+            if let Some(prefetch) = &self.prefetch {
+                prefetch.recycle(current.pool);
+            }
+        }
+        if let Some(prefetch) = &mut self.prefetch {
+            return Ok(Current { pool: prefetch.next()?, next: 0 });
+        }
+        let (pool, start) = self.job.plan.epoch(self.epoch).locate(self.row);
+        let mut prefetch = Prefetch::start(&self.job, self.epoch, pool)?;
+        let pool = prefetch.next()?;
+        self.prefetch = Some(prefetch);
+        Ok(Current { pool, next: (self.row - start) as usize })
+    }
+
+    /// Goes to a position; the next batch begins to read there.
+    fn go_to(&mut self, epoch: u64, row: u64) {
+        self.current = None;
+        self.prefetch = None;
+        (self.epoch, self.row) = (epoch, row);
+    }
+}
 
 impl RowSource for ShuffledRows {
     fn columns(&self) -> &[ColumnSpec] {
-        unimplemented!()
+        self.job.selection.specs()
     }
 
     fn rows_per_epoch(&self) -> u64 {
-        unimplemented!()
+        self.job.plan.rows()
     }
 
-    fn next_batch(&mut self, _rows: usize) -> saekit_core::Result<Option<RowBatch>> {
-        unimplemented!()
+    fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>> {
+        let (epoch, row) = (self.epoch, self.row);
+        match self.fill(rows) {
+            Ok(batch) => Ok(Some(batch)),
+            Err(error) => {
+                self.go_to(epoch, row);
+                Err(error.into())
+            }
+        }
     }
 
     fn cursor(&self) -> Cursor {
-        unimplemented!()
+        Cursor {
+            store_sha256: self.job.store.sha256.clone(),
+            order_sha256: self.job.plan.sha256(),
+            epoch: self.epoch,
+            row: self.row,
+        }
     }
 
-    fn seek(&mut self, _cursor: &Cursor) -> saekit_core::Result<()> {
-        unimplemented!()
+    fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
+        self.job.store.check_cursor(cursor, &self.job.plan.sha256())?;
+        let wraps = cursor.row == self.job.plan.rows();
+        let (epoch, row) = if wraps { (cursor.epoch + 1, 0) } else { (cursor.epoch, cursor.row) };
+        self.go_to(epoch, row);
+        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
+use crate::layout::{POSITION, SEQUENCE};
+use crate::{DType, Error, Result};
 
 /// A column of activations: the hook point it was read at and how wide its rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,45 @@ impl StoreSpec {
     /// Default of [`row_group_bytes`](Self::row_group_bytes): 16 MiB, at which a pool of a few
     /// hundred MiB mixes rows from many places.
     pub const ROW_GROUP_BYTES: u64 = 16 << 20;
+
+    /// Bytes a row takes in a shard, before encoding: its activations, sequence and position.
+    pub fn row_bytes(&self) -> u64 {
+        let values: usize = self.columns.iter().map(|column| column.width).sum();
+        (values * self.dtype.bytes() + if self.has_tokens { 8 } else { 0 }) as u64
+    }
+
+    /// Rows a full shard holds.
+    pub(crate) fn shard_rows(&self) -> usize {
+        // Rows of a shard are numbered by u32 while they are shuffled.
+        (self.shard_bytes / self.row_bytes()).clamp(1, u64::from(u32::MAX)) as usize
+    }
+
+    /// Rows a full row group holds: a pool keeps four bytes more a row, its place in the order.
+    pub(crate) fn row_group_rows(&self) -> usize {
+        (self.row_group_bytes / (self.row_bytes() + 4)).clamp(1, self.shard_rows() as u64) as usize
+    }
+
+    /// Fails where the columns cannot be those of a shard.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fail = |problem: String| Err(Error::Spec { problem });
+        if self.columns.is_empty() {
+            return fail("it has no columns; name at least one hook point".to_owned());
+        }
+        for (i, column) in self.columns.iter().enumerate() {
+            let name = column.name.as_str();
+            if [SEQUENCE, POSITION, ""].contains(&name) {
+                return fail(format!("a hook point cannot be called `{name}`"));
+            }
+            if self.columns[..i].iter().any(|earlier| earlier.name == column.name) {
+                return fail(format!("hook point `{name}` is named twice"));
+            }
+            let bytes = column.width.checked_mul(self.dtype.bytes()).map(i32::try_from);
+            if column.width == 0 || !matches!(bytes, Some(Ok(_))) {
+                return fail(format!("rows of `{name}` cannot be {} values wide", column.width));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for StoreSpec {

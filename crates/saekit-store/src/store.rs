@@ -1,69 +1,157 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use saekit_core::files::sha256_file;
 use saekit_core::{HookPoint, Interrupt, Observer};
 
-use crate::{ColumnInfo, Manifest, Result, ScannedRows, ShuffledRows, StreamConfig, Tokens};
+use crate::layout::{self, MANIFEST};
+use crate::rows::Group;
+use crate::shard_reader::{Shard, open_sized};
+use crate::{
+    ColumnInfo, Cursor, Error, Manifest, Result, ScannedRows, ShuffledRows, StreamConfig, Tokens,
+};
 
 /// A finished store, checked and open for reading. Clones share what was read.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store(Arc<Inner>);
+
+/// What the sources made from a store share with it.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) dir: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) sha256: String,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) tokens: Option<Tokens>,
+}
 
 impl Store {
     /// Opens the store in `dir`: reads the manifest, and checks it and the size, schema, row count,
     /// widths and dtypes of every file against each other. Reads no rows.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let _ = dir;
-        unimplemented!()
+        let dir = dir.as_ref().to_owned();
+        let path = dir.join(MANIFEST);
+        if !path.exists() {
+            return Err(Error::NotAStore { dir });
+        }
+        let manifest = Manifest::read(&path)?;
+        let shards = manifest.shards.iter().map(|shard| Shard::open(&dir, shard, &manifest));
+        let shards = shards.collect::<Result<_>>()?;
+        let tokens = manifest.tokens.as_ref();
+        let tokens = tokens.map(|file| Tokens::open(&dir, file, manifest.sequences)).transpose()?;
+        if manifest.rows == 0 {
+            return Err(Error::NoRows { dir });
+        }
+        let sha256 = sha256_file(&path)?;
+        Ok(Self(Arc::new(Inner { dir, manifest, sha256, shards, tokens })))
     }
 
     /// Removes the store, finished or not, in `dir`: its manifest, shards and tokens table, and
-    /// nothing else. Does nothing where there is none.
+    /// nothing else. Does nothing where there is none; fails where the manifest is not a store's.
     pub fn remove(dir: impl AsRef<Path>) -> Result<()> {
-        let _ = dir;
-        unimplemented!()
+        layout::remove(dir.as_ref())
     }
 
     /// Its folder.
     pub fn dir(&self) -> &Path {
-        unimplemented!()
+        &self.0.dir
     }
 
     /// What it holds.
     pub fn manifest(&self) -> &Manifest {
-        unimplemented!()
+        &self.0.manifest
     }
 
     /// SHA-256 of `manifest.json`, hex; through the hashes in there, of everything.
     pub fn sha256(&self) -> &str {
-        unimplemented!()
+        &self.0.sha256
     }
 
     /// The column called `name`; the error lists those there are.
     pub fn column(&self, name: &HookPoint) -> Result<&ColumnInfo> {
-        let _ = name;
-        unimplemented!()
+        Ok(&self.0.manifest.columns[self.0.column_index(name)?])
     }
 
     /// The tokens table, where there is one.
     pub fn tokens(&self) -> Option<&Tokens> {
-        unimplemented!()
+        self.0.tokens.as_ref()
     }
 
     /// Rows in a random order, epoch after epoch, without end.
+    ///
+    /// Fails where a column does not exist or the pool cannot hold two row groups.
     pub fn stream(&self, config: StreamConfig) -> Result<ShuffledRows> {
-        let _ = config;
-        unimplemented!()
+        ShuffledRows::new(Arc::clone(&self.0), config)
     }
 
     /// Every row once, in the order on disk; each column with the factor its rows are multiplied by.
     pub fn scan(&self, columns: &[(HookPoint, f32)]) -> Result<ScannedRows> {
-        let _ = columns;
-        unimplemented!()
+        ScannedRows::new(Arc::clone(&self.0), columns)
     }
 
     /// Reads every file and compares its hash with the manifest's; fails at the first that differs.
     pub fn verify(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<()> {
-        let _ = (observer, interrupt);
-        unimplemented!()
+        let Manifest { tokens, shards, .. } = self.manifest();
+        let tokens = tokens.iter().map(|file| (&file.file, file.bytes, &file.sha256));
+        let shards = shards.iter().map(|shard| (&shard.file, shard.bytes, &shard.sha256));
+        let files: Vec<_> = tokens.chain(shards).collect();
+        observer.begin("verify", Some(files.iter().map(|(_, bytes, _)| bytes).sum()), "bytes");
+        let mut done = 0;
+        for (file, bytes, expected) in files {
+            interrupt.check()?;
+            let path = self.0.dir.join(file);
+            open_sized(&path, bytes)?;
+            let found = sha256_file(&path)?;
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(Error::Hash { path, expected: expected.clone(), found });
+            }
+            done += bytes;
+            observer.advance(done, file);
+        }
+        observer.end();
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Place in the manifest of the column called `name`.
+    pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
+        let found = self.manifest.columns.iter().position(|column| column.name == *name);
+        found.ok_or_else(|| Error::UnknownColumn {
+            path: self.dir.clone(),
+            column: name.to_string(),
+            available: self.manifest.available(),
+        })
+    }
+
+    /// The row groups that have rows, in the order on disk.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let shards = self.shards.iter().enumerate();
+        shards
+            .flat_map(|(shard, reader)| {
+                reader.group_rows().enumerate().map(move |(index, rows)| Group {
+                    shard: shard as u32,
+                    index: index as u32,
+                    rows: rows as u32,
+                })
+            })
+            .filter(|group| group.rows > 0)
+            .collect()
+    }
+
+    /// Fails where `cursor` belongs to another store or another order, or lies past the end.
+    pub(crate) fn check_cursor(&self, cursor: &Cursor, order_sha256: &str) -> Result<()> {
+        let path = self.dir.clone();
+        if cursor.store_sha256 != self.sha256 {
+            let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
+            return Err(Error::OtherStore { path, expected, found });
+        }
+        if cursor.order_sha256 != order_sha256 {
+            return Err(Error::OtherOrder { path });
+        }
+        if cursor.row > self.manifest.rows {
+            return Err(Error::CursorRange { path, row: cursor.row, rows: self.manifest.rows });
+        }
+        Ok(())
     }
 }

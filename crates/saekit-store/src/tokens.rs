@@ -1,6 +1,37 @@
-use std::ops::Range;
+//! The tokens table: one row a sequence.
 
-use crate::Result;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray, ListArray, RecordBatch, UInt32Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use saekit_core::files::{HashingWriter, partial_path};
+
+use crate::error::into_io;
+use crate::layout::TOKENS;
+use crate::manifest::in_words;
+use crate::shard_reader::{open_sized, read_footer};
+use crate::{Error, FileInfo, Result};
+
+/// The columns, in order.
+const COLUMNS: [&str; 4] = ["token_ids", "document", "byte_start", "byte_end"];
+/// Tokens after which a row group is written: 4 MiB of numbers.
+const GROUP_TOKENS: usize = 1 << 18;
+/// Sequences after which a row group is written, however short they are.
+const GROUP_SEQUENCES: usize = 1 << 16;
 
 /// A sequence as it went through the model: one entry a token in each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,24 +48,244 @@ pub struct TokenizedSequence {
     pub byte_ends: Vec<u32>,
 }
 
+impl TokenizedSequence {
+    /// The fields in the order of the columns.
+    fn fields(&self) -> [&[u32]; 4] {
+        [&self.ids, &self.documents, &self.byte_starts, &self.byte_ends]
+    }
+}
+
+impl fmt::Debug for TokensWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokensWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Writes the tokens table, a row group at a time.
+pub(crate) struct TokensWriter {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<HashingWriter<BufWriter<File>>>,
+    columns: [Vec<u32>; 4],
+    lengths: Vec<usize>,
+}
+
+impl TokensWriter {
+    /// Begins the table of the store in `dir`.
+    pub(crate) fn create(dir: &Path) -> Result<Self> {
+        let path = dir.join(TOKENS);
+        let partial = partial_path(&path);
+        let file = File::create(&partial).map_err(saekit_core::Error::io("write", &path))?;
+        let fields = COLUMNS.map(|name| Field::new(name, list_type(), false));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let out = HashingWriter::new(BufWriter::new(file));
+        let writer = ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties()))
+            .map_err(write_error(&path))?;
+        Ok(Self { path, schema, writer, columns: Default::default(), lengths: Vec::new() })
+    }
+
+    /// Appends a sequence.
+    pub(crate) fn push(&mut self, sequence: &TokenizedSequence) -> Result<()> {
+        for (name, field) in COLUMNS.iter().zip(sequence.fields()) {
+            let what = format!("number of `{name}` of a sequence");
+            saekit_core::Error::check_size(&what, sequence.ids.len(), field.len())?;
+        }
+        for (column, field) in self.columns.iter_mut().zip(sequence.fields()) {
+            column.extend_from_slice(field);
+        }
+        self.lengths.push(sequence.ids.len());
+        if self.columns[0].len() >= GROUP_TOKENS || self.lengths.len() >= GROUP_SEQUENCES {
+            self.flush().map_err(write_error(&self.path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and gives the file its name.
+    pub(crate) fn finish(mut self) -> Result<FileInfo> {
+        let named = self.path.clone();
+        let write = move || -> io::Result<FileInfo> {
+            self.flush().map_err(into_io)?;
+            let hashing = self.writer.into_inner().map_err(into_io)?;
+            let (out, sha256, bytes) = hashing.finish();
+            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            fs::rename(partial_path(&self.path), &self.path)?;
+            Ok(FileInfo { file: TOKENS.to_owned(), bytes, sha256 })
+        };
+        Ok(write().map_err(saekit_core::Error::io("write", &named))?)
+    }
+
+    /// Writes the waiting sequences as a row group.
+    fn flush(&mut self) -> ParquetResult<()> {
+        if self.lengths.is_empty() {
+            return Ok(());
+        }
+        let offsets = OffsetBuffer::<i32>::from_lengths(self.lengths.drain(..));
+        let lists = self.columns.iter_mut().map(|column| {
+            let values = Arc::new(UInt32Array::from(std::mem::take(column)));
+            Arc::new(ListArray::new(item(), offsets.clone(), values, None)) as _
+        });
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), lists.collect())?;
+        self.writer.write(&batch)?;
+        self.writer.flush()
+    }
+}
+
+fn write_error(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
+    let path = path.to_owned();
+    move |error| saekit_core::Error::io("write", &path)(into_io(error)).into()
+}
+
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("element", DataType::UInt32, false))
+}
+
+fn list_type() -> DataType {
+    DataType::List(item())
+}
+
+fn properties() -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("saekit ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::None);
+    for name in &COLUMNS[2..] {
+        // Offsets ascend, so their differences are small.
+        let path =
+            ColumnPath::from(vec![(*name).to_owned(), "list".to_owned(), "element".to_owned()]);
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
+}
+
 /// The tokens table of an open store.
 #[derive(Debug)]
-pub struct Tokens {}
+pub struct Tokens {
+    path: PathBuf,
+    bytes: u64,
+    sequences: u32,
+    metadata: ArrowReaderMetadata,
+    /// First sequence of each row group, and after the last.
+    starts: Vec<u64>,
+}
 
 impl Tokens {
+    /// Checks size, schema and row count of the table `info` of the store in `dir`.
+    pub(crate) fn open(dir: &Path, info: &FileInfo, sequences: u64) -> Result<Self> {
+        let path = dir.join(&info.file);
+        let file = open_sized(&path, info.bytes)?;
+        let footer = read_footer(&file, &path, sequences)?;
+        let starts = footer.row_groups().iter().scan(0, |end, group| {
+            *end += group.num_rows() as u64;
+            Some(*end)
+        });
+        let starts = std::iter::once(0).chain(starts).collect();
+        let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())
+            .map_err(Error::parquet(&path))?;
+        check_schema(metadata.schema(), &path)?;
+        Ok(Self { path, bytes: info.bytes, sequences: sequences as u32, metadata, starts })
+    }
+
     /// Number of sequences.
     pub fn len(&self) -> u32 {
-        unimplemented!()
+        self.sequences
     }
 
     /// True where there are no sequences.
     pub fn is_empty(&self) -> bool {
-        unimplemented!()
+        self.sequences == 0
     }
 
     /// The sequences numbered `range`. Memory is bounded by what is asked for and one row group.
     pub fn read(&self, range: Range<u32>) -> Result<Vec<TokenizedSequence>> {
-        let _ = range;
-        unimplemented!()
+        let Range { start, end } = range;
+        if start > end || end > self.sequences {
+            let (path, sequences) = (self.path.clone(), self.sequences);
+            return Err(Error::SequenceRange { path, start, end, sequences });
+        }
+        let mut sequences = Vec::with_capacity((end - start) as usize);
+        if start == end {
+            return Ok(sequences);
+        }
+        let group_of = |sequence| self.starts.partition_point(|s| *s <= u64::from(sequence)) - 1;
+        let groups = group_of(start)..group_of(end - 1) + 1;
+        let offset = u64::from(start) - self.starts[groups.start];
+        let file = open_sized(&self.path, self.bytes)?;
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(groups.collect())
+                .with_offset(offset as usize)
+                .with_limit((end - start) as usize)
+                .build()
+                .map_err(Error::parquet(&self.path))?;
+        for batch in reader {
+            let batch = batch.map_err(|error| Error::parquet(&self.path)(error.into()))?;
+            self.append(&batch, &mut sequences)?;
+        }
+        if sequences.len() == (end - start) as usize {
+            return Ok(sequences);
+        }
+        let (expected, found) = (u64::from(end - start), sequences.len() as u64);
+        Err(Error::Rows { path: self.path.clone(), expected, found })
     }
+
+    fn append(&self, batch: &RecordBatch, out: &mut Vec<TokenizedSequence>) -> Result<()> {
+        let column = |name: &str| batch.column_by_name(name).map(AsArray::as_list);
+        let [Some(ids), Some(documents), Some(starts), Some(ends)] = COLUMNS.map(column) else {
+            return Err(self.damaged("lost a column"));
+        };
+        for row in 0..batch.num_rows() {
+            let [ids, documents, byte_starts, byte_ends] =
+                [ids, documents, starts, ends].map(|list| numbers(list, row));
+            let (Some(ids), Some(documents), Some(byte_starts), Some(byte_ends)) =
+                (ids, documents, byte_starts, byte_ends)
+            else {
+                return Err(self.damaged("holds a null"));
+            };
+            let lengths = [&documents, &byte_starts, &byte_ends].map(Vec::len);
+            if lengths != [ids.len(); 3] {
+                return Err(self.damaged("has lists of different length in one row"));
+            }
+            out.push(TokenizedSequence { ids, documents, byte_starts, byte_ends });
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, problem: &str) -> Error {
+        let source = parquet::errors::ParquetError::General(format!("the table {problem}"));
+        Error::Parquet { path: self.path.clone(), source }
+    }
+}
+
+/// The numbers in row `row`; `None` where there is a null.
+fn numbers(lists: &ListArray, row: usize) -> Option<Vec<u32>> {
+    if lists.is_null(row) {
+        return None;
+    }
+    let list = lists.value(row);
+    let values = list.as_primitive::<UInt32Type>();
+    (values.null_count() == 0).then(|| values.values().to_vec())
+}
+
+fn check_schema(schema: &Schema, path: &Path) -> Result<()> {
+    for name in COLUMNS {
+        let Ok(field) = schema.field_with_name(name) else {
+            return Err(Error::MissingColumn {
+                path: path.to_owned(),
+                column: name.to_owned(),
+                available: in_words(schema.fields().iter().map(|field| field.name().as_str())),
+            });
+        };
+        let is_list = matches!(field.data_type(), DataType::List(item) if *item.data_type() == DataType::UInt32);
+        if !is_list {
+            return Err(Error::ColumnType {
+                path: path.to_owned(),
+                column: name.to_owned(),
+                expected: "a list of uint32".to_owned(),
+                found: field.data_type().to_string(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,145 @@
+//! Names of files, columns and footer keys, and which files in a folder are a store's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use saekit_core::files::partial_path;
+use serde::Deserialize;
+
+use crate::{Error, Manifest, Result};
+
+/// The file without which there is no store.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// The tokens table.
+pub(crate) const TOKENS: &str = "tokens.parquet";
+/// The folder of the shards.
+pub(crate) const SHARDS: &str = "shards";
+/// Marks a folder in which a store was begun, so that what is left of it can be cleared safely.
+const UNFINISHED: &str = ".saekit-store-unfinished";
+
+/// Shard column: number of the row's sequence in the tokens table.
+pub(crate) const SEQUENCE: &str = "sequence";
+/// Shard column: position of the row in its sequence.
+pub(crate) const POSITION: &str = "position";
+
+/// Footer key: dtype of the activations.
+pub(crate) const DTYPE_KEY: &str = "dtype";
+/// Footer key: order of the bytes of a value.
+pub(crate) const BYTE_ORDER_KEY: &str = "byte_order";
+/// The only byte order there is.
+pub(crate) const LITTLE: &str = "little";
+
+/// Path of shard number `index`, relative to the store.
+pub(crate) fn shard_file(index: usize) -> String {
+    format!("{SHARDS}/shard-{index:05}.parquet")
+}
+
+/// Prepares `dir` for a new store: creates it, refuses one that holds something to lose, and clears
+/// what an unfinished store left.
+pub(crate) fn begin(dir: &Path) -> Result<()> {
+    if dir.join(MANIFEST).exists() {
+        return Err(Error::StoreExists { dir: dir.to_owned() });
+    }
+    let shards = dir.join(SHARDS);
+    fs::create_dir_all(&shards).map_err(saekit_core::Error::io("create folder", &shards))?;
+    let marker = dir.join(UNFINISHED);
+    let leftovers = own_files(dir)?;
+    if let (false, Some(path)) = (marker.exists(), leftovers.first()) {
+        return Err(Error::InTheWay { path: path.clone() });
+    }
+    fs::write(&marker, []).map_err(saekit_core::Error::io("write", &marker))?;
+    remove_all(&leftovers)
+}
+
+/// Takes the mark of an unfinished store away.
+pub(crate) fn end(dir: &Path) -> Result<()> {
+    remove_all(&[dir.join(UNFINISHED)])
+}
+
+/// Removes a store, finished or not, and nothing else.
+pub(crate) fn remove(dir: &Path) -> Result<()> {
+    let (manifest, marker) = (dir.join(MANIFEST), dir.join(UNFINISHED));
+    if manifest.exists() {
+        check_format(&manifest)?;
+        // Should removing be cut short, the mark says whose the rest is.
+        fs::write(&marker, []).map_err(saekit_core::Error::io("write", &marker))?;
+        remove_all(&[manifest])?;
+    }
+    if !marker.exists() {
+        return Ok(());
+    }
+    remove_all(&own_files(dir)?)?;
+    fs::remove_dir(dir.join(SHARDS)).ok(); // stays where somebody else's files are in it
+    end(dir)
+}
+
+/// What every version of a manifest says.
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
+}
+
+/// The version of the manifest at `path`; fails where it is not a store's.
+pub(crate) fn check_format(path: &Path) -> Result<u64> {
+    let header: Header = saekit_core::files::read_json(path, "store manifest")?;
+    if header.format != Manifest::FORMAT {
+        return Err(Error::OtherFormat { path: path.to_owned(), found: header.format });
+    }
+    Ok(header.version)
+}
+
+/// Files in `dir` named as a store's, the manifest apart, finished or partial, in order.
+fn own_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![dir.join(TOKENS)];
+    files.extend([TOKENS, MANIFEST].map(|name| partial_path(&dir.join(name))));
+    files.retain(|path| path.exists());
+    let shards = dir.join(SHARDS);
+    if shards.is_dir() {
+        let io = || saekit_core::Error::io("list", &shards);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&shards).map_err(io())? {
+            let path = entry.map_err(io())?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(is_shard) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        files.append(&mut found);
+    }
+    Ok(files)
+}
+
+fn is_shard(name: &str) -> bool {
+    let name = name.strip_suffix(".partial").unwrap_or(name);
+    name.strip_prefix("shard-")
+        .and_then(|rest| rest.strip_suffix(".parquet"))
+        .is_some_and(|number| number.len() >= 5 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn remove_all(paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        match fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(saekit_core::Error::io("remove", path)(source).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_shards() {
+        for name in ["shard-00000.parquet", "shard-123456.parquet", "shard-00003.parquet.partial"] {
+            assert!(is_shard(name), "{name}");
+        }
+        for name in ["shard-1.parquet", "shard-0000a.parquet", "notes.parquet", "shard-00000.bin"] {
+            assert!(!is_shard(name), "{name}");
+        }
+    }
+}

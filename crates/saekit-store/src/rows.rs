@@ -1,0 +1,178 @@
+//! Rows in memory as they are stored, and batches made of them.
+
+use saekit_core::{HookPoint, Interrupt, Matrix};
+
+use crate::store::Inner;
+use crate::{ColumnSpec, DType, Error, Result, RowBatch};
+
+/// The columns a source reads, and the factors of their rows.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    columns: Vec<Selected>,
+    specs: Vec<ColumnSpec>,
+    tokens: bool,
+}
+
+#[derive(Debug)]
+struct Selected {
+    /// Place in the manifest.
+    index: usize,
+    dtype: DType,
+    row_bytes: usize,
+    scale: f32,
+}
+
+impl Selection {
+    pub(crate) fn new(store: &Inner, columns: &[(HookPoint, f32)]) -> Result<Self> {
+        if columns.is_empty() {
+            let available = store.manifest.available();
+            return Err(Error::NoColumn { path: store.dir.clone(), available });
+        }
+        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.tokens.is_some() };
+        for (name, scale) in columns {
+            let index = store.column_index(name)?;
+            let info = &store.manifest.columns[index];
+            let (dtype, row_bytes, scale) = (info.dtype, info.row_bytes(), *scale);
+            selection.columns.push(Selected { index, dtype, row_bytes, scale });
+            selection.specs.push(info.spec());
+        }
+        Ok(selection)
+    }
+
+    /// The columns of a batch.
+    pub(crate) fn specs(&self) -> &[ColumnSpec] {
+        &self.specs
+    }
+
+    /// Bytes a row takes in [`Rows`], its place in a random order included.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        let values: usize = self.columns.iter().map(|column| column.row_bytes).sum();
+        values as u64 + if self.tokens { 12 } else { 4 }
+    }
+
+    /// A batch with room for `rows` rows, to be given to [`Rows::copy`].
+    pub(crate) fn batch(&self, rows: usize) -> RowBatch {
+        let numbers = if self.tokens { rows } else { 0 };
+        RowBatch {
+            columns: self.specs.iter().map(|spec| Matrix::zeros(rows, spec.width)).collect(),
+            sequences: Vec::with_capacity(numbers),
+            positions: Vec::with_capacity(numbers),
+        }
+    }
+}
+
+/// A row group of a store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) shard: u32,
+    pub(crate) index: u32,
+    pub(crate) rows: u32,
+}
+
+/// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    columns: Vec<AlignedBytes>,
+    sequences: Vec<u32>,
+    positions: Vec<u32>,
+    len: usize,
+}
+
+/// Bytes aligned for every dtype.
+#[derive(Debug, Default)]
+struct AlignedBytes(Vec<u32>);
+
+impl AlignedBytes {
+    fn resize(&mut self, bytes: usize) {
+        resize(&mut self.0, bytes.div_ceil(4));
+    }
+
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}
+
+/// Makes room for exactly as many, where a plain `resize` may take twice the memory.
+fn resize(words: &mut Vec<u32>, len: usize) {
+    words.reserve_exact(len.saturating_sub(words.len()));
+    words.resize(len, 0);
+}
+
+impl Rows {
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Replaces the rows by those of `groups`, one group after the other; gives up as interrupted
+    /// once `stop` is raised.
+    pub(crate) fn fill(
+        &mut self,
+        store: &Inner,
+        selection: &Selection,
+        groups: &[Group],
+        stop: &Interrupt,
+    ) -> Result<()> {
+        self.resize(selection, groups.iter().map(|group| group.rows as usize).sum());
+        let mut first = 0;
+        for group in groups {
+            stop.check()?;
+            self.read(store, selection, *group, first)?;
+            first += group.rows as usize;
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self, selection: &Selection, rows: usize) {
+        self.len = rows;
+        self.columns.resize_with(selection.columns.len(), AlignedBytes::default);
+        for (bytes, column) in self.columns.iter_mut().zip(&selection.columns) {
+            bytes.resize(rows * column.row_bytes);
+        }
+        let numbers = if selection.tokens { rows } else { 0 };
+        resize(&mut self.sequences, numbers);
+        resize(&mut self.positions, numbers);
+    }
+
+    /// Reads `group` so that its first row becomes row `first`.
+    fn read(
+        &mut self,
+        store: &Inner,
+        selection: &Selection,
+        group: Group,
+        first: usize,
+    ) -> Result<()> {
+        let shard = store.shards[group.shard as usize].file()?;
+        let (index, rows) = (group.index as usize, group.rows as usize);
+        for (bytes, column) in self.columns.iter_mut().zip(&selection.columns) {
+            let info = &store.manifest.columns[column.index];
+            let start = first * column.row_bytes;
+            let target = &mut bytes.bytes_mut()[start..start + rows * column.row_bytes];
+            shard.read_activations(index, column.index, info, target)?;
+        }
+        if selection.tokens {
+            let range = first..first + rows;
+            let sequences = &mut self.sequences[range.clone()];
+            shard.read_tokens(index, sequences, &mut self.positions[range])?;
+        }
+        Ok(())
+    }
+
+    /// Copies row `row` into row `to` of `batch`, converted and scaled. Rows are given in ascending
+    /// order of `to`.
+    pub(crate) fn copy(&self, row: usize, selection: &Selection, to: usize, batch: &mut RowBatch) {
+        let columns = self.columns.iter().zip(&selection.columns).zip(&mut batch.columns);
+        for ((bytes, column), matrix) in columns {
+            let stored = &bytes.bytes()[row * column.row_bytes..][..column.row_bytes];
+            column.dtype.load(stored, column.scale, matrix.row_mut(to));
+        }
+        if selection.tokens {
+            batch.sequences.push(self.sequences[row]);
+            batch.positions.push(self.positions[row]);
+        }
+    }
+}

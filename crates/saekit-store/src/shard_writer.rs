@@ -1,0 +1,261 @@
+//! One shard: rows gathered in memory, then written in a random order.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as PhysicalType};
+use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use saekit_core::files::{HashingWriter, write_atomic};
+
+use crate::error::into_io;
+use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
+use crate::{DType, Manifest, Result, ShardInfo, StoreSpec};
+
+/// Payload of a page.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Rows that wait for their shard to be full.
+#[derive(Debug)]
+pub(crate) struct ShardBuffer {
+    columns: Vec<Blocks>,
+    sequences: Vec<u32>,
+    positions: Vec<u32>,
+    rows: usize,
+}
+
+/// Rows of one column, in blocks, so that growing never copies what is there.
+#[derive(Debug)]
+struct Blocks {
+    row_bytes: usize,
+    rows_per_block: usize,
+    filled: Vec<Vec<u8>>,
+}
+
+impl ShardBuffer {
+    pub(crate) fn new(spec: &StoreSpec) -> Self {
+        let column = |width: usize| Blocks {
+            row_bytes: width * spec.dtype.bytes(),
+            rows_per_block: spec.row_group_rows(),
+            filled: Vec::new(),
+        };
+        Self {
+            columns: spec.columns.iter().map(|spec| column(spec.width)).collect(),
+            sequences: Vec::new(),
+            positions: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Where row [`rows`](Self::rows) of column `index` is to be appended.
+    pub(crate) fn column(&mut self, index: usize) -> &mut Vec<u8> {
+        let row = self.rows;
+        self.columns[index].block(row)
+    }
+
+    /// Counts the row that was appended to every column; `token` is its sequence and position.
+    pub(crate) fn end_row(&mut self, token: Option<(u32, u32)>) {
+        if let Some((sequence, position)) = token {
+            self.sequences.push(sequence);
+            self.positions.push(position);
+        }
+        self.rows += 1;
+    }
+
+    /// Forgets the rows but keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        for block in self.columns.iter_mut().flat_map(|column| &mut column.filled) {
+            block.clear();
+        }
+        self.sequences.clear();
+        self.positions.clear();
+        self.rows = 0;
+    }
+}
+
+impl Blocks {
+    fn block(&mut self, row: usize) -> &mut Vec<u8> {
+        let index = row / self.rows_per_block;
+        if index == self.filled.len() {
+            self.filled.push(Vec::with_capacity(self.rows_per_block * self.row_bytes));
+        }
+        &mut self.filled[index]
+    }
+
+    fn row(&self, row: usize) -> &[u8] {
+        let start = row % self.rows_per_block * self.row_bytes;
+        &self.filled[row / self.rows_per_block][start..start + self.row_bytes]
+    }
+}
+
+/// How every shard of a store is written.
+#[derive(Debug)]
+pub(crate) struct ShardFormat {
+    schema: TypePtr,
+    properties: WriterPropertiesPtr,
+    row_group_rows: usize,
+}
+
+impl ShardFormat {
+    pub(crate) fn new(spec: &StoreSpec) -> Self {
+        let activations = spec.columns.iter().map(|column| {
+            primitive(
+                Type::primitive_type_builder(
+                    column.name.as_str(),
+                    PhysicalType::FIXED_LEN_BYTE_ARRAY,
+                )
+                .with_length(row_bytes(column.width, spec.dtype)),
+            )
+        });
+        let token = |name| {
+            primitive(
+                Type::primitive_type_builder(name, PhysicalType::INT32)
+                    .with_logical_type(Some(LogicalType::integer(32, false))),
+            )
+        };
+        let tokens = [SEQUENCE, POSITION].into_iter().filter(|_| spec.has_tokens).map(token);
+        let schema = Type::group_type_builder("schema")
+            .with_fields(activations.chain(tokens).collect())
+            .build()
+            .expect("a group of checked columns");
+        Self {
+            schema: Arc::new(schema),
+            properties: Arc::new(properties(spec)),
+            row_group_rows: spec.row_group_rows(),
+        }
+    }
+
+    /// Writes the rows of `buffer` to `dir/file`, row `order[i]` as row `i`.
+    pub(crate) fn write(
+        &self,
+        dir: &Path,
+        file: String,
+        buffer: &ShardBuffer,
+        order: &[u32],
+    ) -> Result<ShardInfo> {
+        let mut written = None;
+        write_atomic(&dir.join(&file), |out| {
+            let hashing = self.write_to(HashingWriter::new(out), buffer, order).map_err(into_io)?;
+            let (_, sha256, bytes) = hashing.finish();
+            written = Some((sha256, bytes));
+            Ok(())
+        })?;
+        let (sha256, bytes) = written.expect("set where writing succeeds");
+        Ok(ShardInfo { file, rows: order.len() as u64, bytes, sha256 })
+    }
+
+    fn write_to<W: io::Write + Send>(
+        &self,
+        out: W,
+        buffer: &ShardBuffer,
+        order: &[u32],
+    ) -> ParquetResult<W> {
+        let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
+        let mut writer = SerializedFileWriter::new(out, schema, properties)?;
+        for rows in order.chunks(self.row_group_rows) {
+            let mut group = writer.next_row_group()?;
+            for column in &buffer.columns {
+                write_activations(&mut group, column, rows)?;
+            }
+            if !buffer.sequences.is_empty() {
+                write_numbers(&mut group, &buffer.sequences, rows)?;
+                write_numbers(&mut group, &buffer.positions, rows)?;
+            }
+            group.close()?;
+        }
+        writer.into_inner()
+    }
+}
+
+fn row_bytes(width: usize, dtype: DType) -> i32 {
+    i32::try_from(width * dtype.bytes()).expect("the spec was checked")
+}
+
+fn primitive(builder: parquet::schema::types::PrimitiveTypeBuilder<'_>) -> TypePtr {
+    Arc::new(
+        builder.with_repetition(Repetition::REQUIRED).build().expect("a column of a checked spec"),
+    )
+}
+
+fn properties(spec: &StoreSpec) -> WriterProperties {
+    let widest = spec.columns.iter().map(|column| column.width).max().unwrap_or(1);
+    let page_rows = (PAGE_BYTES / (widest * spec.dtype.bytes())).max(1);
+    let columns: Vec<_> = spec
+        .columns
+        .iter()
+        .map(|c| serde_json::json!({ "name": c.name, "width": c.width, "dtype": spec.dtype }))
+        .collect();
+    let mut keys = vec![
+        (DTYPE_KEY, spec.dtype.name().to_owned()),
+        (BYTE_ORDER_KEY, LITTLE.to_owned()),
+        ("format", Manifest::FORMAT.to_owned()),
+        ("version", Manifest::VERSION.to_string()),
+        ("columns", serde_json::Value::from(columns).to_string()),
+    ];
+    if let Some(model) = &spec.model {
+        keys.push(("model", model.name.clone()));
+        keys.push(("model_sha256", model.sha256.clone()));
+    }
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("saekit ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(
+            keys.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect(),
+        ))
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_dictionary_enabled(false)
+        .set_encoding(Encoding::PLAIN)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_data_page_row_count_limit(usize::MAX)
+        .set_write_batch_size(page_rows);
+    for name in [SEQUENCE, POSITION] {
+        // Rows are in random order, so the deltas are as wide as the range: half of PLAIN's 32 bits.
+        let path = ColumnPath::from(vec![name.to_owned()]);
+        builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
+}
+
+fn write_activations<W: io::Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    column: &Blocks,
+    rows: &[u32],
+) -> ParquetResult<()> {
+    let mut writer = group.next_column()?.ok_or_else(no_column)?;
+    for rows in rows.chunks((PAGE_BYTES / column.row_bytes).max(1)) {
+        let mut page = Vec::with_capacity(rows.len() * column.row_bytes);
+        for row in rows {
+            page.extend_from_slice(column.row(*row as usize));
+        }
+        let page = ByteArray::from(page);
+        let values: Vec<FixedLenByteArray> = (0..rows.len())
+            .map(|i| page.slice(i * column.row_bytes, column.row_bytes).into())
+            .collect();
+        writer.typed::<FixedLenByteArrayType>().write_batch(&values, None, None)?;
+    }
+    writer.close()
+}
+
+fn write_numbers<W: io::Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    numbers: &[u32],
+    rows: &[u32],
+) -> ParquetResult<()> {
+    let mut writer = group.next_column()?.ok_or_else(no_column)?;
+    let ordered: Vec<u32> = rows.iter().map(|row| numbers[*row as usize]).collect();
+    writer.typed::<Int32Type>().write_batch(bytemuck::cast_slice(&ordered), None, None)?;
+    writer.close()
+}
+
+fn no_column() -> ParquetError {
+    ParquetError::General("the schema has fewer columns than the buffer".to_owned())
+}
