@@ -26,7 +26,8 @@ pub struct Manifest {
     /// Token ids whose rows were left out, ascending.
     #[serde(default)]
     pub excluded_tokens: Vec<u32>,
-    /// Decided the order of the rows within each shard.
+    /// Decided the order of the rows within each shard, where saekit wrote it.
+    #[serde(default)]
     pub seed: u64,
     /// Rows in all shards.
     pub rows: u64,
