@@ -81,9 +81,9 @@ pub trait Learner: Send {
     /// The widths of the codec it will become.
     fn shape(&self) -> CodecShape;
 
-    /// Sets what depends on the data (`b_dec`, for one) from `sample`, `[rows, d_in]`, the first
-    /// rows of the stream, scaled. Called once, before the first step of a fresh run.
-    fn initialise(&mut self, sample: MatrixView<'_>) -> Result<()>;
+    /// Sets what depends on the data (`b_dec`, for one) from `sample`, the first rows of the stream.
+    /// Called once, before the first step of a fresh run.
+    fn initialise(&mut self, sample: &Batch<'_>) -> Result<()>;
 
     /// One update from `batch`.
     fn step(&mut self, batch: &Batch<'_>, at: Progress) -> Result<()>;

@@ -1,1 +1,19 @@
-//! The training run: plan, loop, schedule, checkpoints, metrics.
+//! The training run: which steps, in which folder, from which rows; what it writes and how it goes
+//! on after it was stopped.
+//!
+//! Nothing here knows what is being trained. [`Run`] drives any [`saekit_core::Learner`] from any
+//! [`saekit_store::RowSource`]; [`RunFolder`] keeps the plan, the metrics and the checkpoints.
+
+mod checkpoint;
+mod config;
+mod error;
+mod folder;
+mod metrics_log;
+mod run;
+mod schedule;
+
+pub use config::{RunConfig, RunPlan};
+pub use error::{Error, Result};
+pub use folder::{DICTIONARY, METRICS, PLAN, RunFolder, SUMMARY};
+pub use run::{Columns, Run, Summary};
+pub use schedule::lr_scale;

@@ -1,0 +1,132 @@
+//! Adam (Kingma and Ba, 2015, arXiv 1412.6980) on plain tensors.
+
+use burn::tensor::Tensor;
+use saekit_core::{State, StateTensor};
+use serde::{Deserialize, Serialize};
+
+use crate::tensors::to_state;
+use crate::{Error, Result};
+
+/// Adam's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Learning rate before the schedule's factor.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps the division finite.
+    pub eps: f64,
+}
+
+impl Default for AdamConfig {
+    /// 3e-4, (0.9, 0.999), 1e-8: what the field's toolkits train TopK with.
+    fn default() -> Self {
+        Self { lr: 3e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+    }
+}
+
+impl AdamConfig {
+    /// Fails where a setting is out of range.
+    pub(crate) fn check(&self) -> Result<()> {
+        let bad = |setting, found: f64, expected: &str| Error::Setting {
+            setting,
+            found: found.to_string(),
+            expected: expected.to_owned(),
+        };
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return Err(bad("lr", self.lr, "a positive number"));
+        }
+        for (setting, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(bad(setting, beta, "at least 0 and below 1"));
+            }
+        }
+        if !(self.eps > 0.0 && self.eps.is_finite()) {
+            return Err(bad("eps", self.eps, "a positive number"));
+        }
+        Ok(())
+    }
+}
+
+/// The moments of one parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct Moments<const D: usize> {
+    first: Tensor<D>,
+    second: Tensor<D>,
+}
+
+/// One update's scalars: the step size with bias correction folded in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    config: AdamConfig,
+    lr: f64,
+    correction1: f64,
+    correction2: f64,
+}
+
+impl Update {
+    /// The scalars of update number `t`, counted from 1, at the given schedule factor.
+    pub(crate) fn new(config: AdamConfig, t: u64, lr_scale: f64) -> Self {
+        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(t as f64));
+        Self {
+            config,
+            lr: config.lr * lr_scale,
+            correction1: correction(config.beta1),
+            correction2: correction(config.beta2),
+        }
+    }
+}
+
+impl<const D: usize> Moments<D> {
+    /// Zero moments of a parameter like `parameter`.
+    pub(crate) fn new(parameter: &Tensor<D>) -> Self {
+        Self { first: parameter.zeros_like(), second: parameter.zeros_like() }
+    }
+
+    /// Moves `parameter` against `grad`.
+    pub(crate) fn update(
+        &mut self,
+        parameter: Tensor<D>,
+        grad: Tensor<D>,
+        update: Update,
+    ) -> Tensor<D> {
+        let AdamConfig { beta1, beta2, eps, .. } = update.config;
+        let squared = grad.clone() * grad.clone();
+        self.first = self.first.clone().mul_scalar(beta1) + grad.mul_scalar(1.0 - beta1);
+        self.second = self.second.clone().mul_scalar(beta2) + squared.mul_scalar(1.0 - beta2);
+        let scale = self.second.clone().mul_scalar(update.correction2).sqrt().add_scalar(eps);
+        let direction = self.first.clone().mul_scalar(update.lr * update.correction1) / scale;
+        parameter - direction
+    }
+
+    /// Adds the moments of the parameter called `name` to `state`.
+    pub(crate) fn save(&self, name: &str, state: &mut State) -> Result<()> {
+        state.insert(format!("{name}.first_moment"), to_state(&self.first)?);
+        state.insert(format!("{name}.second_moment"), to_state(&self.second)?);
+        Ok(())
+    }
+
+    /// Takes the moments of the parameter called `name` from `state`.
+    pub(crate) fn restore(&mut self, name: &str, state: &State) -> saekit_core::Result<()> {
+        for (moment, tensor) in
+            [("first_moment", &mut self.first), ("second_moment", &mut self.second)]
+        {
+            *tensor = from_state(&format!("{name}.{moment}"), tensor, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tensor called `name` of `state`, in the place of one `like` it.
+pub(crate) fn from_state<const D: usize>(
+    name: &str,
+    like: &Tensor<D>,
+    state: &State,
+) -> saekit_core::Result<Tensor<D>> {
+    let values = StateTensor::f32s(state, name, like.shape().num_elements())?;
+    let data = burn::tensor::TensorData::new(values.to_vec(), like.shape());
+    Ok(Tensor::from_data(data, &like.device()))
+}

@@ -1,0 +1,38 @@
+/// The result of building or stepping a learner.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in a learner.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting outside its range.
+    #[error("`{setting}` is {found}, expected {expected}")]
+    Setting {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// Training ran away.
+    #[error(
+        "the loss became {loss} after step {step}; lower the learning rate or set `clip_norm`, \
+         and look for outlier rows with `saekit inspect`"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// Steps done.
+        step: u64,
+    },
+    /// The device refused.
+    #[error("the device failed: {0}")]
+    Device(String),
+}
+
+impl From<Error> for saekit_core::Error {
+    fn from(error: Error) -> Self {
+        Self::from_source(error)
+    }
+}

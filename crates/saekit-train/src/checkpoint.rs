@@ -1,0 +1,189 @@
+//! A checkpoint: a folder with everything the next step depends on.
+//!
+//! `checkpoints/000000001000/` holds `learner.safetensors` and `progress.json`. It is written under
+//! another name and renamed, so a folder with that name is whole.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use saekit_core::files::{partial_path, read_json, write_atomic, write_json};
+use saekit_core::{Error as CoreError, State, StateTensor};
+use saekit_store::Cursor;
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+const LEARNER: &str = "learner.safetensors";
+const PROGRESS: &str = "progress.json";
+
+/// Where a run stood.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standing {
+    /// Steps done.
+    pub(crate) step: u64,
+    /// The row that the next batch begins with.
+    pub(crate) cursor: Cursor,
+    /// Length of `metrics.jsonl`, bytes.
+    pub(crate) metrics_bytes: u64,
+}
+
+/// The checkpoints in `folder`, oldest first; half-written ones do not count.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(CoreError::io("read", folder))? {
+        let path = entry.map_err(CoreError::io("read", folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Writes a checkpoint into `folder` and removes the ones before it.
+pub(crate) fn write(folder: &Path, standing: &Standing, state: &State) -> Result<()> {
+    fs::create_dir_all(folder).map_err(CoreError::io("create", folder))?;
+    let older = list(folder)?;
+    let path = folder.join(format!("{:012}", standing.step));
+    let partial = partial_path(&path);
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(CoreError::io("remove", &partial))?;
+    }
+    let written = fill(&partial, standing, state)
+        .and_then(|()| Ok(replace(&partial, &path).map_err(CoreError::io("write", &path))?));
+    if let Err(error) = written {
+        fs::remove_dir_all(&partial).ok();
+        return Err(error);
+    }
+    for old in older.into_iter().filter(|old| *old != path) {
+        fs::remove_dir_all(&old).map_err(CoreError::io("remove", &old))?;
+    }
+    Ok(())
+}
+
+fn replace(partial: &Path, path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        fs::remove_dir_all(path)?;
+    }
+    fs::rename(partial, path)
+}
+
+fn fill(dir: &Path, standing: &Standing, state: &State) -> Result<()> {
+    fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
+    let tensors = state.iter().map(|(name, tensor)| (name, Bytes(tensor)));
+    let bytes = safetensors::serialize(tensors, None)
+        .map_err(|e| Error::Checkpoint { path: dir.to_owned(), reason: e.to_string() })?;
+    write_atomic(&dir.join(LEARNER), |writer| writer.write_all(&bytes))?;
+    Ok(write_json(&dir.join(PROGRESS), standing)?)
+}
+
+/// Reads the checkpoint in `dir`.
+pub(crate) fn read(dir: &Path) -> Result<(Standing, State)> {
+    let damaged = |reason: String| Error::Checkpoint { path: dir.to_owned(), reason };
+    let standing: Standing = read_json(&dir.join(PROGRESS), "checkpoint's progress")
+        .map_err(|e| damaged(e.to_string()))?;
+    let path = dir.join(LEARNER);
+    let bytes = fs::read(&path).map_err(CoreError::io("read", &path))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let mut state = State::new();
+    for (name, view) in file.iter() {
+        let shape = view.shape().to_vec();
+        let tensor = match view.dtype() {
+            Dtype::F32 => StateTensor::F32 { shape, data: values(view.data(), f32::from_le_bytes) },
+            Dtype::U64 => StateTensor::U64 { shape, data: values(view.data(), u64::from_le_bytes) },
+            other => return Err(damaged(format!("tensor `{name}` holds {other:?}"))),
+        };
+        state.insert(name.to_owned(), tensor);
+    }
+    Ok((standing, state))
+}
+
+fn values<T, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    data.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
+}
+
+/// A state's tensor as safetensors wants it.
+struct Bytes<'a>(&'a StateTensor);
+
+impl View for Bytes<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.0 {
+            StateTensor::F32 { .. } => Dtype::F32,
+            StateTensor::U64 { .. } => Dtype::U64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self.0 {
+            StateTensor::F32 { shape, .. } | StateTensor::U64 { shape, .. } => shape,
+        }
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.0 {
+            StateTensor::F32 { data, .. } => data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            StateTensor::U64 { data, .. } => data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape().iter().product::<usize>() * self.dtype().bitsize() / 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(step: u64) -> Standing {
+        let cursor =
+            Cursor { store_sha256: "a".to_owned(), order_sha256: "b".to_owned(), epoch: 1, row: 2 };
+        Standing { step, cursor, metrics_bytes: 3 }
+    }
+
+    fn state() -> State {
+        State::from([
+            ("w".to_owned(), StateTensor::F32 { shape: vec![1, 2], data: vec![0.1, -2.0] }),
+            ("n".to_owned(), StateTensor::U64 { shape: vec![1], data: vec![u64::MAX] }),
+        ])
+    }
+
+    #[test]
+    fn reads_what_it_wrote_and_keeps_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &standing(5), &state()).unwrap();
+        write(dir.path(), &standing(10), &state()).unwrap();
+        let found = list(dir.path()).unwrap();
+        assert_eq!(found, [dir.path().join("000000000010")]);
+        assert_eq!(read(&found[0]).unwrap(), (standing(10), state()));
+    }
+
+    #[test]
+    fn half_written_ones_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("000000000010.partial")).unwrap();
+        assert!(list(dir.path()).unwrap().is_empty());
+        write(dir.path(), &standing(10), &state()).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn truncated_tensors_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &standing(5), &state()).unwrap();
+        let checkpoint = &list(dir.path()).unwrap()[0];
+        let path = checkpoint.join(LEARNER);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let message = read(checkpoint).unwrap_err().to_string();
+        assert!(message.contains("000000000005") && message.contains("damaged"), "{message}");
+    }
+}

@@ -1,0 +1,147 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The `[run]` table of a training configuration, as typed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Rows to train on; rounded up to whole batches. Excludes `epochs`.
+    pub rows: Option<u64>,
+    /// Times each row is seen; 1 where neither is given.
+    pub epochs: Option<f64>,
+    /// Rows a step.
+    pub batch_rows: usize,
+    /// Decides the initial weights and the order of the rows.
+    pub seed: u64,
+    /// Steps of linear warm-up; the smaller of 1000 and 5 % of the run unless given.
+    pub warmup_steps: Option<u64>,
+    /// Part of the run, at its end, over which the learning rate falls linearly to 0.
+    pub decay_fraction: f64,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: u64,
+    /// Steps between two checkpoints; the smaller of 1000 and a tenth of the run unless given.
+    pub checkpoint_every: Option<u64>,
+    /// Memory for mixing rows, MiB.
+    pub pool_mib: u64,
+}
+
+impl RunConfig {
+    /// Rows a step.
+    pub const BATCH_ROWS: usize = 2048;
+    /// Memory for mixing rows, MiB.
+    pub const POOL_MIB: u64 = 256;
+    /// Longest warm-up that is chosen by itself, steps.
+    pub const LONGEST_WARMUP: u64 = 1000;
+    /// Longest time between checkpoints that is chosen by itself, steps.
+    pub const LONGEST_CHECKPOINT: u64 = 1000;
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            rows: None,
+            epochs: None,
+            batch_rows: Self::BATCH_ROWS,
+            seed: 0,
+            warmup_steps: None,
+            decay_fraction: 0.2,
+            log_every: 10,
+            checkpoint_every: None,
+            pool_mib: Self::POOL_MIB,
+        }
+    }
+}
+
+/// A run with everything decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPlan {
+    /// Updates.
+    pub steps: u64,
+    /// Rows an update.
+    pub batch_rows: usize,
+    /// Rows in all, `steps * batch_rows`.
+    pub rows: u64,
+    /// Decides the initial weights and the order of the rows.
+    pub seed: u64,
+    /// Steps over which the learning rate rises.
+    pub warmup_steps: u64,
+    /// Steps, at the end, over which it falls.
+    pub decay_steps: u64,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Memory for mixing rows, MiB.
+    pub pool_mib: u64,
+}
+
+impl RunConfig {
+    /// Decides everything for rows of which there are `rows_per_epoch`.
+    pub fn resolve(self, rows_per_epoch: u64) -> Result<RunPlan> {
+        let bad =
+            |setting, found: String, expected| Err(Error::Setting { setting, found, expected });
+        if self.batch_rows == 0 {
+            return bad("batch_rows", "0".to_owned(), "at least 1");
+        }
+        if self.log_every == 0 || self.checkpoint_every == Some(0) {
+            return bad("log_every or checkpoint_every", "0".to_owned(), "at least 1");
+        }
+        if self.pool_mib == 0 {
+            return bad("pool_mib", "0".to_owned(), "at least 1");
+        }
+        if !(0.0..=1.0).contains(&self.decay_fraction) {
+            return bad("decay_fraction", self.decay_fraction.to_string(), "0 to 1");
+        }
+        let rows = match (self.rows, self.epochs) {
+            (Some(_), Some(_)) => {
+                return bad("epochs", "given together with `rows`".to_owned(), "one of the two");
+            }
+            (Some(rows), None) => rows,
+            (None, epochs) => (epochs.unwrap_or(1.0) * rows_per_epoch as f64).round() as u64,
+        };
+        if rows == 0 {
+            return bad("rows", "0".to_owned(), "at least 1 (does the store hold any?)");
+        }
+        let steps = rows.div_ceil(self.batch_rows as u64);
+        Ok(RunPlan {
+            steps,
+            batch_rows: self.batch_rows,
+            rows: steps * self.batch_rows as u64,
+            seed: self.seed,
+            warmup_steps: self.warmup_steps.unwrap_or((steps / 20).min(Self::LONGEST_WARMUP)),
+            decay_steps: (self.decay_fraction * steps as f64).round() as u64,
+            log_every: self.log_every,
+            checkpoint_every: self
+                .checkpoint_every
+                .unwrap_or((steps / 10).clamp(1, Self::LONGEST_CHECKPOINT)),
+            pool_mib: self.pool_mib,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_become_whole_batches() {
+        let config = RunConfig { epochs: Some(1.5), batch_rows: 64, ..RunConfig::default() };
+        let plan = config.resolve(100).unwrap();
+        assert_eq!((plan.steps, plan.rows), (3, 192));
+    }
+
+    #[test]
+    fn rows_and_epochs_exclude_each_other() {
+        let config = RunConfig { epochs: Some(1.0), rows: Some(5), ..RunConfig::default() };
+        let message = config.resolve(100).unwrap_err().to_string();
+        assert_eq!(message, "`epochs` is given together with `rows`, expected one of the two");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let message = toml::from_str::<RunConfig>("btach_rows = 3").unwrap_err().to_string();
+        assert!(message.contains("btach_rows") && message.contains("batch_rows"), "{message}");
+    }
+}

@@ -1,0 +1,88 @@
+use std::path::PathBuf;
+
+/// The result of preparing or driving a run.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with a run and its folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting outside its range.
+    #[error("`{setting}` is {found}, expected {expected}")]
+    Setting {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The folder holds a run that is done.
+    #[error(
+        "{} holds a finished run; choose another output folder, or start over with --force",
+        path.display()
+    )]
+    Finished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds an unfinished run of another plan.
+    #[error(
+        "{} holds an unfinished run of another plan:\n{differences}\ngive the same settings to \
+         resume it, choose another output folder, or start over with --force", path.display()
+    )]
+    OtherPlan {
+        /// The folder.
+        path: PathBuf,
+        /// The lines that differ, old and new.
+        differences: String,
+    },
+    /// The folder holds files that are no run's.
+    #[error(
+        "{} is not empty and holds no saekit run (no {missing}); choose another output folder",
+        path.display()
+    )]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that a run would have.
+        missing: &'static str,
+    },
+    /// Another process trains into the folder.
+    #[error("{} is in use by another saekit process; wait for it or choose another output folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A checkpoint that cannot be read.
+    #[error(
+        "the checkpoint {} is damaged ({reason}); remove that folder to go on from the one before, \
+         or start over with --force", path.display()
+    )]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The rows ended before the run did.
+    #[error("the rows ended after {step} of {steps} steps")]
+    RowsEnded {
+        /// Steps done.
+        step: u64,
+        /// Steps planned.
+        steps: u64,
+    },
+    /// A contract's error: files, rows, the learner.
+    #[error(transparent)]
+    Core(#[from] saekit_core::Error),
+}
+
+impl From<Error> for saekit_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Core(error) => error,
+            other => Self::from_source(other),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use saekit_core::files::{sha256, write_atomic};
+use saekit_core::{Error as CoreError, State};
+
+use crate::checkpoint::{self, Standing};
+use crate::{Error, Result};
+
+/// The resolved plan, TOML.
+pub const PLAN: &str = "plan.toml";
+/// One JSON object a line.
+pub const METRICS: &str = "metrics.jsonl";
+/// The trained codec.
+pub const DICTIONARY: &str = "dictionary";
+/// What came out; a folder that has it is a finished run.
+pub const SUMMARY: &str = "summary.json";
+
+const CHECKPOINTS: &str = "checkpoints";
+const LOCK: &str = "run.lock";
+
+/// A run's output folder, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+    plan: String,
+    checkpoint: Option<PathBuf>,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Takes `dir` for a run of `plan` (the resolved plan as TOML): fresh where there is nothing,
+    /// resuming where an unfinished run of the same plan stands.
+    ///
+    /// # Errors
+    /// If a finished run stands there, a run of another plan, or anything that is no run; `force`
+    /// removes a run instead, but nothing else. If another process holds the folder.
+    pub fn claim(dir: &Path, plan: &str, force: bool) -> Result<Self> {
+        if is_occupied(dir)? && !dir.join(PLAN).is_file() && !dir.join(LOCK).is_file() {
+            return Err(Error::NotARun { path: dir.to_owned(), missing: PLAN });
+        }
+        fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
+        let lock = lock(dir)?;
+        if force {
+            remove_run(dir)?;
+        }
+        check_plan(dir, plan)?;
+        write_atomic(&dir.join(PLAN), |writer| writer.write_all(plan.as_bytes()))?;
+        let checkpoint = checkpoint::list(&dir.join(CHECKPOINTS))?.pop();
+        Ok(Self { dir: dir.to_owned(), plan: plan.to_owned(), checkpoint, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// SHA-256 of the plan, hex.
+    pub fn plan_sha256(&self) -> String {
+        sha256(self.plan.as_bytes())
+    }
+
+    /// Steps already done by the unfinished run that will be resumed.
+    pub fn resumes_at(&self) -> Option<u64> {
+        self.checkpoint.as_ref()?.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// The last checkpoint, where there is one.
+    pub(crate) fn restore(&self) -> Result<Option<(Standing, State)>> {
+        self.checkpoint.as_deref().map(checkpoint::read).transpose()
+    }
+
+    /// Keeps a checkpoint.
+    pub(crate) fn save(&self, standing: &Standing, state: &State) -> Result<()> {
+        checkpoint::write(&self.dir.join(CHECKPOINTS), standing, state)
+    }
+
+    /// Removes the checkpoints of a finished run.
+    pub(crate) fn drop_checkpoints(&self) -> Result<()> {
+        let path = self.dir.join(CHECKPOINTS);
+        Ok(remove(&path)?)
+    }
+}
+
+fn is_occupied(dir: &Path) -> Result<bool> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(CoreError::io("read", dir)(e).into()),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let file = File::create(&path).map_err(CoreError::io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(CoreError::io("lock", &path)(e).into()),
+    }
+}
+
+/// Fails unless the folder is fresh or holds an unfinished run of `plan`.
+fn check_plan(dir: &Path, plan: &str) -> Result<()> {
+    let path = dir.join(PLAN);
+    if !path.is_file() {
+        return Ok(());
+    }
+    if dir.join(SUMMARY).is_file() {
+        return Err(Error::Finished { path: dir.to_owned() });
+    }
+    let there = fs::read_to_string(&path).map_err(CoreError::io("read", &path))?;
+    if there == plan {
+        return Ok(());
+    }
+    let only = |a: &str, b: &str, mark: &str| -> Vec<String> {
+        let others: Vec<&str> = b.lines().collect();
+        a.lines().filter(|l| !others.contains(l)).map(|l| format!("  {mark} {l}")).collect()
+    };
+    let mut differences = only(&there, plan, "there:");
+    differences.extend(only(plan, &there, "asked:"));
+    Err(Error::OtherPlan { path: dir.to_owned(), differences: differences.join("\n") })
+}
+
+/// Removes what a run writes, and nothing else. The plan goes last, so that a folder with leftovers
+/// is still known for a run.
+fn remove_run(dir: &Path) -> Result<()> {
+    for name in [SUMMARY, CHECKPOINTS, DICTIONARY, METRICS, PLAN] {
+        remove(&dir.join(name))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), CoreError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(CoreError::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(result: Result<RunFolder>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_same_plan_may_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(RunFolder::claim(dir.path(), "k = 1\n", false).unwrap());
+        let folder = RunFolder::claim(dir.path(), "k = 1\n", false).unwrap();
+        assert_eq!(folder.resumes_at(), None);
+    }
+
+    #[test]
+    fn another_plan_is_refused_with_its_differences() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(RunFolder::claim(dir.path(), "d = 2\nk = 1\n", false).unwrap());
+        let text = message(RunFolder::claim(dir.path(), "d = 2\nk = 3\n", false));
+        assert!(text.contains("there: k = 1") && text.contains("asked: k = 3"), "{text}");
+        assert!(!text.contains("d = 2"), "{text}");
+        RunFolder::claim(dir.path(), "d = 2\nk = 3\n", true).unwrap();
+    }
+
+    #[test]
+    fn a_finished_run_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(RunFolder::claim(dir.path(), "k = 1\n", false).unwrap());
+        fs::write(dir.path().join(SUMMARY), "{}").unwrap();
+        assert!(message(RunFolder::claim(dir.path(), "k = 1\n", false)).contains("finished run"));
+    }
+
+    #[test]
+    fn a_folder_of_other_things_is_never_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("thesis.tex"), "").unwrap();
+        for force in [false, true] {
+            let text = message(RunFolder::claim(dir.path(), "k = 1\n", force));
+            assert!(text.contains("holds no saekit run"), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_processes_cannot_share_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = RunFolder::claim(dir.path(), "k = 1\n", false).unwrap();
+        let text = message(RunFolder::claim(dir.path(), "k = 1\n", false));
+        assert!(text.contains("in use"), "{text}");
+    }
+}

@@ -1,0 +1,199 @@
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use saekit_core::files::{partial_path, write_json};
+use saekit_core::{
+    Batch, Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, Scales,
+    StepReport,
+};
+use saekit_store::{RowBatch, RowSource};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Standing;
+use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
+use crate::metrics_log::{Line, MetricsLog};
+use crate::{Error, Result, RunPlan, lr_scale};
+
+/// Rows from which a learner takes what depends on the data before the first step.
+const SAMPLE_ROWS: usize = 16_384;
+
+/// Which of a source's columns are the input and the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// What the codec sees.
+    pub input: usize,
+    /// What it should write.
+    pub target: usize,
+}
+
+impl Columns {
+    fn of(self, rows: &RowBatch) -> Batch<'_> {
+        Batch { input: rows.columns[self.input].view(), target: rows.columns[self.target].view() }
+    }
+}
+
+/// One training run: everything it needs, until [`execute`](Self::execute).
+pub struct Run<'a> {
+    /// The steps.
+    pub plan: &'a RunPlan,
+    /// Where it writes.
+    pub folder: &'a RunFolder,
+    /// Where rows come from, scaled by [`scales`](Self::scales).
+    pub source: &'a mut dyn RowSource,
+    /// What is trained.
+    pub learner: &'a mut dyn Learner,
+    /// Which columns are input and target.
+    pub columns: Columns,
+    /// What the source multiplies them with.
+    pub scales: Scales,
+    /// What is known of the rows' origin; plan, rows and version are added.
+    pub provenance: Provenance,
+}
+
+/// What a run came to: `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Updates.
+    pub steps: u64,
+    /// Rows trained on.
+    pub rows: u64,
+    /// Means over the last logged steps.
+    pub last: StepReport,
+}
+
+/// The loop's own state.
+struct Loop<'a> {
+    run: Run<'a>,
+    log: MetricsLog,
+    metrics_bytes: u64,
+    last: StepReport,
+    logged: (Instant, u64),
+}
+
+impl Run<'_> {
+    /// Trains from where the folder stands to the end of the plan, writes the codec and the summary.
+    ///
+    /// The same plan over the same rows gives the same codec, bit for bit on a CPU, however often
+    /// the run was stopped on the way.
+    ///
+    /// # Errors
+    /// [`saekit_core::Error::Interrupted`] where the user asked to stop, after a checkpoint was
+    /// written; whatever the source, the learner or the file system reports.
+    pub fn execute(self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<Summary> {
+        let plan = self.plan;
+        let (mut state, start) = Loop::begin(self)?;
+        observer.begin("training", Some(plan.rows), "rows");
+        for step in start..plan.steps {
+            if interrupt.is_raised() {
+                state.checkpoint(step)?;
+                return Err(CoreError::Interrupted.into());
+            }
+            state.step(step)?;
+            state.after(step + 1, observer)?;
+        }
+        observer.end();
+        state.finish()
+    }
+}
+
+impl<'a> Loop<'a> {
+    /// Restores the last checkpoint or initialises the learner; returns the first step to do.
+    fn begin(run: Run<'a>) -> Result<(Self, u64)> {
+        let (mut start, mut metrics_bytes) = (0, 0);
+        if let Some((standing, state)) = run.folder.restore()? {
+            run.learner.restore(&state)?;
+            run.source.seek(&standing.cursor)?;
+            (start, metrics_bytes) = (standing.step, standing.metrics_bytes);
+        } else {
+            let first = run.source.cursor();
+            let rows = SAMPLE_ROWS.min(run.source.rows_per_epoch() as usize);
+            if let Some(sample) = run.source.next_batch(rows)? {
+                run.learner.initialise(&run.columns.of(&sample))?;
+            }
+            run.source.seek(&first)?;
+        }
+        let log = MetricsLog::open(&run.folder.dir().join(METRICS), metrics_bytes)?;
+        let logged = (Instant::now(), start);
+        Ok((Self { run, log, metrics_bytes, last: StepReport::default(), logged }, start))
+    }
+
+    fn step(&mut self, step: u64) -> Result<()> {
+        let Run { plan, source, learner, columns, .. } = &mut self.run;
+        let rows: Option<RowBatch> = source.next_batch(plan.batch_rows)?;
+        let rows = rows.filter(|rows| rows.rows() == plan.batch_rows);
+        let rows = rows.ok_or(Error::RowsEnded { step, steps: plan.steps })?;
+        let at = Progress { step, steps: plan.steps, lr_scale: lr_scale(plan, step) };
+        Ok(learner.step(&columns.of(&rows), at)?)
+    }
+
+    /// Logs and checkpoints where `done` steps ask for it.
+    fn after(&mut self, done: u64, observer: &mut dyn Observer) -> Result<()> {
+        let plan = self.run.plan;
+        let checkpoint = done.is_multiple_of(plan.checkpoint_every) && done < plan.steps;
+        if checkpoint || done.is_multiple_of(plan.log_every) || done == plan.steps {
+            self.log(done)?;
+        }
+        observer.advance(done * plan.batch_rows as u64, &note(&self.last));
+        if checkpoint { self.checkpoint(done) } else { Ok(()) }
+    }
+
+    fn log(&mut self, done: u64) -> Result<()> {
+        let plan = self.run.plan;
+        self.last = self.run.learner.report()?;
+        let (since, step) = std::mem::replace(&mut self.logged, (Instant::now(), done));
+        let rows = (done - step) * plan.batch_rows as u64;
+        self.metrics_bytes = self.log.append(&Line {
+            step: done,
+            rows: done * plan.batch_rows as u64,
+            lr_scale: lr_scale(plan, done.saturating_sub(1)),
+            report: &self.last,
+            rows_per_s: rows as f64 / since.elapsed().as_secs_f64().max(f64::EPSILON),
+        })?;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, done: u64) -> Result<()> {
+        let standing = Standing {
+            step: done,
+            cursor: self.run.source.cursor(),
+            metrics_bytes: self.metrics_bytes,
+        };
+        self.run.folder.save(&standing, &self.run.learner.state()?)
+    }
+
+    /// Writes the codec, then the summary that marks the run as finished.
+    fn finish(self) -> Result<Summary> {
+        let Run { plan, folder, learner, scales, mut provenance, .. } = self.run;
+        provenance.plan_sha256 = Some(folder.plan_sha256());
+        provenance.rows = Some(plan.rows);
+        env!("CARGO_PKG_VERSION").clone_into(&mut provenance.saekit_version);
+        let codec = learner.finish(scales)?;
+        write_folder(&folder.dir().join(DICTIONARY), |dir| codec.save(dir, &provenance))?;
+        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last };
+        write_json(&folder.dir().join(SUMMARY), &summary)?;
+        folder.drop_checkpoints()?;
+        Ok(summary)
+    }
+}
+
+fn note(report: &StepReport) -> String {
+    let StepReport { loss, fvu, l0, dead_fraction, .. } = report;
+    format!("loss {loss:.4}  FVU {fvu:.4}  L0 {l0:.1}  dead {:.1} %", 100.0 * dead_fraction)
+}
+
+/// Fills a folder under another name and renames it to `path`, replacing a leftover there.
+fn write_folder(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> saekit_core::Result<()>,
+) -> saekit_core::Result<()> {
+    let partial = partial_path(path);
+    for leftover in [&partial, path] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover).map_err(CoreError::io("remove", leftover))?;
+        }
+    }
+    fs::create_dir_all(&partial).map_err(CoreError::io("create", &partial))?;
+    fill(&partial)?;
+    fs::rename(&partial, path).map_err(CoreError::io("write", path))
+}
