@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::column::page::{Page, PageReader as _};
-use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::Int32Type;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
+use saekit_core::files::sha256_file;
 
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::manifest::in_words;
@@ -50,16 +50,44 @@ pub(crate) fn open_sized(path: &Path, bytes: u64) -> Result<File> {
     Err(Error::Size { path: path.to_owned(), expected: bytes, found })
 }
 
+/// Fails unless the file at `path` has the hash `expected`.
+pub(crate) fn check_sha256(path: &Path, expected: &str) -> Result<()> {
+    let found = sha256_file(path)?;
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), found })
+}
+
 /// Reads the footer of `file`, which lies at `path` and should hold `rows` rows.
 pub(crate) fn read_footer(file: &File, path: &Path, rows: u64) -> Result<Arc<ParquetMetaData>> {
     let metadata =
         ParquetMetaDataReader::new().parse_and_finish(file).map_err(Error::parquet(path))?;
-    let groups = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
-    let found = groups.sum::<Option<u64>>().unwrap_or(u64::MAX);
+    let bytes = file.metadata().map_err(saekit_core::Error::io("read", path))?.len();
+    if !metadata.row_groups().iter().all(|group| is_plausible(group, bytes)) {
+        let problem = "its footer describes row groups that cannot be in it".to_owned();
+        return Err(Error::Parquet {
+            path: path.to_owned(),
+            source: ParquetError::General(problem),
+        });
+    }
+    let found = metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum();
     if found == rows {
         return Ok(Arc::new(metadata));
     }
     Err(Error::Rows { path: path.to_owned(), expected: rows, found })
+}
+
+/// Whether a row group can lie in a file of `bytes` bytes; the parquet reader takes it for granted.
+fn is_plausible(group: &RowGroupMetaData, bytes: u64) -> bool {
+    u32::try_from(group.num_rows()).is_ok()
+        && group.columns().iter().all(|column| {
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            let start = u64::try_from(start).ok();
+            let len = u64::try_from(column.compressed_size()).ok();
+            let end = start.zip(len).and_then(|(start, len)| start.checked_add(len));
+            column.data_page_offset() >= 0 && end.is_some_and(|end| end <= bytes)
+        })
 }
 
 impl Shard {
@@ -178,26 +206,12 @@ impl OpenShard<'_> {
         info: &ColumnInfo,
         out: &mut [u8],
     ) -> Result<()> {
-        let mut pages = self.pages(group, self.shard.columns[column])?;
-        let mut filled = 0;
-        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.shard.path))? {
-            let values = plain_values(&page, info.row_bytes());
-            let target = values.and_then(|values| {
-                let target = out.get_mut(filled..filled + values.len());
-                target.map(|target| (target, values)).ok_or("has more rows than its group")
-            });
-            let (target, values) = target.map_err(|why| self.page_error(group, info, why))?;
-            target.copy_from_slice(values);
-            if let Some(at) = info.dtype.first_non_finite(target) {
-                let value = info.dtype.value(target, at);
-                return Err(self.non_finite(group, info, filled / info.dtype.bytes() + at, value));
-            }
-            filled += values.len();
-        }
-        if filled == out.len() {
-            return Ok(());
-        }
-        Err(self.page_error(group, info, "has fewer rows than its group"))
+        let column = self.shard.columns[column];
+        self.read_column(group, column, info.row_bytes(), out, |first, page| {
+            let Some(at) = info.dtype.first_non_finite(page) else { return Ok(()) };
+            let value = info.dtype.value(page, at);
+            Err(self.non_finite(group, info, first * info.width + at, value))
+        })
     }
 
     /// Reads sequences and positions of row group `group`.
@@ -207,28 +221,39 @@ impl OpenShard<'_> {
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()> {
-        let Some([sequence, position]) = self.shard.tokens else { return Ok(()) };
-        self.read_numbers(group, sequence, sequences)?;
-        self.read_numbers(group, position, positions)
+        let Some(columns) = self.shard.tokens else { return Ok(()) };
+        for (column, out) in columns.into_iter().zip([sequences, positions]) {
+            self.read_column(group, column, 4, bytemuck::cast_slice_mut(out), |_, _| Ok(()))?;
+        }
+        Ok(())
     }
 
-    fn read_numbers(&self, group: usize, column: usize, out: &mut [u32]) -> Result<()> {
-        let descriptor = self.shard.metadata.file_metadata().schema_descr().column(column);
-        let pages = Box::new(self.pages(group, column)?);
-        let mut reader = ColumnReaderImpl::<Int32Type>::new(descriptor, pages);
-        let mut values = Vec::with_capacity(out.len());
-        let (rows, ..) = reader
-            .read_records(out.len(), None, None, &mut values)
-            .map_err(Error::parquet(&self.shard.path))?;
-        if rows != out.len() || values.len() != rows {
-            return Err(Error::Rows {
-                path: self.shard.path.clone(),
-                expected: out.len() as u64,
-                found: values.len() as u64,
-            });
+    /// Copies the values of a column, `row_bytes` each, to `out`; `check` sees each page with the
+    /// number of its first row while it is in the cache.
+    fn read_column(
+        &self,
+        group: usize,
+        column: usize,
+        row_bytes: usize,
+        out: &mut [u8],
+        check: impl Fn(usize, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let fail = |problem| Err(self.page_error(group, column, problem));
+        let mut pages = self.pages(group, column)?;
+        let mut filled = 0;
+        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.shard.path))? {
+            let values = match plain_values(&page, row_bytes) {
+                Ok(values) => values,
+                Err(problem) => return fail(problem),
+            };
+            let Some(target) = out.get_mut(filled..filled + values.len()) else {
+                return fail("has more rows than its group");
+            };
+            target.copy_from_slice(values);
+            check(filled / row_bytes, target)?;
+            filled += values.len();
         }
-        out.copy_from_slice(bytemuck::cast_slice(&values));
-        Ok(())
+        if filled == out.len() { Ok(()) } else { fail("has fewer rows than its group") }
     }
 
     fn pages(&self, group: usize, column: usize) -> Result<SerializedPageReader<File>> {
@@ -238,10 +263,11 @@ impl OpenShard<'_> {
             .map_err(Error::parquet(&self.shard.path))
     }
 
-    fn page_error(&self, row_group: usize, info: &ColumnInfo, problem: &str) -> Error {
+    fn page_error(&self, row_group: usize, column: usize, problem: &str) -> Error {
+        let schema = self.shard.metadata.file_metadata().schema_descr();
         Error::Page {
             path: self.shard.path.clone(),
-            column: info.name.to_string(),
+            column: schema.column(column).name().to_owned(),
             row_group,
             problem: problem.to_owned(),
         }

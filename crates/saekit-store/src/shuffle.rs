@@ -34,9 +34,12 @@ impl Default for StreamConfig {
 /// [`Store::stream`](crate::Store::stream).
 ///
 /// An epoch puts the row groups of all shards in a random order and cuts it into pools; the rows of
-/// a pool come in a random order of their own. Together with rows that were permuted within their
-/// shard when it was written, that mixes as a shuffle of everything does to within a few per cent
-/// (`docs/store-format.md`), in the memory of two pools.
+/// a pool come in a random order of their own. Two pools are in memory, of which a thread fills one.
+/// Since rows were permuted within their shard when it was written, a batch has rows of many shards
+/// and documents (`docs/store-format.md` has figures).
+///
+/// Fails, as a batch is asked for, where a shard was damaged, replaced, or holds a value that is not
+/// finite; the position stays where it was.
 #[derive(Debug)]
 pub struct ShuffledRows {
     job: Arc<Job>,

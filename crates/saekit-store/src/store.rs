@@ -6,7 +6,7 @@ use saekit_core::{HookPoint, Interrupt, Observer};
 
 use crate::layout::{self, MANIFEST};
 use crate::rows::Group;
-use crate::shard_reader::{Shard, open_sized};
+use crate::shard_reader::{Shard, check_sha256, open_sized};
 use crate::{
     ColumnInfo, Cursor, Error, Manifest, Result, ScannedRows, ShuffledRows, StreamConfig, Tokens,
 };
@@ -101,10 +101,7 @@ impl Store {
             interrupt.check()?;
             let path = self.0.dir.join(file);
             open_sized(&path, bytes)?;
-            let found = sha256_file(&path)?;
-            if !found.eq_ignore_ascii_case(expected) {
-                return Err(Error::Hash { path, expected: expected.clone(), found });
-            }
+            check_sha256(&path, expected)?;
             done += bytes;
             observer.advance(done, file);
         }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array as _, AsArray, ListArray, RecordBatch, UInt32Array};
 use arrow::buffer::OffsetBuffer;
@@ -23,7 +23,7 @@ use saekit_core::files::{HashingWriter, partial_path};
 use crate::error::into_io;
 use crate::layout::TOKENS;
 use crate::manifest::in_words;
-use crate::shard_reader::{open_sized, read_footer};
+use crate::shard_reader::{check_sha256, open_sized, read_footer};
 use crate::{Error, FileInfo, Result};
 
 /// The columns, in order.
@@ -163,7 +163,9 @@ fn properties() -> WriterProperties {
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,
-    bytes: u64,
+    info: FileInfo,
+    /// Set once the file was seen to have the manifest's hash.
+    verified: OnceLock<()>,
     sequences: u32,
     metadata: ArrowReaderMetadata,
     /// First sequence of each row group, and after the last.
@@ -181,10 +183,13 @@ impl Tokens {
             Some(*end)
         });
         let starts = std::iter::once(0).chain(starts).collect();
-        let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())
-            .map_err(Error::parquet(&path))?;
+        // The schema is parquet's own, not what some writer adds about arrow's.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata =
+            ArrowReaderMetadata::try_new(footer, options).map_err(Error::parquet(&path))?;
         check_schema(metadata.schema(), &path)?;
-        Ok(Self { path, bytes: info.bytes, sequences: sequences as u32, metadata, starts })
+        let (info, verified, sequences) = (info.clone(), OnceLock::new(), sequences as u32);
+        Ok(Self { path, info, verified, sequences, metadata, starts })
     }
 
     /// Number of sequences.
@@ -198,6 +203,8 @@ impl Tokens {
     }
 
     /// The sequences numbered `range`. Memory is bounded by what is asked for and one row group.
+    ///
+    /// The first call reads the whole file to compare its hash with the manifest's.
     pub fn read(&self, range: Range<u32>) -> Result<Vec<TokenizedSequence>> {
         let Range { start, end } = range;
         if start > end || end > self.sequences {
@@ -211,7 +218,7 @@ impl Tokens {
         let group_of = |sequence| self.starts.partition_point(|s| *s <= u64::from(sequence)) - 1;
         let groups = group_of(start)..group_of(end - 1) + 1;
         let offset = u64::from(start) - self.starts[groups.start];
-        let file = open_sized(&self.path, self.bytes)?;
+        let file = self.file()?;
         let reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(groups.collect())
@@ -228,6 +235,17 @@ impl Tokens {
         }
         let (expected, found) = (u64::from(end - start), sequences.len() as u64);
         Err(Error::Rows { path: self.path.clone(), expected, found })
+    }
+
+    /// Opens the file again; the first time, compares its hash, since a reader of compressed lists
+    /// has no other way to notice a flipped bit.
+    fn file(&self) -> Result<File> {
+        let file = open_sized(&self.path, self.info.bytes)?;
+        if self.verified.get().is_none() {
+            check_sha256(&self.path, &self.info.sha256)?;
+            self.verified.get_or_init(|| ());
+        }
+        Ok(file)
     }
 
     fn append(&self, batch: &RecordBatch, out: &mut Vec<TokenizedSequence>) -> Result<()> {

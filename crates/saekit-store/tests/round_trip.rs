@@ -160,7 +160,7 @@ fn pages_and_row_groups_have_the_documented_sizes() {
     let file = std::fs::File::open(dir.path().join("shards/shard-00000.parquet")).unwrap();
     let reader = parquet::file::serialized_reader::SerializedFileReader::new(file).unwrap();
     let group = parquet::file::reader::FileReader::get_row_group(&reader, 0).unwrap();
-    assert_eq!(group.metadata().num_rows(), (4 << 20) / (payload + 4) as i64);
+    assert_eq!(group.metadata().num_rows() as u64, (4 << 20) / (payload + 4));
     let mut pages = group.get_column_page_reader(0).unwrap();
     let page = pages.get_next_page().unwrap().unwrap();
     assert_eq!(page.buffer().len(), 1 << 20);

@@ -1,5 +1,7 @@
 //! The tokens table.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::Recipe;

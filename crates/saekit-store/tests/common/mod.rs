@@ -1,5 +1,5 @@
 //! Small stores whose rows say which row they are.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part")]
 
 use std::path::Path;
 

@@ -1,0 +1,105 @@
+//! A store that pyarrow wrote (`golden/pyarrow_store.py`).
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::Recipe;
+use saekit_core::{HookPoint, Interrupt, Silent};
+use saekit_store::{DType, RowSource as _, Store, StreamConfig};
+
+#[derive(serde::Deserialize)]
+struct Expected {
+    columns: std::collections::BTreeMap<HookPoint, Vec<Vec<f32>>>,
+    sequences: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+fn open() -> (Store, Expected) {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pyarrow_store");
+    let store = Store::open(&dir).unwrap();
+    let expected = saekit_core::files::read_json(&dir.join("expected.json"), "golden").unwrap();
+    (store, expected)
+}
+
+fn columns(store: &Store) -> Vec<(HookPoint, f32)> {
+    store.manifest().columns.iter().map(|column| (column.name.clone(), 1.0)).collect()
+}
+
+#[test]
+fn every_value_is_pyarrows() {
+    let (store, expected) = open();
+    store.verify(&mut Silent, &Interrupt::default()).unwrap();
+    let dtypes: Vec<_> = store.manifest().columns.iter().map(|column| column.dtype).collect();
+    assert_eq!(dtypes, [DType::F16, DType::BF16, DType::F32]);
+    let mut scan = store.scan(&columns(&store)).unwrap();
+    let batch = scan.next_batch(100).unwrap().unwrap();
+    assert_eq!(batch.rows(), 30);
+    for (spec, matrix) in scan.columns().iter().zip(&batch.columns) {
+        assert_eq!(matrix.as_slice(), expected.columns[&spec.name].concat(), "{}", spec.name);
+    }
+    assert_eq!((batch.sequences, batch.positions), (expected.sequences, expected.positions));
+}
+
+#[test]
+fn it_is_streamed() {
+    let (store, expected) = open();
+    let config = StreamConfig { columns: columns(&store), ..StreamConfig::default() };
+    let batch = store.stream(config).unwrap().next_batch(30).unwrap().unwrap();
+    let sorted = |sequences: &[u32], positions: &[u32]| {
+        let mut rows: Vec<_> = sequences.iter().copied().zip(positions.iter().copied()).collect();
+        rows.sort_unstable();
+        rows
+    };
+    assert_eq!(
+        sorted(&batch.sequences, &batch.positions),
+        sorted(&expected.sequences, &expected.positions)
+    );
+}
+
+#[test]
+fn its_tokens_are_read() {
+    let (store, _) = open();
+    let sequences: Vec<_> = (0..6).map(Recipe::sequence).collect();
+    assert_eq!(store.tokens().unwrap().read(0..6).unwrap(), sequences);
+}
+
+/// What pyarrow measured is what our writer measures of the same rows.
+#[test]
+fn statistics_agree() {
+    let (store, expected) = open();
+    for column in &store.manifest().columns {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spec = Recipe { tokens: false, dtype: column.dtype, ..Recipe::default() }.spec();
+        spec.columns = vec![column.spec()];
+        let mut writer = saekit_store::StoreWriter::create(dir.path(), spec).unwrap();
+        let rows = expected.columns[&column.name].concat();
+        common::push(&mut writer, saekit_core::MatrixView::new(30, column.width, &rows)).unwrap();
+        let ours = writer.finish().unwrap().columns.remove(0);
+        assert!((ours.mean_norm / column.mean_norm - 1.0).abs() < 1e-12);
+        assert_eq!((ours.scale, ours.mean), (column.scale, column.mean.clone()));
+    }
+}
+
+/// pyarrow wrote a checksum into each page, so that reading alone notices.
+#[test]
+fn a_flipped_page_byte_fails_its_checksum() {
+    let (store, _) = open();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("shards")).unwrap();
+    let shards = store.manifest().shards.iter().map(|shard| shard.file.as_str());
+    for file in shards.chain(["manifest.json", "tokens.parquet"]) {
+        std::fs::copy(store.dir().join(file), dir.path().join(file)).unwrap();
+    }
+    let path = dir.path().join("shards/shard-00001.parquet");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 16; // a value in the first page
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = Store::open(dir.path()).unwrap();
+    let mut scan = damaged.scan(&columns(&damaged)).unwrap();
+    let message = scan.next_batch(30).unwrap_err().to_string();
+    assert!(message.contains("shard-00001.parquet is damaged"), "{message}");
+    assert!(message.contains("CRC checksum mismatch"), "{message}");
+}
