@@ -180,7 +180,7 @@ pub enum Error {
     },
     /// A stored value is NaN or infinite.
     #[error(
-        "column `{column}` of {} holds {value} at row {row}, element {element}; run `saekit verify`, then restore the shard or harvest the store again",
+        "column `{column}` of {} holds {value} at row {row}, element {element}; restore the shard or harvest the store again",
         path.display()
     )]
     StoredNonFinite {

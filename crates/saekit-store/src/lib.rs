@@ -13,6 +13,41 @@
 //! * Measuring: [`Store::scan`] gives every row once, in the order on disk.
 //! * Contexts: [`Store::tokens`] reads sequences by number.
 //!
+//! ```
+//! use saekit_core::{HookPoint, MatrixView};
+//! use saekit_store::{
+//!     ColumnSpec, RowBlock, RowSource as _, Store, StoreSpec, StoreWriter, StreamConfig,
+//! };
+//!
+//! # fn main() -> saekit_core::Result<()> {
+//! # let temporary = tempfile::tempdir().expect("a temporary folder");
+//! # let dir = temporary.path();
+//! let hook = HookPoint::new("blocks.2.hook_resid_post");
+//! let columns = vec![ColumnSpec { name: hook.clone(), width: 2 }];
+//! let mut writer =
+//!     StoreWriter::create(dir, StoreSpec { columns, has_tokens: false, ..StoreSpec::default() })?;
+//! let rows = [3.0, 4.0, 0.0, 5.0, -5.0, 0.0];
+//! writer.push_rows(&RowBlock {
+//!     sequences: &[],
+//!     positions: &[],
+//!     columns: &[MatrixView::new(3, 2, &rows)],
+//! })?;
+//! assert_eq!(writer.finish()?.columns[0].mean_norm, 5.0);
+//!
+//! let store = Store::open(dir)?;
+//! let scale = store.column(&hook)?.scale;
+//! let config = StreamConfig { seed: 1, columns: vec![(hook, scale)], ..StreamConfig::default() };
+//! let mut stream = store.stream(config)?;
+//! stream.next_batch(2)?;
+//! let here = stream.cursor(); // goes into a checkpoint
+//! let batch = stream.next_batch(100)?.expect("a stream has no end");
+//! assert_eq!((batch.rows(), batch.columns[0].cols()), (100, 2));
+//! stream.seek(&here)?;
+//! assert_eq!(stream.next_batch(100)?, Some(batch));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A source of another kind (several stores mixed, a foreign layout, a model that is run on the
 //! fly) is another implementation of [`RowSource`]; nothing downstream knows more than that.
 

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use crate::layout::{POSITION, SEQUENCE};
 use crate::{DType, Error, Result};
 
+/// Row groups a parquet file can number.
+const MAX_ROW_GROUPS: usize = i16::MAX as usize;
+
 /// A column of activations: the hook point it was read at and how wide its rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
@@ -72,7 +75,8 @@ impl StoreSpec {
 
     /// Rows a full row group holds: a pool keeps four bytes more a row, its place in the order.
     pub(crate) fn row_group_rows(&self) -> usize {
-        (self.row_group_bytes / (self.row_bytes() + 4)).clamp(1, self.shard_rows() as u64) as usize
+        let rows = (self.row_group_bytes / (self.row_bytes() + 4)) as usize;
+        rows.clamp(self.shard_rows().div_ceil(MAX_ROW_GROUPS), self.shard_rows())
     }
 
     /// Fails where the columns cannot be those of a shard.
