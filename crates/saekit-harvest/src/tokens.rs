@@ -180,8 +180,9 @@ fn number(document: u64) -> u32 {
 /// whole character.
 fn cut(bytes: &[u8]) -> usize {
     let black = |byte: &u8| !byte.is_ascii_whitespace();
-    let lone = (2..bytes.len().saturating_sub(1)).rev().find(|&i| {
-        let after_break = bytes[i - 1] == b'\n' && black(&bytes[i - 2]) && black(&bytes[i]);
+    let lone = (1..bytes.len().saturating_sub(1)).rev().find(|&i| {
+        let after_break =
+            i > 1 && bytes[i - 1] == b'\n' && black(&bytes[i - 2]) && black(&bytes[i]);
         let before_space = bytes[i] == b' ' && black(&bytes[i - 1]) && black(&bytes[i + 1]);
         after_break || before_space
     });
