@@ -118,7 +118,7 @@ impl ConfigFile {
     pub(crate) fn reject(
         &self,
         setting: &'static str,
-        found: impl ToString,
+        found: &impl ToString,
         expected: impl Into<String>,
     ) -> Error {
         let path = self.path.clone();

@@ -21,7 +21,7 @@ pub(crate) fn is(device: &Device) -> bool {
 /// GELU by its tanh approximation, in place:
 /// `x / 2 * (1 + tanh(u)) = x / (1 + exp(-2 u))`, `u = sqrt(2 / pi) * (x + 0.044715 x^3)`.
 pub(crate) fn gelu_tanh(x: Tensor<2>) -> Result<Tensor<2>, Error> {
-    const A: f32 = -1.595_769_1; // -2 sqrt(2 / pi)
+    const A: f32 = -1.595_769; // -2 sqrt(2 / pi)
     const B: f32 = A * 0.044_715;
     let device = x.device();
     let mut data = x.try_into_data().map_err(Error::device)?;
@@ -74,7 +74,7 @@ fn exp(x: f32) -> f32 {
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(ONE_BITS));
     (p * r * r + r + 1.0) * power
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use saekit_core::{Edit, HookPoint, LanguageModel, Matrix, ModelInfo, Result, TokenBatch, files};
 
 use crate::Error;
@@ -61,18 +61,22 @@ impl Decoder {
         if tokens.ids().is_empty() {
             return Ok(Matrix::zeros(0, self.info.d_vocab));
         }
-        let x = self.run(tokens, &mut Taps::default())?;
-        let x = x.expect("a pass without reads goes to its end");
+        let x = self.run_to_end(tokens, Taps::default())?;
         Ok(to_matrix(self.network.unembed(self.network.final_norm(x)))?)
     }
 
     /// The residual stream after the last block, or nothing where the pass stopped before.
-    fn run(&self, tokens: &TokenBatch, taps: &mut Taps<'_>) -> Result<Option<burn::Tensor<2>>> {
+    fn run(&self, tokens: &TokenBatch, taps: &mut Taps<'_>) -> Result<Option<Tensor<2>>> {
         match self.network.run(tokens, taps) {
             Ok(x) => Ok(Some(x)),
             Err(Halt::Done) => Ok(None),
             Err(Halt::Failed(error)) => Err(error),
         }
+    }
+
+    /// The residual stream after the last block; `taps` must not stop the pass.
+    fn run_to_end(&self, tokens: &TokenBatch, mut taps: Taps<'_>) -> Result<Tensor<2>> {
+        Ok(self.run(tokens, &mut taps)?.expect("nothing stops the pass"))
     }
 
     fn blueprint(&self) -> &Blueprint {
@@ -143,7 +147,7 @@ impl LanguageModel for Decoder {
         if rows * scored == 0 {
             return Ok(Matrix::zeros(rows, scored));
         }
-        let x = self.run(tokens, &mut taps)?.expect("a pass without reads goes to its end");
+        let x = self.run_to_end(tokens, taps)?;
         let x = self.network.final_norm(x).reshape([rows, scored + 1, self.info.d_model]);
         let x = x.narrow(1, 0, scored).reshape([rows * scored, self.info.d_model]);
         let targets: Vec<u32> =
@@ -170,10 +174,11 @@ fn name_of(dir: &Path) -> String {
 
 /// See [`Decoder::load`].
 fn hash(config: &Path, checkpoint: &Checkpoint) -> Result<String, Error> {
-    let mut listing = String::new();
-    for path in std::iter::once(config).chain(checkpoint.paths()) {
+    let line = |path: &Path| -> Result<String, Error> {
         let name = path.file_name().expect("a file has a name").to_string_lossy();
-        listing += &format!("{}  {name}\n", files::sha256_file(path)?);
-    }
+        Ok(format!("{}  {name}\n", files::sha256_file(path)?))
+    };
+    let paths = std::iter::once(config).chain(checkpoint.paths());
+    let listing = paths.map(line).collect::<Result<String, Error>>()?;
     Ok(files::sha256(listing.as_bytes()))
 }

@@ -170,17 +170,17 @@ pub enum Error {
         n_ctx: usize,
     },
     /// The device failed.
-    #[error("the device failed while activations were read from it: {reason}")]
+    #[error("the device failed while activations were read from it: {source}")]
     Device {
         /// What it said.
-        reason: String,
+        source: BoxError,
     },
 }
 
 impl Error {
     /// [`Error::Device`], to be used with `map_err`.
-    pub(crate) fn device(reason: impl ToString) -> Self {
-        Self::Device { reason: reason.to_string() }
+    pub(crate) fn device(source: impl Into<BoxError>) -> Self {
+        Self::Device { source: source.into() }
     }
 }
 

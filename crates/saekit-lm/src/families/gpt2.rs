@@ -15,6 +15,7 @@ pub(super) const FAMILY: Family =
 /// The settings that matter to the forward pass, with the defaults of `transformers`' `GPT2Config`.
 /// The sizes have none: a configuration without them is not one of a particular model.
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the settings are transformers' own")]
 struct Config {
     n_embd: usize,
     n_layer: usize,
@@ -56,7 +57,7 @@ fn blueprint(file: &ConfigFile) -> Result<Blueprint, Error> {
     let d_head = config.n_embd / config.n_head;
     let activation = Activation::from_name(&config.activation_function).ok_or_else(|| {
         let found = format!("`{}`", config.activation_function);
-        file.reject("activation_function", found, Activation::NAMES)
+        file.reject("activation_function", &found, Activation::NAMES)
     })?;
     Ok(Blueprint {
         d_model: config.n_embd,
@@ -86,7 +87,7 @@ fn check(file: &ConfigFile, config: &Config) -> Result<(), Error> {
     ])?;
     if !config.n_embd.is_multiple_of(config.n_head) {
         let expected = format!("a multiple of `n_head`, {}", config.n_head);
-        return Err(file.reject("n_embd", config.n_embd, expected));
+        return Err(file.reject("n_embd", &config.n_embd, expected));
     }
     let switches = [
         ("scale_attn_by_inverse_layer_idx", config.scale_attn_by_inverse_layer_idx),
@@ -94,7 +95,7 @@ fn check(file: &ConfigFile, config: &Config) -> Result<(), Error> {
         ("add_cross_attention", config.add_cross_attention),
     ];
     match switches.iter().find(|(_, on)| *on) {
-        Some((setting, _)) => Err(file.reject(setting, "true", "false (the other is not run)")),
+        Some((setting, _)) => Err(file.reject(setting, &"true", "false (the other is not run)")),
         None => Ok(()),
     }
 }
@@ -115,9 +116,10 @@ fn weights(from: &mut Loader<'_>, b: &Blueprint) -> Result<Weights, Error> {
     let positions = Positions::Learned(from.matrix("wpe.weight", [b.n_ctx, b.d_model])?);
     let blocks = (0..b.n_layers).map(|l| block(from, b, l)).collect::<Result<_, _>>()?;
     let final_norm = from.norm("ln_f", b.d_model)?;
-    let unembedding = match b.tied {
-        true => token_embedding.clone(),
-        false => from.unprefixed("lm_head.weight", [b.d_vocab, b.d_model])?,
+    let unembedding = if b.tied {
+        token_embedding.clone()
+    } else {
+        from.unprefixed("lm_head.weight", [b.d_vocab, b.d_model])?
     };
     Ok(Weights { token_embedding, positions, blocks, final_norm, unembedding })
 }

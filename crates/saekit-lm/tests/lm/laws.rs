@@ -91,7 +91,7 @@ fn padding_changes_nothing_before_it() {
     let whole = tiny_input().sequence(0).to_vec();
     let short = whole[..5].to_vec();
     let hook = "blocks.2.hook_resid_post";
-    let alone = capture(&model, &TokenBatch::new(&[short.clone()]), &[hook]).remove(0);
+    let alone = capture(&model, &TokenBatch::new(std::slice::from_ref(&short)), &[hook]).remove(0);
     let padded = TokenBatch::new(&[short, whole]);
     let beside = capture(&model, &padded, &[hook]).remove(0);
     assert_close(hook, &beside.as_slice()[..5 * 24], alone.as_slice());
