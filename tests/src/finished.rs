@@ -40,6 +40,8 @@ impl Finished {
         assert!(!self.stderr.contains("unexpectedly"), "{all}");
         let at = self.stderr.find("error: ").unwrap_or_else(|| panic!("no message: {all}"));
         assert!(self.stderr.lines().count() <= SCREEN, "{all}");
+        let (begin, last) = self.stderr.trim_end().rsplit_once(": ").unwrap_or_default();
+        assert!(!begin.contains(last) || last.is_empty(), "said twice: {all}");
         self.stderr[at..].to_owned()
     }
 

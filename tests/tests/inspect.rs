@@ -1,0 +1,46 @@
+//! `saekit inspect`, help and completions: what people look at first.
+
+use saekit_tests::{Sandbox, SyntheticStore};
+
+#[test]
+fn tells_what_a_folder_holds() {
+    let sandbox = Sandbox::new();
+    SyntheticStore::new(1000, 16).write(&sandbox.path("acts"));
+    sandbox.ok("train --device cpu --store acts --out run --d-sae 32 --k 2 --batch 100");
+    sandbox.ok("export run --format saelens --out sae");
+    for (folder, parts) in [
+        ("acts", ["rows", "1,000", "blocks.0.hook_resid_post"]),
+        ("run", ["finished", "batch_rows = 100", "d_sae"]),
+        ("run/dictionary", ["saekit", "topk, k 2", "32"]),
+        ("sae", ["saelens", "topk, k 2", "32"]),
+    ] {
+        let printed = sandbox.ok(&format!("inspect {folder}"));
+        for part in parts {
+            assert!(printed.contains(part), "`{part}` is missing in: {printed}");
+        }
+    }
+    sandbox.run("inspect nowhere").error_with(&["nowhere"]);
+    sandbox.run("inspect demo").error_with(&["demo", "dictionary.json", "cfg.json"]);
+}
+
+#[test]
+fn every_verb_has_help_with_examples() {
+    let sandbox = Sandbox::new();
+    let verbs = ["", "demo", "harvest", "inspect", "train", "eval", "export", "completions"];
+    for verb in verbs {
+        let help = sandbox.ok(&format!("{verb} --help"));
+        assert!(help.contains("Examples:"), "{verb}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{verb}: {help}");
+    }
+}
+
+#[test]
+fn completions_know_every_verb() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.ok(&format!("completions {shell}"));
+        for verb in ["demo", "harvest", "inspect", "train", "eval", "export"] {
+            assert!(script.contains(verb), "{shell} lacks {verb}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Memory does not grow with the number of rows: two stores, the second ten times the first, with
+//! shard and pool a tenth of the smaller.
+#![cfg(target_os = "linux")]
+
+use saekit_tests::{Sandbox, SyntheticStore};
+
+/// How much more memory ten times the rows may take: noise of the allocator and the threads.
+const GROWTH: f64 = 1.15;
+/// As much as that is at the least, KiB.
+const NOISE_KIB: u64 = 4096;
+
+/// Runs `arguments` and returns its peak memory, KiB.
+fn peak(sandbox: &Sandbox, arguments: &str) -> u64 {
+    let (peak, finished) = sandbox.start(arguments).peak_memory_kib();
+    finished.ok();
+    peak
+}
+
+fn assert_flat(small: u64, large: u64, data_kib: u64) {
+    let bound = (small as f64 * GROWTH) as u64 + NOISE_KIB;
+    assert!(data_kib > 2 * (bound - small), "the data is too small to be seen: {data_kib} KiB");
+    assert!(large <= bound, "peak {small} KiB, with ten times the rows {large} KiB");
+}
+
+#[test]
+fn of_harvest() {
+    let sandbox = Sandbox::new();
+    let hooks: Vec<String> = (0..4)
+        .flat_map(|l| {
+            ["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"]
+                .map(|h| format!("blocks.{l}.hook_{h}"))
+        })
+        .collect();
+    // 20 hook points of 192 floats: 15 KiB a row.
+    let harvest = |rows: usize, out: &str| {
+        let hooks = hooks.join(" ");
+        let arguments = format!(
+            "harvest --device cpu --model demo --text train.parquet --rows {rows} --dtype f32 \
+             --context 64 --batch-tokens 256 --shard-mib 2 --hook {hooks} --out {out}"
+        );
+        peak(&sandbox, &arguments)
+    };
+    let (small, large) = (harvest(1400, "small"), harvest(14_000, "large"));
+    assert_flat(small, large, 12_600 * 15);
+}
+
+#[test]
+fn of_train() {
+    let sandbox = Sandbox::new();
+    let train = |rows: usize, name: &str| {
+        let mut store = SyntheticStore::new(rows, 256);
+        (store.shard_bytes, store.row_group_bytes) = (2 << 20, 256 << 10);
+        store.write(&sandbox.path(name));
+        let arguments = format!(
+            "train --device cpu --store {name} --out {name}-run --d-sae 64 --k 4 --batch 1000 \
+             --pool-mib 2"
+        );
+        peak(&sandbox, &arguments)
+    };
+    let (small, large) = (train(20_000, "small"), train(200_000, "large"));
+    assert_flat(small, large, 180_000);
+}
