@@ -9,6 +9,7 @@ use crate::{Codes, Error, Result};
 pub struct CodeStats {
     rows: u64,
     fires: Vec<u64>,
+    active: u64,
     absolute: f64,
 }
 
@@ -46,7 +47,7 @@ pub struct DensityHistogram {
 impl CodeStats {
     /// Nothing seen yet, of codes over `d_code` latents.
     pub fn new(d_code: usize) -> Self {
-        Self { rows: 0, fires: vec![0; d_code], absolute: 0.0 }
+        Self { rows: 0, fires: vec![0; d_code], active: 0, absolute: 0.0 }
     }
 
     /// Adds the rows of `codes`.
@@ -58,6 +59,7 @@ impl CodeStats {
         check_finite(codes)?;
         codes.for_each_active(|_, latent, value| {
             self.fires[latent] += 1;
+            self.active += 1;
             self.absolute += f64::from(value.abs());
         });
         self.rows += codes.rows() as u64;
@@ -80,15 +82,19 @@ impl CodeStats {
         self.fires.iter().map(|fires| *fires as f64 / rows).collect()
     }
 
+    /// Mean number of latents that fire in a row, so far.
+    pub fn l0(&self) -> Option<f64> {
+        ratio(self.active as f64, self.rows as f64)
+    }
+
     /// The figures over all rows seen.
     pub fn report(&self) -> CodeMetrics {
-        let rows = self.rows as f64;
         let dead = self.fires.iter().filter(|fires| **fires == 0).count();
         CodeMetrics {
             rows: self.rows,
             d_code: self.fires.len(),
-            l0: ratio(self.fires.iter().sum::<u64>() as f64, rows),
-            l1: ratio(self.absolute, rows),
+            l0: self.l0(),
+            l1: ratio(self.absolute, self.rows as f64),
             dead,
             dead_fraction: ratio(dead as f64, self.fires.len() as f64).filter(|_| self.rows > 0),
             density: DensityHistogram::of(&self.densities()),

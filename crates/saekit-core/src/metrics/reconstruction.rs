@@ -133,17 +133,21 @@ impl Reconstruction {
         self.target.mean()
     }
 
+    /// Fraction of variance unexplained so far.
+    pub fn fvu(&self) -> Option<f64> {
+        ratio(self.sums.error_squares, self.target.squares())
+    }
+
     /// The figures over all rows seen.
     pub fn report(&self) -> ReconstructionMetrics {
         let sums = &self.sums;
         let per_row = |total| self.target.per_row(total);
         let per_nonzero = |total| ratio(total, sums.nonzero as f64);
-        let fvu = ratio(sums.error_squares, self.target.squares());
         ReconstructionMetrics {
             rows: self.rows(),
             zero_rows: self.rows() - sums.nonzero,
-            fvu,
-            explained_variance: fvu.map(|fvu| 1.0 - fvu),
+            fvu: self.fvu(),
+            explained_variance: self.fvu().map(|fvu| 1.0 - fvu),
             explained_variance_per_row: ratio(sums.centred_error, sums.off_centre as f64)
                 .map(|unexplained| 1.0 - unexplained),
             explained_variance_residual: ratio(self.error.squares(), self.target.squares())
