@@ -154,12 +154,17 @@ impl Network {
         if cpu::is(&self.device) {
             return cpu::cross_entropy(&logits.try_into_data().map_err(Error::device)?, targets);
         }
-        let ids = signed(targets, [targets.len(), 1]);
-        let target = logits.clone().gather(1, Tensor::from_data(ids, &self.device));
-        let max = logits.clone().max_dim(1);
-        let sum = (logits - max.clone()).exp().sum_dim(1);
-        Ok(to_matrix(sum.log() + max - target)?.into_vec())
+        Ok(to_matrix(cross_entropy(logits, targets))?.into_vec())
     }
+}
+
+/// The negative log-likelihood, nats, of one target id a row of `logits`, `[rows, 1]`.
+fn cross_entropy(logits: Tensor<2>, targets: &[u32]) -> Tensor<2> {
+    let ids = Tensor::from_data(signed(targets, [targets.len(), 1]), &logits.device());
+    let target = logits.clone().gather(1, ids);
+    let max = logits.clone().max_dim(1);
+    let sum = (logits - max.clone()).exp().sum_dim(1);
+    sum.log() + max - target
 }
 
 /// Ids as the signed integers that every device has.
@@ -190,4 +195,22 @@ fn replaced(
 pub(crate) fn to_matrix(x: Tensor<2>) -> Result<Matrix, Error> {
     let [rows, cols] = x.dims();
     Ok(Matrix::new(rows, cols, x.try_into_vec_as::<f32>().map_err(Error::device)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_is_the_same_on_every_device() {
+        let (rows, d_vocab) = (30, 77);
+        let logits: Vec<f32> = (0..rows * d_vocab).map(|i| (i as f32).sin() * 20.0).collect();
+        let targets: Vec<u32> = (0..rows as u32).map(|i| i * 5 % d_vocab as u32).collect();
+        let data = TensorData::new(logits, [rows, d_vocab]);
+        let host = cpu::cross_entropy(&data, &targets).unwrap();
+        let device = cross_entropy(Tensor::from_data(data, &Device::flex()), &targets);
+        for (found, expected) in to_matrix(device).unwrap().as_slice().iter().zip(host) {
+            assert!((found - expected).abs() <= 1e-5, "{found} {expected}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use saekit_core::{Edit, Error, HookPoint, LanguageModel as _, Matrix, TokenBatch};
 
-use crate::support::{assert_close, capture, tiny, tiny_input};
+use crate::support::{assert_close, capture, demo_model, load, tiny, tiny_input};
 
 fn edited(hook: &str, replace: &mut dyn FnMut(&mut Matrix)) -> Result<Matrix, Error> {
     let hook = HookPoint::new(hook);
@@ -98,6 +98,19 @@ fn padding_changes_nothing_before_it() {
     let losses = model.nll(&padded, None).unwrap();
     let alone = model.nll(&TokenBatch::new(&[padded.sequence(0).to_vec()]), None).unwrap();
     assert_close("nll", &losses.row(0)[..4], alone.as_slice());
+}
+
+#[test]
+fn losses_do_not_depend_on_the_batch() {
+    let model = load(&demo_model());
+    let (rows, width) = (20_u32, 128_u32);
+    let ids = |row: u32| (0..width).map(|t| (row * 131 + t * t) % 4096).collect();
+    let sequences: Vec<Vec<u32>> = (0..rows).map(ids).collect();
+    let whole = model.nll(&TokenBatch::new(&sequences), None).unwrap();
+    let halves = sequences
+        .chunks(10)
+        .flat_map(|half| model.nll(&TokenBatch::new(half), None).unwrap().into_vec());
+    assert_close("nll", whole.as_slice(), &halves.collect::<Vec<_>>());
 }
 
 #[test]

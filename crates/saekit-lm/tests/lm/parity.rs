@@ -116,6 +116,28 @@ fn each_activation_function_is_another() {
 }
 
 #[test]
+fn unscaled_attention_with_scaled_queries_is_scaled_attention() {
+    let dir = tiny_copy("tiny");
+    edit_json(&dir.path().join("config.json"), |c| c["scale_attn_weights"] = false.into());
+    let (d, d_head) = (24, 8.0_f32);
+    edit_weights(dir.path(), |tensors| {
+        for (_, (_, _, bytes)) in tensors.iter_mut().filter(|(name, _)| name.contains("c_attn")) {
+            let values = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).enumerate();
+            let scaled = values.map(|(i, v)| if i % (3 * d) < d { v / d_head.sqrt() } else { v });
+            *bytes = bytes_of(&scaled.collect::<Vec<f32>>());
+        }
+    });
+    assert_equals_transformers(&load(dir.path()), &golden("tiny/golden.safetensors"));
+}
+
+#[test]
+fn the_mlps_width_may_be_given() {
+    let dir = tiny_copy("tiny");
+    edit_json(&dir.path().join("config.json"), |c| c["n_inner"] = 96.into());
+    assert_equals_transformers(&load(dir.path()), &golden("tiny/golden.safetensors"));
+}
+
+#[test]
 fn the_hash_is_what_sha256sum_prints() {
     let dir = golden("tiny");
     let line = |name: &str| {
