@@ -1,0 +1,212 @@
+//! `saekit inspect`.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use saekit_core::Error as CoreError;
+use saekit_dictionary::{Activation, Dictionary, format};
+use saekit_store::{Manifest, Store};
+use serde_json::Value;
+
+use crate::failure::{OnInterrupt as _, Usage};
+use crate::human;
+use crate::inputs;
+use crate::session::{self, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  saekit inspect acts
+  saekit inspect acts --verify
+  saekit inspect run";
+
+/// As much of the end of `metrics.jsonl` as holds its last line.
+const TAIL_BYTES: u64 = 1 << 16;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Folder of a store, a run or a dictionary
+    #[arg(value_name = "STORE|RUN|DICTIONARY")]
+    path: PathBuf,
+    /// Read every file of a store and compare hashes
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Prints what the folder holds.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let path = args.path.as_path();
+    if !path.is_dir() {
+        let what = if path.exists() { "is not a folder" } else { "does not exist" };
+        bail!("{} {what}; give the folder of a store, a run or a dictionary", path.display());
+    }
+    if !path.join("manifest.json").is_file() {
+        if args.verify {
+            let text = format!("`--verify` is for stores, and {} is none", path.display());
+            return Err(Usage(text).into());
+        }
+        let text = if inputs::is_run(path) { run_text(path)? } else { dictionary_text(path)? };
+        return Ok(session::print(&text)?);
+    }
+    let store = Store::open(path)?;
+    let mut text = store_text(&store);
+    if args.verify {
+        let interrupt = &session.interrupt;
+        store
+            .verify(&mut session.observer(), interrupt)
+            .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
+        text += &field("verified", "every file has the hash that the manifest says");
+    }
+    Ok(session::print(&text)?)
+}
+
+/// A label and its value on a line.
+fn field(label: &str, value: impl std::fmt::Display) -> String {
+    format!("{label:<20}{value}\n")
+}
+
+/// [`field`], where there is a value.
+fn optional(label: &str, value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(String::new, |value| field(label, value))
+}
+
+fn store_text(store: &Store) -> String {
+    let Manifest { rows, sequences, columns, shards, tokens, .. } = store.manifest();
+    let manifest = store.manifest();
+    let bytes = shards.iter().map(|shard| shard.bytes).chain(tokens.iter().map(|file| file.bytes));
+    let mut text = field("store", store.dir().display());
+    text += &field("manifest sha256", store.sha256());
+    text += &field("rows", human::count(*rows));
+    text += &field(
+        "on disk",
+        format!("{} in {} shards", human::bytes(bytes.sum()), human::count(shards.len() as u64)),
+    );
+    text += &field(
+        "sequences",
+        if tokens.is_some() { human::count(*sequences) } else { "none (no tokens)".to_owned() },
+    );
+    text += &optional("context size", manifest.context_size);
+    text += &optional("begins with BOS", manifest.prepend_bos);
+    if tokens.is_some() {
+        text += &field("excluded tokens", format!("{:?}", manifest.excluded_tokens));
+    }
+    text += &field("seed", manifest.seed);
+    if let Some(model) = &manifest.model {
+        let (layers, d_model) = (model.n_layers, model.d_model);
+        let shape = format!("{}, {layers} layers, d_model {d_model}", model.family);
+        text += &field("model", format!("{} ({shape})", model.name));
+        text += &field("model sha256", &model.sha256);
+    }
+    text += &optional("tokenizer sha256", manifest.tokenizer_sha256.as_ref());
+    text += &optional("dataset", manifest.dataset.as_ref().map(|dataset| &dataset.name));
+    let widest = columns.iter().map(|column| column.name.as_str().len()).max().unwrap_or(0).max(6);
+    let line = |hook: &str, rest: [&str; 4]| {
+        let [width, dtype, norm, scale] = rest;
+        format!("{hook:<widest$}  {width:>6}  {dtype:<5}  {norm:>12}  {scale:>12}\n")
+    };
+    text += &line("\ncolumn", ["width", "dtype", "mean norm", "scale"]).replacen("  ", "   ", 1);
+    for column in columns {
+        let (width, norm) = (column.width.to_string(), format!("{:.4}", column.mean_norm));
+        let scale = format!("{:.6}", column.scale);
+        text += &line(column.name.as_str(), [&width, column.dtype.name(), &norm, &scale]);
+    }
+    text
+}
+
+fn run_text(dir: &Path) -> Result<String> {
+    let mut text = field("run", dir.display());
+    let finished = dir.join(saekit_train::SUMMARY).is_file();
+    text += &field(
+        "state",
+        if finished { "finished" } else { "not finished: the same command goes on" },
+    );
+    let metrics = dir.join(saekit_train::METRICS);
+    if let Some(last) = last_line(&metrics)? {
+        text += &metrics_text(&last);
+    }
+    let plan = dir.join(saekit_train::PLAN);
+    let plan = std::fs::read_to_string(&plan).map_err(CoreError::io("read", &plan))?;
+    write!(text, "\nplan\n{plan}").expect("writing to a string does not fail");
+    if finished {
+        text += "\n";
+        text += &dictionary_text(&dir.join(saekit_train::DICTIONARY))?;
+    }
+    Ok(text)
+}
+
+/// The last whole line of the file, parsed, where there is one.
+fn last_line(path: &Path) -> Result<Option<Value>> {
+    let Ok(mut file) = File::open(path) else { return Ok(None) };
+    let mut read = || {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(CoreError::io("read", path))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
+}
+
+/// The figures of a line of metrics.
+fn metrics_text(line: &Value) -> String {
+    let Value::Object(figures) = line else { return String::new() };
+    figures
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = match value {
+                Value::Number(number) if number.is_f64() => format!("{:.6}", number.as_f64()?),
+                Value::Number(number) => human::count(number.as_u64()?),
+                Value::Object(terms) => serde_json::to_string(terms).ok()?,
+                _ => return None,
+            };
+            Some(field(name, value))
+        })
+        .collect()
+}
+
+fn dictionary_text(dir: &Path) -> Result<String> {
+    let dictionary = format::read(dir)?;
+    let format = format::FORMATS.iter().find(|format| format.detect(dir));
+    let mut text = field("dictionary", dir.display());
+    text += &optional("format", format.map(|format| format.name()));
+    text += &shape_text(&dictionary);
+    let provenance = serde_json::to_value(&dictionary.provenance);
+    if let Ok(Value::Object(known)) = provenance {
+        for (name, value) in known.iter().filter(|(_, value)| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text += &field(&name.replace('_', " "), value);
+        }
+    }
+    Ok(text)
+}
+
+fn shape_text(dictionary: &Dictionary) -> String {
+    let (d_in, d_out, d_sae) = (dictionary.d_in(), dictionary.d_out(), dictionary.d_sae());
+    let activation = match &dictionary.activation {
+        Activation::Relu => "relu".to_owned(),
+        Activation::TopK { k, signed, rescale } => {
+            let by = if *signed { ", by magnitude" } else { "" };
+            let unit = if *rescale { ", in units of the decoder norm" } else { "" };
+            format!("topk, k {k}{by}{unit}")
+        }
+        Activation::JumpRelu { .. } => "jumprelu".to_owned(),
+        Activation::Gated { .. } => "gated".to_owned(),
+        Activation::GroupMax { k } => format!("groupmax, k {k}"),
+    };
+    let norms = dictionary.decoder_norms();
+    let mean = norms.iter().map(|norm| f64::from(*norm)).sum::<f64>() / norms.len().max(1) as f64;
+    let mut text = field("d_in", d_in);
+    if d_out != d_in {
+        text += &field("d_out", d_out);
+    }
+    text += &field("d_sae", format!("{d_sae} ({:.1} d_in)", d_sae as f64 / d_in.max(1) as f64));
+    text += &field("activation", activation);
+    text += &field("subtracts b_dec", dictionary.subtract_b_dec);
+    text + &field("mean decoder norm", format!("{mean:.6}"))
+}

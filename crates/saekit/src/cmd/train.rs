@@ -1,0 +1,310 @@
+//! `saekit train`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use saekit_core::{HookPoint, Provenance, Scales};
+use saekit_learners::{Context, LearnerConfig};
+use saekit_store::{ColumnInfo, Manifest, Store, StreamConfig};
+use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
+use toml::Table;
+
+use crate::config::{Plan, PlannedStore, TrainConfig, put};
+use crate::device::{self, Chosen};
+use crate::failure::{OnInterrupt as _, Usage};
+use crate::human;
+use crate::session::{self, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  saekit train --store acts --out run --expansion 16 --k 32
+  saekit train --store acts --out run --config train.toml --lr 1e-4
+
+A configuration file says what the flags say, and flags override it:
+
+  store = \"acts\"                       # relative to the current folder
+  hook = \"blocks.6.hook_resid_post\"
+  [run]
+  epochs = 2.0                         # or rows
+  batch_rows = 4096                    # also seed, warmup_steps, decay_fraction, log_every,
+                                       # checkpoint_every, pool_mib
+  [learner]
+  architecture = \"topk\"
+  d_sae = 12288
+  k = 32                               # also auxk_coefficient, k_aux, dead_after, clip_norm
+  adam = { lr = 3e-4 }                 # also beta1, beta2, eps
+
+The resolved plan is saved in the output folder. The same command resumes a run that was stopped.";
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Store of activations to train on
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// TOML file with settings; flags override it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Column to train on [default: the store's only one]
+    #[arg(long, value_name = "NAME")]
+    hook: Option<String>,
+    #[command(flatten)]
+    device: device::Arg,
+    /// Replace the run that is in the output folder
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    learner: LearnerArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Flags of the method.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Dictionary")]
+struct LearnerArgs {
+    /// Number of latents
+    #[arg(long, value_name = "N", conflicts_with = "expansion")]
+    d_sae: Option<u64>,
+    /// Number of latents as a multiple of the rows' width
+    #[arg(long, value_name = "X")]
+    expansion: Option<f64>,
+    /// Latents active a row
+    #[arg(long, value_name = "K")]
+    k: Option<u64>,
+    /// Learning rate [default: 3e-4]
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// Weight of the loss that revives dead latents [default: 1/32]
+    #[arg(long, value_name = "WEIGHT")]
+    auxk: Option<f64>,
+    /// Dead latents that explain the error of a row [default: half the rows' width]
+    #[arg(long, value_name = "N")]
+    k_aux: Option<u64>,
+    /// Rows without firing after which a latent is dead [default: a tenth of the run, at most 10 M]
+    #[arg(long, value_name = "ROWS")]
+    dead_after: Option<u64>,
+    /// Clip gradients to this global norm [default: off]
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
+}
+
+/// Flags of the loop.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Run")]
+struct RunArgs {
+    /// Times each row is seen [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "rows")]
+    epochs: Option<f64>,
+    /// Rows to train on
+    #[arg(long, value_name = "ROWS")]
+    rows: Option<u64>,
+    /// Rows a step [default: 2048]
+    #[arg(long, value_name = "ROWS")]
+    batch: Option<u64>,
+    /// Decides initial weights and the order of rows [default: 0]
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// Steps of warm-up [default: 5 % of the run, at most 1000]
+    #[arg(long, value_name = "STEPS")]
+    warmup: Option<u64>,
+    /// Last part of the run over which the learning rate falls to 0 [default: 0.2]
+    #[arg(long, value_name = "FRACTION")]
+    decay: Option<f64>,
+    /// Steps between two lines of metrics.jsonl [default: 10]
+    #[arg(long, value_name = "STEPS")]
+    log_every: Option<u64>,
+    /// Steps between two checkpoints [default: a tenth of the run, at most 1000]
+    #[arg(long, value_name = "STEPS")]
+    checkpoint_every: Option<u64>,
+    /// Memory for mixing rows [default: 256]
+    #[arg(long, value_name = "MIB")]
+    pool_mib: Option<u64>,
+}
+
+impl Args {
+    /// The flags in the form of a configuration file.
+    fn table(&self) -> Result<Table> {
+        let (mut table, mut run, mut learner, mut adam) =
+            (Table::new(), Table::new(), Table::new(), Table::new());
+        put(&mut table, "store", self.store.as_ref())?;
+        put(&mut table, "hook", self.hook.as_ref())?;
+        let flags = &self.run;
+        put(&mut run, "epochs", flags.epochs)?;
+        put(&mut run, "rows", flags.rows)?;
+        put(&mut run, "batch_rows", flags.batch)?;
+        put(&mut run, "seed", flags.seed)?;
+        put(&mut run, "warmup_steps", flags.warmup)?;
+        put(&mut run, "decay_fraction", flags.decay)?;
+        put(&mut run, "log_every", flags.log_every)?;
+        put(&mut run, "checkpoint_every", flags.checkpoint_every)?;
+        put(&mut run, "pool_mib", flags.pool_mib)?;
+        let flags = &self.learner;
+        put(&mut learner, "d_sae", flags.d_sae)?;
+        put(&mut learner, "k", flags.k)?;
+        put(&mut learner, "auxk_coefficient", flags.auxk)?;
+        put(&mut learner, "k_aux", flags.k_aux)?;
+        put(&mut learner, "dead_after", flags.dead_after)?;
+        put(&mut learner, "clip_norm", flags.clip_norm)?;
+        put(&mut adam, "lr", flags.lr)?;
+        put(&mut learner, "adam", (!adam.is_empty()).then_some(adam))?;
+        put(&mut table, "run", (!run.is_empty()).then_some(run))?;
+        put(&mut table, "learner", (!learner.is_empty()).then_some(learner))?;
+        Ok(table)
+    }
+}
+
+/// A run to be done, for verbs that need one.
+pub(crate) struct Job<'a> {
+    /// The rows.
+    pub(crate) store: &'a Store,
+    /// Their column.
+    pub(crate) hook: HookPoint,
+    /// The loop.
+    pub(crate) run: RunConfig,
+    /// The method.
+    pub(crate) learner: LearnerConfig,
+    /// Where it trains.
+    pub(crate) device: &'a Chosen,
+    /// Folder of the run.
+    pub(crate) out: &'a Path,
+    /// Whether a run there may be replaced.
+    pub(crate) force: bool,
+}
+
+/// Trains, and prints what came of it.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let config = TrainConfig::read(args.config.as_deref(), args.table()?)?;
+    let store = Store::open(&config.store)?;
+    let column = column(&store, config.hook.as_deref())?;
+    let learner = config.learner(column.width, args.learner.expansion)?;
+    let device = device::choose(args.device.device)?;
+    session.say(&device.line());
+    let job = Job {
+        store: &store,
+        hook: column.name.clone(),
+        run: config.run,
+        learner,
+        device: &device,
+        out: &args.out,
+        force: args.force,
+    };
+    let summary = perform(&job, session)?;
+    session::print(&report(&summary, &args.out))?;
+    Ok(())
+}
+
+/// The column called `name`, or the only one.
+fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
+    if let Some(name) = name {
+        return Ok(store.column(&HookPoint::new(name))?);
+    }
+    match store.manifest().columns.as_slice() {
+        [only] => Ok(only),
+        several => {
+            let names: Vec<_> = several.iter().map(|column| format!("`{}`", column.name)).collect();
+            Err(Usage(format!(
+                "{} has several columns; choose one with `--hook`: {}",
+                store.dir().display(),
+                names.join(", ")
+            ))
+            .into())
+        }
+    }
+}
+
+/// Trains into the job's folder, from where it stands.
+pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
+    let column = job.store.column(&job.hook)?;
+    let plan = job.run.clone().resolve(job.store.manifest().rows)?;
+    let config = job.learner.clone().resolve(column.width, plan.rows)?;
+    let mut source = job.store.stream(StreamConfig {
+        seed: plan.seed,
+        pool_bytes: plan.pool_mib << 20,
+        columns: vec![(column.name.clone(), column.scale)],
+    })?;
+    let text = written_plan(job, &plan, &config).to_toml()?;
+    let folder = RunFolder::claim(job.out, &text, job.force)?;
+    session.say(&begin_line(&plan, &folder));
+    let mut learner = config.build(&Context {
+        d_in: column.width,
+        rows: plan.rows,
+        seed: plan.seed,
+        device: job.device.device.clone(),
+    })?;
+    let run = Run {
+        plan: &plan,
+        folder: &folder,
+        source: &mut source,
+        learner: learner.as_mut(),
+        columns: Columns { input: 0, target: 0 },
+        scales: Scales { input: column.scale, target: column.scale },
+        provenance: provenance(job, &config),
+    };
+    let (interrupt, out) = (&session.interrupt, job.out.display());
+    run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
+        format!("the run so far is kept in {out}; the same command goes on from there")
+    })
+}
+
+fn written_plan(job: &Job<'_>, run: &RunPlan, learner: &LearnerConfig) -> Plan {
+    Plan {
+        saekit: env!("CARGO_PKG_VERSION").to_owned(),
+        device: job.device.kind.to_owned(),
+        store: PlannedStore {
+            path: job.store.dir().display().to_string(),
+            sha256: job.store.sha256().to_owned(),
+            hook: job.hook.to_string(),
+        },
+        run: run.clone(),
+        learner: learner.clone(),
+    }
+}
+
+fn provenance(job: &Job<'_>, learner: &LearnerConfig) -> Provenance {
+    let manifest: &Manifest = job.store.manifest();
+    Provenance {
+        saekit_version: env!("CARGO_PKG_VERSION").to_owned(),
+        learner: Some(learner.name().to_owned()),
+        model: manifest.model.as_ref().map(|model| model.name.clone()),
+        model_sha256: manifest.model.as_ref().map(|model| model.sha256.clone()),
+        tokenizer_sha256: manifest.tokenizer_sha256.clone(),
+        hook_point: Some(job.hook.to_string()),
+        context_size: manifest.context_size,
+        prepend_bos: manifest.prepend_bos,
+        excludes_special_tokens: manifest
+            .has_tokens()
+            .then_some(!manifest.excluded_tokens.is_empty()),
+        dataset: manifest.dataset.as_ref().map(|dataset| dataset.name.clone()),
+        store_sha256: Some(job.store.sha256().to_owned()),
+        ..Provenance::default()
+    }
+}
+
+fn begin_line(plan: &RunPlan, folder: &RunFolder) -> String {
+    let (steps, rows) = (human::count(plan.steps), human::count(plan.rows));
+    let from = folder
+        .resumes_at()
+        .map_or_else(String::new, |step| format!(", resuming at step {}", human::count(step)));
+    format!("to train: {steps} steps of {} rows, {rows} rows in all{from}", plan.batch_rows)
+}
+
+fn report(summary: &Summary, out: &Path) -> String {
+    let Summary { steps, rows, last, .. } = summary;
+    let dir = out.display();
+    format!(
+        "{dir}: {} steps, {} rows; at the end loss {:.4}, FVU {:.4}, L0 {:.2}, dead {}\n\
+         dictionary: {}\nnext: saekit eval {dir} --store HELDOUT\n",
+        human::count(*steps),
+        human::count(*rows),
+        last.loss,
+        last.fvu,
+        last.l0,
+        human::percent(Some(last.dead_fraction)),
+        out.join(saekit_train::DICTIONARY).display(),
+    )
+}
