@@ -219,9 +219,8 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Evaluation> {
     evaluation.codec_sha256 = trained.weights_sha256();
     let mut rows = store.scan(&[(hook.clone(), 1.0)])?;
     let options = ReconstructionOptions { limit: Some(job.rows), ..Default::default() };
-    let report =
-        reconstruction(&trained.dictionary, &mut rows, &options, interrupt, &mut observer)
-            .with_context(|| format!("cannot evaluate on {}", store.dir().display()))?;
+    let report = reconstruction(&trained.dictionary, &mut rows, &options, interrupt, &mut observer)
+        .with_context(|| format!("cannot evaluate on {}", store.dir().display()))?;
     evaluation.reconstruction = Some(report);
     if let Some(splice) = &job.splice {
         evaluation.cross_entropy = Some(spliced(job, splice, session)?);
