@@ -1,8 +1,9 @@
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _};
+use std::fs;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
 
 use crate::Finished;
 
@@ -13,17 +14,17 @@ const PATIENCE: Duration = Duration::from_mins(4);
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: File,
-    stderr: File,
+    stdout: NamedTempFile,
+    stderr: NamedTempFile,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         // Files never fill up as pipes do that nobody reads.
-        let file = || tempfile::tempfile().expect("a temporary file");
+        let file = || NamedTempFile::new().expect("a temporary file");
         let (stdout, stderr) = (file(), file());
-        let share = |file: &File| file.try_clone().expect("a second handle");
-        command.stdout(share(&stdout)).stderr(share(&stderr));
+        let handle = |file: &NamedTempFile| file.reopen().expect("a second handle");
+        command.stdout(handle(&stdout)).stderr(handle(&stderr));
         Self { child: command.spawn().expect("the command starts"), stdout, stderr }
     }
 
@@ -38,6 +39,12 @@ impl Running {
             sleep(Duration::from_millis(1));
         }
         true
+    }
+
+    /// Waits until the command has written `words` to stderr; false where it ended without.
+    pub fn wait_until_it_says(&mut self, words: &str) -> bool {
+        let path = self.stderr.path().to_owned();
+        self.wait_until(|| fs::read_to_string(&path).is_ok_and(|text| text.contains(words)))
     }
 
     /// Ends the process at once, as a power cut would (`kill -9`).
@@ -58,7 +65,7 @@ impl Running {
     pub fn finish(mut self) -> Finished {
         self.wait_until(|| false);
         let status = self.child.wait().expect("a child's status");
-        Finished { status, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
+        Finished { status, stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Waits for the end; returns the most memory the process held, in KiB, with how it ended.
@@ -89,9 +96,6 @@ impl Drop for Running {
     }
 }
 
-fn text(file: &mut File) -> String {
-    let mut text = String::new();
-    file.rewind().expect("a file that can be read again");
-    file.read_to_string(&mut text).expect("UTF-8 from the command");
-    text
+fn text(file: &NamedTempFile) -> String {
+    fs::read_to_string(file).expect("UTF-8 from the command")
 }

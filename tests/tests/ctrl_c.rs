@@ -1,9 +1,6 @@
 //! Ctrl-C in every verb that takes time: exit code 130, nothing half-written, and the same command
 //! works afterwards. For `train`, see `resume.rs`.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use saekit_tests::{Sandbox, SyntheticStore};
 
 #[test]
@@ -27,8 +24,8 @@ fn an_evaluation_stopped_by_ctrl_c_writes_nothing() {
     SyntheticStore::new(60_000, 192).write(&sandbox.path("acts"));
     sandbox
         .ok("train --device cpu --store acts --out run --d-sae 4096 --k 8 --rows 500 --batch 50");
-    let running = sandbox.start("eval run --store acts --device cpu");
-    sleep(Duration::from_millis(1500));
+    let mut running = sandbox.start("eval run --store acts --device cpu");
+    assert!(running.wait_until_it_says("warning: acts is what it was trained on"));
     let stopped = running.interrupt();
     assert_eq!(stopped.status.code(), Some(130), "{}", stopped.stderr);
     assert!(!sandbox.path("run/eval.json").exists());
