@@ -16,7 +16,7 @@ const SCREEN: usize = 24;
 
 impl Finished {
     /// Runs `command` to its end.
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub fn of(mut command: Command) -> Self {
         let output = command.output().expect("the command starts");
         Self {
             status: output.status,
