@@ -18,8 +18,8 @@ const LOGIT_BUDGET: usize = 1 << 23;
 /// A causal decoder from a Hugging Face folder, with TransformerLens' hook points.
 ///
 /// Weights of any precision are computed with in `f32`. Activations need memory in proportion to
-/// the batch: about `rows * width * (8 d_model + d_mlp)` values; on a CPU, batches of some thousand
-/// tokens are fastest.
+/// the batch: about `rows * width * (8 d_model + d_mlp)` values; on a CPU, batches of one to four
+/// thousand tokens are fastest.
 pub struct Decoder {
     network: Network,
     info: ModelInfo,
