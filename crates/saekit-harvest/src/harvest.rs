@@ -114,9 +114,13 @@ impl<'a> Harvest<'a> {
         self.for_each_block(interrupt, |block| {
             done.add(&block);
             block.write(&mut writer)?;
-            let progress = if unit == "rows" { done.rows } else { block.batch.consumed };
             let rate = done.rows as f64 / started.elapsed().as_secs_f64().max(1e-9);
-            observer.advance(progress, &format!("{} rows, {rate:.0} rows/s", done.rows));
+            if unit == "rows" {
+                observer.advance(done.rows, &format!("{rate:.0} rows/s"));
+            } else {
+                let note = format!("{} rows, {rate:.0} rows/s", done.rows);
+                observer.advance(block.batch.consumed, &note);
+            }
             Ok(())
         })?;
         observer.end();

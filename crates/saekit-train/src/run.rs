@@ -69,6 +69,7 @@ struct Loop<'a> {
     metrics_bytes: u64,
     last: StepReport,
     logged: (Instant, u64),
+    rows_per_s: f64,
 }
 
 impl Run<'_> {
@@ -115,7 +116,8 @@ impl<'a> Loop<'a> {
         }
         let log = MetricsLog::open(&run.folder.dir().join(METRICS), metrics_bytes)?;
         let logged = (Instant::now(), start);
-        Ok((Self { run, log, metrics_bytes, last: StepReport::default(), logged }, start))
+        let last = StepReport::default();
+        Ok((Self { run, log, metrics_bytes, last, logged, rows_per_s: 0.0 }, start))
     }
 
     fn step(&mut self, step: u64) -> Result<()> {
@@ -134,7 +136,7 @@ impl<'a> Loop<'a> {
         if checkpoint || done.is_multiple_of(plan.log_every) || done == plan.steps {
             self.log(done)?;
         }
-        observer.advance(done * plan.batch_rows as u64, &note(&self.last));
+        observer.advance(done * plan.batch_rows as u64, &note(&self.last, self.rows_per_s));
         if checkpoint { self.checkpoint(done) } else { Ok(()) }
     }
 
@@ -143,12 +145,13 @@ impl<'a> Loop<'a> {
         self.last = self.run.learner.report()?;
         let (since, step) = std::mem::replace(&mut self.logged, (Instant::now(), done));
         let rows = (done - step) * plan.batch_rows as u64;
+        self.rows_per_s = rows as f64 / since.elapsed().as_secs_f64().max(f64::EPSILON);
         self.metrics_bytes = self.log.append(&Line {
             step: done,
             rows: done * plan.batch_rows as u64,
             lr_scale: lr_scale(plan, done.saturating_sub(1)),
             report: &self.last,
-            rows_per_s: rows as f64 / since.elapsed().as_secs_f64().max(f64::EPSILON),
+            rows_per_s: self.rows_per_s,
         })?;
         Ok(())
     }
@@ -177,9 +180,10 @@ impl<'a> Loop<'a> {
     }
 }
 
-fn note(report: &StepReport) -> String {
+fn note(report: &StepReport, rows_per_s: f64) -> String {
     let StepReport { loss, fvu, l0, dead_fraction, .. } = report;
-    format!("loss {loss:.4}  FVU {fvu:.4}  L0 {l0:.1}  dead {:.1} %", 100.0 * dead_fraction)
+    let dead = 100.0 * dead_fraction;
+    format!("loss {loss:.4}  FVU {fvu:.4}  L0 {l0:.1}  dead {dead:.1} %  {rows_per_s:.0} rows/s")
 }
 
 /// Fills a folder under another name and renames it to `path`, replacing a leftover there.

@@ -8,12 +8,15 @@ use std::path::Path;
 use saekit_core::files::{sha256, sha256_file, write_atomic};
 use saekit_core::{Error, Result};
 
+/// The model's folder, which gives it its name in manifests and exports.
+pub(crate) const MODEL: &str = "demo-gpt2";
+
 /// Path below the demo's folder, and content.
 const FILES: [(&str, &[u8]); 6] = [
     ("PROVENANCE.md", include_bytes!("../demo/PROVENANCE.md")),
-    ("model/config.json", include_bytes!("../demo/model/config.json")),
-    ("model/model.safetensors", include_bytes!("../demo/model/model.safetensors")),
-    ("model/tokenizer.json", include_bytes!("../demo/model/tokenizer.json")),
+    ("demo-gpt2/config.json", include_bytes!("../demo/model/config.json")),
+    ("demo-gpt2/model.safetensors", include_bytes!("../demo/model/model.safetensors")),
+    ("demo-gpt2/tokenizer.json", include_bytes!("../demo/model/tokenizer.json")),
     ("text/heldout.parquet", include_bytes!("../demo/text/heldout.parquet")),
     ("text/train.parquet", include_bytes!("../demo/text/train.parquet")),
 ];

@@ -66,6 +66,44 @@ fn cpu() -> Chosen {
     Chosen { device: Device::flex(), kind: "cpu", name }
 }
 
+/// Opens a driver with `open`: a panic in there becomes an error, and nothing reaches stderr, where
+/// drivers write what looks like errors and is none.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn quietly<T>(open: impl FnOnce() -> T) -> Result<T> {
+    #[cfg(unix)]
+    let muted = Muted::new();
+    let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
+    #[cfg(unix)]
+    drop(muted);
+    opened.map_err(|_panic| {
+        anyhow::anyhow!("the driver of the graphics card failed; update it, or use `--device cpu`")
+    })
+}
+
+/// Stderr leads nowhere while this lasts.
+#[cfg(all(unix, any(feature = "wgpu", feature = "cuda")))]
+struct Muted(Option<std::os::fd::OwnedFd>);
+
+#[cfg(all(unix, any(feature = "wgpu", feature = "cuda")))]
+impl Muted {
+    fn new() -> Self {
+        let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let stderr = rustix::io::dup(rustix::stdio::stderr());
+        let (Ok(nowhere), Ok(stderr)) = (nowhere, stderr) else { return Self(None) };
+        let muted = rustix::stdio::dup2_stderr(nowhere).is_ok();
+        Self(muted.then_some(stderr))
+    }
+}
+
+#[cfg(all(unix, any(feature = "wgpu", feature = "cuda")))]
+impl Drop for Muted {
+    fn drop(&mut self) {
+        if let Some(stderr) = self.0.take() {
+            rustix::stdio::dup2_stderr(stderr).ok();
+        }
+    }
+}
+
 /// An open adapter.
 struct Adapter {
     chosen: Chosen,
@@ -77,31 +115,28 @@ struct Adapter {
 mod wgpu {
     use anyhow::{Result, anyhow};
     use burn::tensor::{Device, DeviceKind};
-    #[cfg(not(target_os = "linux"))]
-    use burn_wgpu::graphics::AutoGraphicsApi as Api;
-    // Left to itself wgpu also tries OpenGL, which writes to stderr where there is no display.
-    #[cfg(target_os = "linux")]
-    use burn_wgpu::graphics::Vulkan as Api;
+    use burn_wgpu::graphics::AutoGraphicsApi;
     use burn_wgpu::{RuntimeOptions, WgpuDevice, WgpuInitError, try_init_setup, wgpu::DeviceType};
 
-    use super::{Adapter, Chosen};
+    use super::{Adapter, Chosen, quietly};
 
     /// Opens the adapter that wgpu likes best. Asking burn for the device would panic where there is
     /// none; opening it first does not.
     pub(super) fn open() -> Result<Adapter> {
-        let options = RuntimeOptions::try_default();
-        let setup = options
-            .and_then(|options| try_init_setup::<Api>(&WgpuDevice::default(), options))
-            .map_err(|error| match error {
-                WgpuInitError::AdapterUnavailable { .. } => anyhow!(
-                    "there is no graphics adapter; install a Vulkan driver (the package \
+        let open = || {
+            let options = RuntimeOptions::try_default()?;
+            try_init_setup::<AutoGraphicsApi>(&WgpuDevice::default(), options)
+        };
+        let setup = quietly(open)?.map_err(|error| match error {
+            WgpuInitError::AdapterUnavailable { .. } => anyhow!(
+                "there is no graphics adapter; install a Vulkan driver (the package \
                      mesa-vulkan-drivers has a software one) or use `--device cpu`"
-                ),
-                other => anyhow!(
-                    "the graphics adapter cannot be used: {other}; update its driver or use \
+            ),
+            other => anyhow!(
+                "the graphics adapter cannot be used: {other}; update its driver or use \
                      `--device cpu`"
-                ),
-            })?;
+            ),
+        })?;
         let info = setup.adapter.get_info();
         let is_gpu = info.device_type != DeviceType::Cpu;
         let software = if is_gpu { "" } else { ", a software adapter" };
@@ -131,12 +166,10 @@ mod wgpu {
 
 #[cfg(feature = "cuda")]
 mod cuda {
-    use std::panic;
-
-    use anyhow::{Result, anyhow, bail};
+    use anyhow::{Result, bail};
     use burn::tensor::{Device, DeviceType};
 
-    use super::Chosen;
+    use super::{Chosen, quietly};
 
     /// Opens the first NVIDIA GPU. The runtime panics where the driver is half there.
     pub(super) fn open() -> Result<Chosen> {
@@ -146,17 +179,8 @@ mod cuda {
                  `--device cpu`"
             );
         };
-        let hook = panic::take_hook();
-        panic::set_hook(Box::new(|_| {}));
-        let opened = panic::catch_unwind(|| device.identity());
-        panic::set_hook(hook);
-        let identity = opened.map_err(|_panic| {
-            anyhow!(
-                "the NVIDIA GPU cannot be used; check that driver and CUDA toolkit fit together, or \
-                 use `--device cpu`"
-            )
-        })?;
-        let name = identity.map_or_else(|| "NVIDIA GPU".to_owned(), |identity| identity.name);
+        let name = quietly(|| device.identity())?
+            .map_or_else(|| "NVIDIA GPU".to_owned(), |identity| identity.name);
         Ok(Chosen { device: Device::cuda(0), kind: "cuda", name })
     }
 }

@@ -167,7 +167,7 @@ impl Demo<'_> {
     /// Does what is not done yet, in order.
     fn run(&self) -> Result<Evaluation> {
         assets::extract(self.dir)?;
-        let lm = Lm::load(&self.path("model"), &self.device.device)?;
+        let lm = Lm::load(&self.path(assets::MODEL), &self.device.device)?;
         let Settings { rows, heldout_rows, .. } = *self.settings;
         let store = self.store(&lm, STORE, "text/train.parquet", rows)?;
         let heldout = self.store(&lm, HELDOUT, "text/heldout.parquet", heldout_rows)?;
@@ -347,7 +347,7 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
          saekit train --store {store} --out my-run --expansion 16 --k 16\n  \
          saekit eval my-run --store {heldout} --model {model}\n\
          in Python:\n  {python}\n",
-        at("model"),
+        at(assets::MODEL),
         at("text"),
         at(STORE),
         at(HELDOUT),
@@ -357,7 +357,7 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
         run = at(RUN),
         store = at(STORE),
         heldout = at(HELDOUT),
-        model = at("model"),
+        model = at(assets::MODEL),
         python = export::python("saelens", &dir.join(saelens)),
     )
 }

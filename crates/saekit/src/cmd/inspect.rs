@@ -25,6 +25,10 @@ Examples:
 /// As much of the end of `metrics.jsonl` as holds its last line.
 const TAIL_BYTES: u64 = 1 << 16;
 
+/// The figures of a line of `metrics.jsonl` that are shown.
+const FIGURES: [&str; 8] =
+    ["step", "rows", "loss", "fvu", "l0", "dead_fraction", "lr_scale", "rows_per_s"];
+
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,8 +53,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
             let text = format!("`--verify` is for stores, and {} is none", path.display());
             return Err(Usage(text).into());
         }
-        let text = if inputs::is_run(path) { run_text(path)? } else { dictionary_text(path)? };
-        return Ok(session::print(&text)?);
+        return Ok(session::print(&other_text(path)?)?);
     }
     let store = Store::open(path)?;
     let mut text = store_text(&store);
@@ -64,9 +67,26 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     Ok(session::print(&text)?)
 }
 
+/// What is said of a folder that is no store.
+fn other_text(path: &Path) -> Result<String> {
+    if inputs::is_run(path) {
+        return run_text(path);
+    }
+    if format::FORMATS.iter().any(|format| format.detect(path)) {
+        return dictionary_text(path);
+    }
+    let dictionaries: Vec<_> = format::FORMATS.iter().map(|format| format.files()).collect();
+    bail!(
+        "{} holds neither a store (manifest.json), nor a run ({}), nor a dictionary ({})",
+        path.display(),
+        saekit_train::PLAN,
+        dictionaries.join(", or ")
+    )
+}
+
 /// A label and its value on a line.
 fn field(label: &str, value: impl std::fmt::Display) -> String {
-    format!("{label:<20}{value}\n")
+    format!("{label:<25}{value}\n")
 }
 
 /// [`field`], where there is a value.
@@ -83,7 +103,12 @@ fn store_text(store: &Store) -> String {
     text += &field("rows", human::count(*rows));
     text += &field(
         "on disk",
-        format!("{} in {} shards", human::bytes(bytes.sum()), human::count(shards.len() as u64)),
+        format!(
+            "{} in {} shard{}",
+            human::bytes(bytes.sum()),
+            human::count(shards.len() as u64),
+            if shards.len() == 1 { "" } else { "s" }
+        ),
     );
     text += &field(
         "sequences",
@@ -155,19 +180,13 @@ fn last_line(path: &Path) -> Result<Option<Value>> {
 
 /// The figures of a line of metrics.
 fn metrics_text(line: &Value) -> String {
-    let Value::Object(figures) = line else { return String::new() };
-    figures
-        .iter()
-        .filter_map(|(name, value)| {
-            let value = match value {
-                Value::Number(number) if number.is_f64() => format!("{:.6}", number.as_f64()?),
-                Value::Number(number) => human::count(number.as_u64()?),
-                Value::Object(terms) => serde_json::to_string(terms).ok()?,
-                _ => return None,
-            };
-            Some(field(name, value))
-        })
-        .collect()
+    let figure = |name: &&str| {
+        let value = line.get(*name)?;
+        let count = value.as_u64().map(human::count);
+        let value = count.or_else(|| Some(format!("{:.6}", value.as_f64()?)));
+        Some(field(&name.replace('_', " "), value?))
+    };
+    FIGURES.iter().filter_map(figure).collect()
 }
 
 fn dictionary_text(dir: &Path) -> Result<String> {
