@@ -12,9 +12,9 @@ use crate::tokens::Batch;
 const SAMPLE_TOKENS: u64 = 1 << 17;
 
 /// Bytes a row's sequence and position take beside its values, compressed (measured).
-const BYTES_PLACE: f64 = 4.0;
+const BYTES_PLACE: f64 = 3.0;
 /// Bytes a token takes in the tokens table, compressed (measured).
-const BYTES_TOKEN: f64 = 4.0;
+const BYTES_TOKEN: f64 = 2.5;
 
 /// What a harvest will come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
