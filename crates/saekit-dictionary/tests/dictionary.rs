@@ -1,5 +1,7 @@
 //! The dictionary against a naive f64 computation, its identities, and its formats.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fs;
 use std::path::Path;
 
@@ -64,6 +66,56 @@ fn dot(a: &[f64], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum()
 }
 
+/// The activations, and what decoding multiplies them with.
+fn oracle_activation(
+    activation: &Activation,
+    raw: &[f64],
+    h: &[f64],
+    norms: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let mut decode_scale = vec![1.0; h.len()];
+    let a = match activation {
+        Activation::Relu => h.iter().map(|h| h.max(0.0)).collect(),
+        Activation::JumpRelu { threshold } => h
+            .iter()
+            .zip(threshold)
+            .map(|(h, t)| if *h > f64::from(*t) { h.max(0.0) } else { 0.0 })
+            .collect(),
+        Activation::Gated { b_gate, b_mag, r_mag } => (0..h.len())
+            .map(|i| {
+                let open = raw[i] + f64::from(b_gate[i]) > 0.0;
+                let size = raw[i] * f64::from(r_mag[i]).exp() + f64::from(b_mag[i]);
+                if open { size.max(0.0) } else { 0.0 }
+            })
+            .collect(),
+        Activation::TopK { k, signed, rescale } => {
+            let h: Vec<f64> =
+                h.iter().zip(norms).map(|(h, n)| if *rescale { h * n } else { *h }).collect();
+            if *rescale {
+                decode_scale = norms.iter().map(|n| if *n > 0.0 { 1.0 / n } else { 0.0 }).collect();
+            }
+            let rank = |v: f64| if *signed { v.abs() } else { v };
+            let mut order: Vec<usize> = (0..h.len()).collect();
+            order.sort_by(|a, b| rank(h[*b]).total_cmp(&rank(h[*a])));
+            let mut a = vec![0.0; h.len()];
+            for i in &order[..*k] {
+                a[*i] = if *signed { h[*i] } else { h[*i].max(0.0) };
+            }
+            a
+        }
+        Activation::GroupMax { k } => {
+            let size = h.len() / k;
+            (0..h.len())
+                .map(|i| {
+                    let group = &h[i / size * size..][..size];
+                    if group.iter().all(|other| *other <= h[i]) { h[i].max(0.0) } else { 0.0 }
+                })
+                .collect()
+        }
+    };
+    (a, decode_scale)
+}
+
 /// The definition, one row at a time, in f64: activations and output.
 fn oracle(d: &Dictionary, x: &[f32]) -> (Vec<f64>, Vec<f64>) {
     let n = x.len() as f64;
@@ -95,46 +147,7 @@ fn oracle(d: &Dictionary, x: &[f32]) -> (Vec<f64>, Vec<f64>) {
         .iter()
         .map(|w| w.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt())
         .collect();
-    let mut decode_scale = vec![1.0; h.len()];
-    let a: Vec<f64> = match &d.activation {
-        Activation::Relu => h.iter().map(|h| h.max(0.0)).collect(),
-        Activation::JumpRelu { threshold } => h
-            .iter()
-            .zip(threshold)
-            .map(|(h, t)| if *h > f64::from(*t) { h.max(0.0) } else { 0.0 })
-            .collect(),
-        Activation::Gated { b_gate, b_mag, r_mag } => (0..h.len())
-            .map(|i| {
-                let open = raw[i] + f64::from(b_gate[i]) > 0.0;
-                let size = raw[i] * f64::from(r_mag[i]).exp() + f64::from(b_mag[i]);
-                if open { size.max(0.0) } else { 0.0 }
-            })
-            .collect(),
-        Activation::TopK { k, signed, rescale } => {
-            let h: Vec<f64> =
-                h.iter().zip(&norms).map(|(h, n)| if *rescale { h * n } else { *h }).collect();
-            if *rescale {
-                decode_scale = norms.iter().map(|n| if *n > 0.0 { 1.0 / n } else { 0.0 }).collect();
-            }
-            let rank = |v: f64| if *signed { v.abs() } else { v };
-            let mut order: Vec<usize> = (0..h.len()).collect();
-            order.sort_by(|a, b| rank(h[*b]).total_cmp(&rank(h[*a])));
-            let mut a = vec![0.0; h.len()];
-            for i in &order[..*k] {
-                a[*i] = if *signed { h[*i] } else { h[*i].max(0.0) };
-            }
-            a
-        }
-        Activation::GroupMax { k } => {
-            let size = h.len() / k;
-            (0..h.len())
-                .map(|i| {
-                    let group = &h[i / size * size..][..size];
-                    if group.iter().all(|other| *other <= h[i]) { h[i].max(0.0) } else { 0.0 }
-                })
-                .collect()
-        }
-    };
+    let (a, decode_scale) = oracle_activation(&d.activation, &raw, &h, &norms);
     let mut y: Vec<f64> = d.b_dec.iter().map(|b| f64::from(*b)).collect();
     for (i, row) in d.w_dec.view().iter().enumerate() {
         for (y, w) in y.iter_mut().zip(row) {
@@ -142,7 +155,9 @@ fn oracle(d: &Dictionary, x: &[f32]) -> (Vec<f64>, Vec<f64>) {
         }
     }
     if !d.transcoder {
-        y.iter_mut().for_each(|y| *y = *y * inverse + mean);
+        for y in &mut y {
+            *y = *y * inverse + mean;
+        }
     }
     if let Some(skip) = &d.w_skip {
         y.iter_mut().zip(skip.view().iter()).for_each(|(y, w)| *y += dot(&x, w));

@@ -6,9 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use saekit_core::rng::Rng;
-use saekit_core::{
-    Batch, Codec as _, Learner, Matrix, MatrixView, Progress, Scales, State, StateTensor,
-};
+use saekit_core::{Batch, Learner, Matrix, MatrixView, Progress, Scales, State, StateTensor};
 use saekit_learners::top_k::Config;
 use saekit_learners::{Context, LearnerConfig};
 use safetensors::SafeTensors;
