@@ -49,11 +49,11 @@ fn of_train() {
     let sandbox = Sandbox::new();
     let train = |rows: usize, name: &str| {
         let mut store = SyntheticStore::new(rows, 256);
-        (store.shard_bytes, store.row_group_bytes) = (2 << 20, 256 << 10);
+        (store.shard_bytes, store.row_group_bytes) = (1 << 20, 128 << 10);
         store.write(&sandbox.path(name));
         let arguments = format!(
             "train --device cpu --store {name} --out {name}-run --d-sae 64 --k 4 --batch 1000 \
-             --pool-mib 2"
+             --pool-mib 1"
         );
         peak(&sandbox, &arguments)
     };

@@ -159,16 +159,6 @@ impl Plan {
                 .into()
         })
     }
-
-    /// Reads the plan of the run in `dir`.
-    pub(crate) fn read(dir: &Path) -> Result<Self> {
-        let path = dir.join(saekit_train::PLAN);
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        toml::from_str(&text).map_err(|error| {
-            anyhow!("{} is not a plan of this version of saekit: {error}", path.display())
-        })
-    }
 }
 
 #[cfg(test)]
@@ -255,8 +245,6 @@ mod tests {
         };
         let text = plan.to_toml().unwrap();
         assert_eq!(text, include_str!("../tests/plan.toml"));
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(saekit_train::PLAN), &text).unwrap();
-        assert_eq!(Plan::read(dir.path()).unwrap(), plan);
+        assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
     }
 }

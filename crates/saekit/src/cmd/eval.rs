@@ -17,7 +17,6 @@ use saekit_store::{RowSource as _, Store, Tokens};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
-use crate::config::Plan;
 use crate::device;
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::inputs::{Lm, Trained};
@@ -277,7 +276,7 @@ fn spliced(job: &Job<'_>, splice: &Splice<'_>, session: &Session) -> Result<Cros
     let options = CrossEntropyOptions {
         hook: job.hook.clone(),
         special_ids: special_ids(splice),
-        mean: mean(job)?,
+        mean: job.store.column(&job.hook)?.mean.clone(),
         ablated: Ablated::default(),
         batch: (BATCH_TOKENS / context.max(1)).max(1),
     };
@@ -315,17 +314,6 @@ fn special_ids(splice: &Splice<'_>) -> Vec<u32> {
     ids.sort_unstable();
     ids.dedup();
     ids
-}
-
-/// The mean row for mean ablation: of the store it was trained on where that can be found, otherwise
-/// of the store with the rows.
-fn mean(job: &Job<'_>) -> Result<Vec<f32>> {
-    let plan = job.trained.run.as_ref().and_then(|run| Plan::read(run).ok());
-    let trained_on = plan.and_then(|plan| Store::open(plan.store.path).ok()).filter(|store| {
-        job.trained.dictionary.provenance.store_sha256.as_deref() == Some(store.sha256())
-    });
-    let store = trained_on.as_ref().unwrap_or(job.store);
-    Ok(store.column(&job.hook)?.mean.clone())
 }
 
 /// Writes the first rows of `store`, their codes and reconstructions.
