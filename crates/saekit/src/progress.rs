@@ -9,7 +9,7 @@ use saekit_core::Observer;
 use crate::human;
 
 /// Time between two lines where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Times a second the bar is drawn.
 const BAR_HZ: u8 = 8;
 /// Phases shorter than this leave no line behind.
