@@ -47,11 +47,9 @@ impl Sandbox {
     /// `heldout.parquet`, and of a random 3-layer model of width 24 without a tokenizer as `tiny`.
     pub fn new() -> Self {
         let sandbox = Self { dir: TempDir::new().expect("a temporary folder") };
-        let demo = repository().join("crates/saekit/demo");
-        copy_folder(&demo.join("model"), &sandbox.path("demo"));
-        copy_folder(&demo.join("text"), &sandbox.path("."));
-        let tiny = repository().join("crates/saekit-lm/tests/golden/gpt2/tiny");
-        copy_folder(&tiny, &sandbox.path("tiny"));
+        sandbox.copy("crates/saekit/demo/model", "demo");
+        sandbox.copy("crates/saekit/demo/text", ".");
+        sandbox.copy("crates/saekit-lm/tests/golden/gpt2/tiny", "tiny");
         fs::remove_file(sandbox.path("tiny/golden.safetensors")).expect("golden values");
         sandbox
     }
@@ -59,6 +57,11 @@ impl Sandbox {
     /// `relative` in the folder.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
+    }
+
+    /// Copies a folder of the repository.
+    pub fn copy(&self, from: &str, to: &str) {
+        copy_folder(&repository().join(from), &self.path(to));
     }
 
     /// Writes a file.
@@ -154,7 +157,11 @@ fn copy_folder(from: &Path, to: &Path) {
     let entries = fs::read_dir(from);
     for entry in entries.unwrap_or_else(|e| panic!("cannot list {}: {e}", from.display())) {
         let path = entry.expect("an entry of a folder").path();
-        let name = path.file_name().expect("an entry has a name");
-        fs::copy(&path, to.join(name)).expect("a copy");
+        let copy = to.join(path.file_name().expect("an entry has a name"));
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            fs::copy(&path, &copy).expect("a copy");
+        }
     }
 }

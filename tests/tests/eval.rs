@@ -1,4 +1,4 @@
-//! `saekit eval`: figures that hang together.
+//! `saekit eval`: figures that torch and SAELens gave too, and that hang together.
 
 use saekit_tests::Sandbox;
 use serde_json::Value;
@@ -15,6 +15,32 @@ fn with_run() -> Sandbox {
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// f32 sums in another order, here and there.
+const TOLERANCE: f64 = 1e-4;
+
+/// Dictionary, token ids and figures were made by `tests/golden/eval/generate.sh`.
+#[test]
+fn figures_are_those_of_torch_and_saelens() {
+    let sandbox = Sandbox::new();
+    sandbox.copy("tests/golden/eval", "golden");
+    sandbox.ok("harvest --device cpu --model demo --text golden/ids.jsonl --dtype f32 --out acts \
+                --hook blocks.1.hook_resid_post");
+    sandbox.ok("eval golden/sae --store acts --model demo --device cpu --json eval.json");
+    let ours = sandbox.json("eval.json");
+    let parts = ["reconstruction/metrics", "reconstruction/codes", "cross_entropy"];
+    let figure = |name: &str| {
+        let found = parts.iter().find_map(|part| ours.pointer(&format!("/{part}/{name}")));
+        number(found.unwrap_or_else(|| panic!("no `{name}` in {ours}")))
+    };
+    for (whose, figures) in sandbox.json("golden/figures.json").as_object().expect("an object") {
+        for (name, theirs) in figures.as_object().expect("an object") {
+            let (ours, theirs) = (figure(name), number(theirs));
+            let close = (ours - theirs).abs() <= TOLERANCE * theirs.abs();
+            assert!(close, "`{name}` is {ours} here and {theirs} by {whose}");
+        }
+    }
 }
 
 #[test]
