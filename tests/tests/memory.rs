@@ -7,7 +7,7 @@ use saekit_tests::{Sandbox, SyntheticStore};
 /// How much more memory ten times the rows may take: noise of the allocator and the threads.
 const GROWTH: f64 = 1.15;
 /// As much as that is at the least, KiB.
-const NOISE_KIB: u64 = 4096;
+const NOISE_KIB: u64 = 8192;
 
 /// Runs `arguments` and returns its peak memory, KiB.
 fn peak(sandbox: &Sandbox, arguments: &str) -> u64 {
