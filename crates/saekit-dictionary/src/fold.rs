@@ -6,7 +6,7 @@ use saekit_kernels::matmul_nt;
 
 use crate::{Activation, Dictionary, Error, Normalisation, Result};
 
-/// Decoder norms below this count as zero: such a latent writes nothing and is left alone.
+/// Decoder norms below this count as this: such a latent writes next to nothing.
 const MIN_NORM: f32 = 1e-8;
 
 impl Dictionary {

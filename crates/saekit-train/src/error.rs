@@ -56,8 +56,7 @@ pub enum Error {
     },
     /// A checkpoint that cannot be read.
     #[error(
-        "the checkpoint {} is damaged ({reason}); remove that folder to go on from the one before, \
-         or start over with --force", path.display()
+        "the checkpoint {} is damaged ({reason}); start over with --force", path.display()
     )]
     Checkpoint {
         /// The checkpoint.
