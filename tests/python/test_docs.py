@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Json, f32
+from safetensors.numpy import load_file
 
 Rows = list[tuple[Any, ...]]
 ACTIVATIONS = "The activations behind a feature's examples"
@@ -160,8 +161,6 @@ def test_all_answers_are_the_json_s(heading: str, names: dict, features: list[Js
 def test_activations_encode_to_the_values(names: dict, features: list[Json], demo: Path) -> None:
     ((_, code),) = blocks(ACTIVATIONS, features)
     run_python(code, names)
-    from safetensors.numpy import load_file
-
     sae = load_file(demo / "run/dictionary/dictionary.safetensors")
     latent = ranked(features)[0]["latent"]
     x = names["x"].astype(np.float32)

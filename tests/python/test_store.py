@@ -29,8 +29,8 @@ class Recount:
     close: int  # rows whose choice of latents the last bits decide
 
 
-def read_store(store: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Activations `[rows, width]` as stored, and the token of each row."""
+def read_store(store: Path) -> tuple[np.ndarray, pl.DataFrame, list[list[int]]]:
+    """Activations `[rows, width]` as stored, the sequence and position of each row, the sequences."""
     manifest = json.loads((store / "manifest.json").read_text())
     column = manifest["columns"][0]
     shards = [pq.read_table(store / shard["file"]) for shard in manifest["shards"]]
@@ -39,8 +39,9 @@ def read_store(store: Path) -> tuple[np.ndarray, np.ndarray]:
     assert column["dtype"] == "f16"
     x = np.frombuffer(raw, "<f2").reshape(-1, column["width"])
     sequences = pq.read_table(store / "tokens.parquet")["token_ids"].to_pylist()
-    places = zip(table["sequence"].to_pylist(), table["position"].to_pylist())
-    return x, np.array([sequences[sequence][position] for sequence, position in places])
+    places = pl.from_arrow(table.select(["sequence", "position"]))
+    assert isinstance(places, pl.DataFrame)
+    return x, places, sequences
 
 
 def encode(sae: dict[str, np.ndarray], k: int, x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -59,7 +60,8 @@ def recount(demo: Path) -> Recount:
     sae = load_file(run / "dictionary.safetensors")
     header = json.loads((run / "dictionary.json").read_text())
     assert header["activation"]["type"] == "top_k" and header["subtract_b_dec"]
-    x, tokens = read_store(demo / "heldout")
+    x, places, sequences = read_store(demo / "heldout")
+    tokens = np.array([sequences[sequence][position] for sequence, position in places.rows()])
     width, vocab = header["d_sae"], int(tokens.max()) + 1
     zeros = [np.zeros(width) for _ in range(4)]
     found = Recount(*zeros, np.zeros((vocab, width)), np.bincount(tokens), len(x), 0)
@@ -129,3 +131,27 @@ def test_top_tokens(table: pl.DataFrame, recount: Recount) -> None:
         for token in top:
             assert token["occurrences"] == recount.occurrences[token["token"]]
             assert token["mean"] == pytest.approx(means[token["token"], latent], rel=1e-4, abs=1e-7)
+
+
+def test_every_example_is_a_row_of_the_store(analysis: Path, demo: Path) -> None:
+    sae = load_file(demo / "run/dictionary/dictionary.safetensors")
+    x, places, _ = read_store(demo / "heldout")
+    examples = pl.read_parquet(analysis / "examples.parquet")
+    found = examples.join(places.with_row_index("row"), on=["sequence", "position"], how="inner")
+    assert found.height == examples.height > 0
+    rows, latents = found["row"].to_numpy(), found["latent"].to_numpy()
+    h = np.einsum("rd,rd->r", x[rows] - sae["b_dec"], sae["w_enc"][latents]) + sae["b_enc"][latents]
+    np.testing.assert_allclose(found["value"].to_numpy(), h, rtol=1e-3, atol=1e-4)
+
+
+def test_every_example_shows_its_sequence(analysis: Path, demo: Path) -> None:
+    _, _, sequences = read_store(demo / "heldout")
+    texts: dict[int, str] = {}
+    for example in pl.read_parquet(analysis / "examples.parquet").iter_rows(named=True):
+        tokens, start = example["tokens"], example["start"]
+        assert tokens == sequences[example["sequence"]][start : start + len(tokens)]
+        assert start + example["at"] == example["position"]
+        assert example["values"][example["at"]] == example["value"]
+        assert len(tokens) == len(example["texts"]) == len(example["values"])
+        for token, text in zip(tokens, example["texts"]):
+            assert texts.setdefault(token, text) == text
