@@ -68,12 +68,9 @@
   const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u00a0]/gu;
 
   function sign(character) {
-    const code = character.codePointAt(0);
-    if (code === 0x0a) return '↵';
-    if (code === 0x09) return '→';
-    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) return '␡';
-    return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
+    if (character === '\n') return '↵';
+    if (character === '\t') return '→';
+    return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
   }
 
   /** The text as a reader sees it: searched, and spoken. */
@@ -84,7 +81,8 @@
     const nodes = [];
     let from = 0;
     for (const found of text.matchAll(UNSEEN)) {
-      nodes.push(text.slice(from, found.index), h('i', { class: 'sign' }, sign(found[0])));
+      const what = sign(found[0]);
+      nodes.push(text.slice(from, found.index), h('i', { class: what.length > 1 ? 'sign code' : 'sign' }, what));
       from = found.index + found[0].length;
     }
     nodes.push(text.slice(from));
@@ -93,13 +91,14 @@
 
   /** A token that stands alone: spaces at its ends are marked, and an empty one is. */
   function chip(text) {
-    if (text === '') return h('span', { class: 'chip' }, h('i', { class: 'sign' }, 'empty'));
+    if (text === '') return h('span', { class: 'chip' }, h('i', { class: 'sign code' }, 'empty'));
     const [, before, inner, after] = /^( *)([^]*?)( *)$/.exec(text);
     const spaces = (run) => [...run].map((space) => h('span', { class: 'space' }, space));
     return h('span', { class: 'chip' }, spaces(before), textNodes(inner), spaces(after));
   }
 
   const grouped = (count) => count.toLocaleString('en');
+  const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 
   /** A value: three digits or so, with a minus that is one. */
   function number(value) {
@@ -123,10 +122,17 @@
     value === 0 || !scale ? 0 : 0.12 + 0.88 * Math.min(1, Math.abs(value) / Math.abs(scale));
 
   /** Class and style of something coloured by a value. */
-  const tint = (value, scale) => ({
-    class: value === 0 ? 'token' : value < 0 ? 'token negative' : 'token positive',
-    '--strength': value === 0 ? null : strength(value, scale).toFixed(3),
-  });
+  const tint = (value, scale) => value === 0 ? {} : {
+    class: value < 0 ? 'tint negative' : 'tint positive',
+    '--strength': strength(value, scale).toFixed(3),
+  };
+
+  /** A token in running text, coloured by its value. The space before a word stays a gap. */
+  function token(text, value, scale, attributes = {}) {
+    const gap = /^ (?=.)/.test(text) ? ' ' : '';
+    return h('span', { class: 'token', ...attributes }, gap,
+      h('span', tint(value, scale), textNodes(text.slice(gap.length))));
+  }
 
   // ---- Data -----------------------------------------------------------------------------------
 
@@ -270,7 +276,8 @@
     page.head = h('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 }, headCells());
     page.table = h('div', { role: 'table', class: 'table', 'aria-label': 'Features' },
       h('div', { role: 'rowgroup', class: 'heads' }, page.head), page.rows);
-    page.bar = h('div', { class: 'bar' }, page.form, page.count);
+    page.printed = h('p', { class: 'printed' }, `The first ${PRINTED} are printed.`);
+    page.bar = h('div', { class: 'bar' }, page.form, page.count, page.printed);
     page.nodes = [aboutSite(), page.bar, page.table, page.none];
     const floor = Math.floor(Math.log10(index.density.reduce((least, d) => d > 0 && d < least ? d : least, 0.1)));
     page.share = (density) => density > 0 ? Math.max(0.02, 1 - Math.log10(density) / floor) : 0;
@@ -359,7 +366,8 @@
     updateList(query);
     syncForm(query);
     const [some, all] = [list.places.length, index.latents.length];
-    indexPage.count.textContent = some === all ? `${grouped(all)} features` : `${grouped(some)} of ${grouped(all)} features`;
+    indexPage.count.textContent = some === all ? counted(all, 'feature') : `${grouped(some)} of ${counted(all, 'feature')}`;
+    indexPage.printed.hidden = some <= PRINTED;
     indexPage.none.hidden = some > 0;
     indexPage.table.setAttribute('aria-rowcount', some + 1);
     indexPage.drawn.clear();
@@ -435,7 +443,7 @@
   function snippet(place) {
     const [texts, values, at] = index.snippets[place] ?? [[]];
     if (!texts.length) return [h('span', { class: 'absent' }, index.flags[place] & 1 ? 'never fired' : 'no text')];
-    const tokens = texts.map((text, i) => h('span', tint(values[i], index.max[place]), textNodes(text)));
+    const tokens = texts.map((text, i) => token(text, values[i], index.max[place]));
     return [h('span', { class: 'before' }, tokens.slice(0, at)), h('span', { class: 'after' }, tokens.slice(at))];
   }
 
@@ -548,7 +556,7 @@
     const facts = [
       ['Density', percent(density.density), `${grouped(density.fires)} of ${grouped(density.rows)} rows`],
       ['Max', number(density.max)],
-      ['Mean where it fires', number(density.mean)],
+      ['Mean', number(density.mean), 'over its firings'],
       ['Contextual', score(tokens?.contextual ?? null), '0 token, 1 context'],
       ['Telling', score(telling), 'orders the index'],
     ];
@@ -565,19 +573,17 @@
       h('h2', { id: `${name}-title` }, title), content);
   }
 
-  /** A section that was not made says why. */
-  function absent(name, title) {
-    const why = index.missing.find(([missing]) => missing === name)?.[1] ?? 'it was not made';
-    return section(name, title, h('p', { class: 'absent' }, why));
-  }
-
   const nothing = (text) => h('p', { class: 'absent' }, text);
+
+  /** Why a section was not made. */
+  const reason = (name) => index.missing.find(([missing]) => missing === name)?.[1] ?? 'not made';
+  const absent = (name, title) => section(name, title, nothing(reason(name)));
 
   function histogramSection({ latent, histogram }) {
     if (!histogram.counts.length) return section('histogram', 'Activations', nothing('It never fired.'));
     const title = `Activations of feature ${latent}`;
     return section('histogram', 'Activations',
-      chart({ ...histogram, title, unit: 'firings', axis: 'activation', tick: number }, `feature-${latent}-activations`));
+      chart({ ...histogram, title, unit: 'firing', axis: 'activation', tick: number }, `feature-${latent}-activations`));
   }
 
   function logitsSection({ logits }) {
@@ -593,7 +599,7 @@
     if (!tokens) return absent('tokens', 'Top tokens');
     if (!tokens.top.length) return section('tokens', 'Top tokens', nothing('It fired on none.'));
     const scale = Math.max(...tokens.top.map(({ mean }) => Math.abs(mean)));
-    return section('tokens', 'Top tokens', h('p', { class: 'key' }, 'mean activation, firings of occurrences'),
+    return section('tokens', 'Top tokens', h('p', { class: 'key' }, 'firings of occurrences, mean activation'),
       h('ol', { class: 'bars' }, tokens.top.map(({ text, mean, fires, occurrences }) =>
         bar([chip(text)], number(mean), mean / scale, `${grouped(fires)} of ${grouped(occurrences)}`))));
   }
@@ -607,7 +613,7 @@
 
   function cofiringSection({ cofiring }) {
     if (!cofiring.length) return section('cofiring', 'Fires with', nothing('It shares no row with another.'));
-    return section('cofiring', 'Fires with', h('p', { class: 'key' }, 'Jaccard index, rows shared'),
+    return section('cofiring', 'Fires with', h('p', { class: 'key' }, 'rows shared, Jaccard index'),
       h('ol', { class: 'bars' }, cofiring.map(({ latent, jaccard, rows }) =>
         bar(latentLink(latent), score(jaccard), jaccard, grouped(rows)))));
   }
@@ -628,25 +634,32 @@
   function topExamples(feature) {
     const { top } = feature.examples;
     if (!top.length) return section('examples', 'Top examples', nothing('It never fired in the rows analysed.'));
-    return section('examples', 'Top examples', scaleLegend(feature),
-      h('ol', { class: 'examples' }, top.map((example) => exampleItem(example, feature.density.max))));
+    const said = top[0].texts.length ? scaleLegend(feature) : nothing(reason('tokens'));
+    return section('examples', 'Top examples', said, exampleList(top, feature));
   }
 
   function quantileExamples(feature) {
-    const groups = feature.examples.quantiles.map(({ from, to, fires, examples }, group) => h('div', { class: 'group' },
-      h('h3', {}, `${number(from)} to ${number(to)}`, h('small', {}, `${grouped(fires)} firings, group ${group + 1}`)),
-      examples.length ? h('ol', { class: 'examples' }, examples.map((example) => exampleItem(example, feature.density.max)))
-        : nothing('None was drawn.')));
-    return section('quantiles', 'Examples of every strength', groups.length ? groups : nothing('It never fired.'));
+    const { quantiles } = feature.examples;
+    if (!quantiles.length) return null;
+    const groups = quantiles.map(({ from, to, fires, examples }, group) => h('div', { class: 'group' },
+      h('h3', {}, `${number(from)} to ${number(to)}`, h('small', {}, `${counted(fires, 'firing')}, group ${group + 1}`)),
+      examples.length ? exampleList(examples, feature) : nothing('None was drawn.')));
+    return section('quantiles', 'Examples of every strength', groups);
+  }
+
+  function exampleList(examples, { density }) {
+    return h('ol', { class: examples[0].texts.length ? 'examples' : 'examples textless' },
+      examples.map((example) => exampleItem(example, density.max)));
   }
 
   /** What the colours of tokens mean. */
   function scaleLegend({ density, histogram }) {
     const size = Math.abs(density.max);
-    const steps = [0.2, 0.4, 0.6, 0.8, 1].map((share) => share * size);
-    const swatch = (value) => h('i', tint(value, size));
-    const below = histogram.start < 0 ? [h('span', {}, number(-size)), steps.map((value) => swatch(-value)).reverse()] : [];
-    return h('p', { class: 'legend' }, h('span', {}, 'activation'), below, h('span', {}, '0'), steps.map(swatch), h('span', {}, number(size)));
+    const steps = [0.2, 0.4, 0.6, 0.8, 1];
+    const label = (text) => h('span', {}, text);
+    const swatches = (shares) => h('span', { class: 'swatches' }, shares.map((share) => h('i', tint(share, 1))));
+    const below = histogram.start < 0 ? [label(number(-size)), swatches(steps.map((share) => -share).reverse())] : [];
+    return h('p', { class: 'legend' }, label('activation'), below, label('0'), swatches(steps), label(number(size)));
   }
 
   /** What the tooltip says of a token. */
@@ -654,9 +667,9 @@
 
   function exampleItem(example, scale) {
     const tokens = example.texts.map((text, i) => {
-      const look = tint(example.values[i], scale);
-      if (i === example.at) look.class += ' firing';
-      const node = h('span', { ...look, tabindex: i === example.at ? 0 : -1 }, textNodes(text));
+      const firing = i === example.at;
+      const node = token(text, example.values[i], scale,
+        { class: firing ? 'token firing' : 'token', tabindex: firing ? 0 : -1 });
       details.set(node, { value: example.values[i], token: example.tokens[i], text, position: example.start + i });
       return node;
     });
@@ -697,9 +710,9 @@
       y: count ? Math.min(y(count), bottom - 1) : bottom, height: count ? Math.max(1, bottom - y(count)) : 0,
     }, svg('title', {}, `${tick(start + i * width)} to ${tick(start + (i + 1) * width)}: ${grouped(count)}`));
     const anchor = (at) => at < left + 12 ? 'start' : at > right - 12 ? 'end' : 'middle';
-    const picture = svg('svg', { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img', 'aria-label': `${title}: at most ${grouped(highest)} ${unit} a bin, from ${tick(start)} to ${tick(end)}` },
+    const picture = svg('svg', { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img', 'aria-label': `${title}: at most ${counted(highest, unit)} a bin, from ${tick(start)} to ${tick(end)}` },
       svg('line', { class: 'grid', x1: left, x2: right, y1: top, y2: top }),
-      label({ x: left, y: top - 5 }, `${grouped(highest)} ${unit}`),
+      label({ x: left, y: top - 5 }, counted(highest, unit)),
       counts.map(column),
       svg('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }),
       ticksBetween(start, end).map((value) => label({ x: x(value), y: bottom + 14, 'text-anchor': anchor(x(value)) }, String(value).replace('-', '−'))),
