@@ -1,31 +1,59 @@
 use serde::{Deserialize, Serialize};
 
-use crate::folds::{Cofiring, Density, Examples, Histogram, Logits, Neighbour, Tokens};
+use crate::Result;
+use crate::folds::{
+    Cofiring, Context, Density, Examples, Fold, Histogram, Latent, Logits, Neighbour, Telling,
+    Tokens,
+};
 
-/// What is known of one latent: a section a fold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Feature {
-    /// Its number.
-    pub latent: u32,
-    /// How well it can be told what it stands for, in `0..=1`; pages show the largest first.
-    pub telling: f64,
-    /// What to be wary of.
-    pub flags: Vec<Flag>,
+/// Declares [`Feature`] and how it is made: a section is its name and the type that folds it.
+macro_rules! sections {
+    ($($(#[$doc:meta])* $section:ident: $fold:ty,)*) => {
+        /// What is known of one latent: a section a fold.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Feature {
+            /// Its number.
+            pub latent: u32,
+            /// How well it can be told what it stands for, in `0..=1`: see
+            /// [`TELLING_RULE`](crate::TELLING_RULE).
+            pub telling: f64,
+            /// What to be wary of.
+            pub flags: Vec<Flag>,
+            $($(#[$doc])* pub $section: $fold,)*
+        }
+
+        impl Feature {
+            /// Folds every section of `latent`.
+            pub(crate) fn of(latent: &Latent<'_>, context: &Context<'_>) -> Result<Self> {
+                let mut feature = Self {
+                    latent: latent.id,
+                    telling: Telling::of(latent, context)?.0,
+                    flags: Vec::new(),
+                    $($section: <$fold as Fold>::of(latent, context)?,)*
+                };
+                feature.flags = Flag::of(&feature);
+                Ok(feature)
+            }
+        }
+    };
+}
+
+sections! {
     /// How often it fires, and how strongly.
-    pub density: Density,
+    density: Density,
     /// The distribution of its values.
-    pub histogram: Histogram,
-    /// The tokens it fires on.
-    pub tokens: Option<Tokens>,
-    /// The tokens it makes likelier and less likely.
-    pub logits: Option<Logits>,
-    /// The latents that write nearly the same direction.
-    pub neighbours: Option<Vec<Neighbour>>,
+    histogram: Histogram,
+    /// The tokens it fires on; `None` where the store has no tokens.
+    tokens: Option<Tokens>,
+    /// The tokens it makes likelier and less likely; `None` without a model.
+    logits: Option<Logits>,
+    /// The latents that write nearly the same direction; `None` where the codec has no decoder rows.
+    neighbours: Option<Vec<Neighbour>>,
     /// The latents that fire in the same rows.
-    pub cofiring: Vec<Cofiring>,
+    cofiring: Vec<Cofiring>,
     /// Firings in their contexts.
-    pub examples: Examples,
+    examples: Examples,
 }
 
 /// What to be wary of in a latent.
@@ -53,5 +81,16 @@ impl Flag {
             Self::Dense => "dense",
             Self::Duplicate => "duplicate",
         }
+    }
+
+    /// The flags of `feature`.
+    fn of(feature: &Feature) -> Vec<Self> {
+        let nearest = feature.neighbours.as_ref().and_then(|list| list.first());
+        let flags = [
+            (Self::Dead, feature.density.fires == 0),
+            (Self::Dense, feature.density.density > Self::DENSE_ABOVE),
+            (Self::Duplicate, nearest.is_some_and(|near| near.cosine >= Self::DUPLICATE_FROM)),
+        ];
+        flags.into_iter().filter(|(_, raised)| *raised).map(|(flag, _)| flag).collect()
     }
 }

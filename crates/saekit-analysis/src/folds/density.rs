@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Context, Fold, Latent};
+use crate::Result;
+
 /// How often a latent fires, and how strongly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Density {
     /// Rows analysed.
     pub rows: u64,
@@ -15,4 +19,25 @@ pub struct Density {
     pub max: Option<f32>,
     /// Mean value over its firings; `None` where it never fired.
     pub mean: Option<f64>,
+}
+
+impl Fold for Density {
+    fn of(latent: &Latent<'_>, context: &Context<'_>) -> Result<Self> {
+        let fires = latent.firings.len() as u64;
+        let mut max = None;
+        let mut sum = 0.0;
+        for firing in latent.firings {
+            sum += f64::from(firing.value);
+            if max.is_none_or(|max: f32| firing.strength() > max.abs()) {
+                max = Some(firing.value);
+            }
+        }
+        Ok(Self {
+            rows: context.rows,
+            fires,
+            density: fires as f64 / context.rows.max(1) as f64,
+            max,
+            mean: (fires > 0).then(|| sum / fires as f64),
+        })
+    }
 }
