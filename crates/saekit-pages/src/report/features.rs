@@ -1,0 +1,79 @@
+//! Tables of features: number, figures, and the strongest firing with its tokens coloured.
+
+use super::Report;
+use super::html::{self, each, paragraph};
+use crate::number::{figure, maybe, percent};
+use crate::text::{alone, escape, visible};
+use crate::{FeatureLine, Snippet};
+
+fn table(report: &Report, id: &str, heading: &str, lines: &[FeatureLine]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let site = report.site.as_deref();
+    let rows = each(lines, |line| row(line, site));
+    format!(
+        "<h3 id=\"{id}\">{}</h3>\n<div class=\"scroll\">\n<table class=\"features\" \
+         aria-labelledby=\"{id}\">\n<thead><tr><th scope=\"col\">feature</th>\
+         <th scope=\"col\">telling</th><th scope=\"col\">density</th><th scope=\"col\">max</th>\
+         <th scope=\"col\">contextual</th><th scope=\"col\" class=\"text\">strongest firing</th>\
+         </tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
+        escape(heading)
+    )
+}
+
+pub(super) fn section(report: &Report) -> String {
+    let best = table(report, "best", "Most telling", &report.best);
+    let worst = table(report, "worst", "Least telling", &report.worst);
+    if best.is_empty() && worst.is_empty() {
+        return String::new();
+    }
+    html::section("features", "Features", &[paragraph("quiet", &report.rule), best, worst].concat())
+}
+
+fn row(line: &FeatureLine, site: Option<&str>) -> String {
+    let latent = line.latent;
+    let number = site.map_or_else(
+        || latent.to_string(),
+        |site| format!("<a href=\"{}#/{latent}\">{latent}</a>", escape(site)),
+    );
+    let figures = [
+        figure(line.telling),
+        percent(line.density),
+        maybe(line.max.map(f64::from)),
+        maybe(line.contextual),
+    ];
+    let figures = each(&figures, |figure| format!("<td>{figure}</td>"));
+    let flags = each(&line.flags, |flag| format!(" <span class=\"flag\">{}</span>", flag.name()));
+    let text = line.snippet.as_ref().map_or_else(|| without(line), snippet);
+    format!(
+        "<tr><th scope=\"row\">{number}</th>{figures}<td class=\"text\">{text}{flags}</td></tr>\n"
+    )
+}
+
+/// The tokens it fires on, where there is no firing to show.
+fn without(line: &FeatureLine) -> String {
+    let tokens: Vec<String> = line.tokens.iter().map(|token| escape(&alone(token))).collect();
+    tokens.join(" ")
+}
+
+fn snippet(cut: &Snippet) -> String {
+    let indices: Vec<usize> = (0..cut.texts.len()).collect();
+    format!("<span class=\"snippet\">{}</span>", each(&indices, |i| token(cut, *i)))
+}
+
+/// Token `i`, coloured by the latent's value on it.
+fn token(cut: &Snippet, i: usize) -> String {
+    let value = cut.values.get(i).copied().unwrap_or(0.0);
+    let text = escape(&visible(&cut.texts[i]));
+    if value == 0.0 && i != cut.at {
+        return text;
+    }
+    let tag = if i == cut.at { "mark" } else { "span" };
+    let side = if value < 0.0 { "negative" } else { "positive" };
+    let strength = (value.abs() / cut.strongest().max(f32::MIN_POSITIVE)).min(1.0);
+    let value = figure(f64::from(value));
+    format!(
+        "<{tag} class=\"{side}\" style=\"--strength:{strength:.2}\" title=\"{value}\">{text}</{tag}>"
+    )
+}

@@ -1,0 +1,139 @@
+//! The page, section by section.
+
+use super::{Figure, Report, features};
+use crate::chart;
+use crate::text::escape;
+
+const STYLE: &str = include_str!("report.css");
+
+/// Nothing may be loaded and no script may run, whatever a text manages to be.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+pub(super) fn page(report: &Report) -> String {
+    let title = escape(&report.title);
+    let head = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · report</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n",
+        chart::STYLE
+    );
+    let parts = [
+        header(report),
+        "<main>\n".to_owned(),
+        warnings(&report.warnings),
+        figures(&report.figures),
+        charts(report),
+        features::section(report),
+        pairs("provenance", "Provenance", "", &report.facts),
+        again(report),
+        "</main>\n</body>\n</html>\n".to_owned(),
+    ];
+    head + &parts.concat()
+}
+
+/// A section with its heading; nothing where it has no content.
+pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
+    if content.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>\n{content}</section>\n",
+        escape(heading)
+    )
+}
+
+/// `items`, each written by `write`, one after the other.
+pub(super) fn each<T>(items: &[T], write: impl Fn(&T) -> String) -> String {
+    items.iter().map(write).collect::<Vec<String>>().concat()
+}
+
+/// A paragraph, where there is something to say.
+pub(super) fn paragraph(class: &str, text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("<p class=\"{class}\">{}</p>\n", escape(text))
+}
+
+fn header(report: &Report) -> String {
+    let link = |site: &String| {
+        format!("<nav aria-label=\"Site\"><a href=\"{}\">All features</a></nav>\n", escape(site))
+    };
+    let nav = report.site.as_ref().map_or_else(String::new, link);
+    let (title, lead) = (escape(&report.title), paragraph("lead", &report.lead));
+    format!("<header>\n{nav}<h1>{title}</h1>\n{lead}</header>\n")
+}
+
+fn warnings(warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let items = each(warnings, |warning| format!("<li>{}</li>\n", escape(warning)));
+    format!("<aside class=\"warnings\" aria-label=\"Warnings\">\n<ul>\n{items}</ul>\n</aside>\n")
+}
+
+fn figures(figures: &[Figure]) -> String {
+    if figures.is_empty() {
+        return String::new();
+    }
+    let cards = each(figures, |figure| {
+        let Figure { name, value, meaning } = figure;
+        format!(
+            "<div><dt>{}</dt>\n<dd><b>{}</b> <span>{}</span></dd></div>\n",
+            escape(name),
+            escape(value),
+            escape(meaning)
+        )
+    });
+    section("figures", "Figures", &format!("<dl class=\"figures\">\n{cards}</dl>\n"))
+}
+
+/// The training curves in one section, the densities in another.
+fn charts(report: &Report) -> String {
+    let charts = report.charts();
+    let (curves, density) = charts.split_at(report.curves.len());
+    let drawn = |class: &str, charts: &[(String, String)]| {
+        let figures = each(charts, |(_, svg)| format!("<figure>\n{svg}</figure>\n"));
+        format!("<div class=\"{class}\">\n{figures}</div>\n")
+    };
+    let mut sections = String::new();
+    if !curves.is_empty() {
+        sections += &section("training", "Training", &drawn("charts", curves));
+    }
+    if !density.is_empty() {
+        sections += &section("densities", "Densities", &drawn("alone", density));
+    }
+    sections
+}
+
+/// Names and values.
+fn pairs(id: &str, heading: &str, class: &str, pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() {
+        return String::new();
+    }
+    section(id, heading, &table(class, pairs))
+}
+
+fn table(class: &str, pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() {
+        return String::new();
+    }
+    let rows = each(pairs, |(name, value)| {
+        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value))
+    });
+    format!("<table class=\"pairs {class}\">\n{rows}</table>\n")
+}
+
+/// How to make it again, and how to cite it.
+fn again(report: &Report) -> String {
+    let commands = escape(&report.commands.join("\n"));
+    let commands = if commands.is_empty() {
+        String::new()
+    } else {
+        format!("<pre tabindex=\"0\"><code>{commands}</code></pre>\n")
+    };
+    let content = [paragraph("", &report.cite), commands, table("hashes", &report.hashes)].concat();
+    section("again", "To cite and to repeat", &content)
+}

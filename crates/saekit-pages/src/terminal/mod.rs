@@ -1,0 +1,25 @@
+//! Features in a terminal.
+//!
+//! Tokens are shown with their control characters as symbols: nothing a token holds reaches the
+//! terminal as a command.
+
+mod feature;
+mod firing;
+mod list;
+mod paint;
+
+pub use feature::render;
+pub use list::list;
+
+/// Columns a view takes at most: longer lines are hard to read.
+const WIDEST: usize = 100;
+/// Columns a view takes at least.
+const NARROWEST: usize = 40;
+
+/// The columns to fill of a terminal that has `width`.
+fn usable(width: usize) -> usize {
+    width.clamp(NARROWEST, WIDEST)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Text of strangers: tokens are whatever a vocabulary or a corpus holds.
+
+/// What `text` looks like with everything in it to be seen: line breaks and other control characters
+/// as their symbols, characters that reorder or hide text by their code point. A terminal obeys none
+/// of what is left.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push('↵'),
+            '\t' => shown.push('⇥'),
+            c if is_hidden(c) => shown += &*format!("⟨{:04X}⟩", c as u32),
+            c => shown.push(picture(c)),
+        }
+    }
+    shown
+}
+
+/// [`visible`], with spaces at either end as `␣`: a token that stands by itself.
+pub(crate) fn alone(token: &str) -> String {
+    let inner = token.trim_matches(' ');
+    if inner.is_empty() {
+        return if token.is_empty() { "∅".to_owned() } else { "␣".repeat(token.len()) };
+    }
+    let before = token.len() - token.trim_start_matches(' ').len();
+    let after = token.len() - before - inner.len();
+    [&"␣".repeat(before), &*visible(inner), &"␣".repeat(after)].concat()
+}
+
+/// `text` as content or attribute value of HTML and XML. Characters that XML forbids are shown by a
+/// symbol; tabs and line breaks stay.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(c),
+            c => escaped.push(picture(c)),
+        }
+    }
+    escaped
+}
+
+/// JSON as part of a script: nothing in it ends the script or, to old browsers, the line.
+pub(crate) fn script(json: &str) -> String {
+    // outside strings JSON has none of these
+    let json = json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028");
+    json.replace('\u{2029}', "\\u2029")
+}
+
+/// The symbol of a control character; any other character is itself.
+fn picture(c: char) -> char {
+    match c {
+        '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).expect("a block of symbols"),
+        '\x7f' => '␡',
+        '\u{80}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// Whether `c` changes how other characters are laid out, or shows nothing.
+fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
+        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        assert_eq!(visible("a\nb\tc\x1b[31m\x07\x7f\r"), "a↵b⇥c␛[31m␇␡␍");
+        assert_eq!(visible("\u{9b}x\u{202e}y\u{2028}\u{feff}"), "⟨009B⟩x⟨202E⟩y⟨2028⟩⟨FEFF⟩");
+        assert_eq!(visible("café 海 🐟"), "café 海 🐟");
+    }
+
+    #[test]
+    fn a_token_alone_shows_its_spaces() {
+        assert_eq!(["", " ", " the", "  a b "].map(alone), ["∅", "␣", "␣the", "␣␣a b␣"]);
+    }
+
+    #[test]
+    fn markup_is_text() {
+        assert_eq!(escape("</script>]]>&\"'"), "&lt;/script&gt;]]&gt;&amp;&quot;&#39;");
+        assert_eq!(escape("a\n\tb\0\x1b\r\u{85}\u{ffff}"), "a\n\tb␀␛␍\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn a_script_does_not_end_early() {
+        let json = serde_json::to_string("</script><!--\u{2028}\u{2029}\u{0}").unwrap();
+        let safe = script(&json);
+        assert!(!safe.contains(['<', '\u{2028}', '\u{2029}', '\0']), "{safe}");
+        assert_eq!(
+            serde_json::from_str::<String>(&safe).unwrap(),
+            "</script><!--\u{2028}\u{2029}\u{0}"
+        );
+    }
+}
