@@ -115,6 +115,7 @@ impl Analysis {
         interrupt: &Interrupt,
     ) -> Result<Summary> {
         let vocabulary = Vocabulary::new(subject.tokenizer);
+        vocabulary.write(&self.dir.join(INDEX))?;
         let context = Context::new(subject.settings, index, &vocabulary)?;
         let directions = Directions::new(subject)?;
         let mut summary = summary(subject, index, &directions);
@@ -175,23 +176,23 @@ impl Finished {
     }
 
     /// `n` firings of `latent` drawn with `seed` from all its firings, sorted by place. Needs the
-    /// latent index; `tokenizer` gives the texts.
-    pub fn sample(
-        &self,
-        latent: u32,
-        n: usize,
-        seed: u64,
-        tokenizer: Option<&dyn Tokenizer>,
-    ) -> Result<Vec<Example>> {
+    /// latent index.
+    pub fn sample(&self, latent: u32, n: usize, seed: u64) -> Result<Vec<Example>> {
         self.check(latent)?;
-        let index = LatentIndex::open(&self.dir.join(INDEX))?;
+        let dir = self.dir.join(INDEX);
+        let index = LatentIndex::open(&dir)?;
         let settings = Settings { seed, ..self.summary.settings.clone() };
-        let vocabulary = Vocabulary::new(tokenizer);
+        let vocabulary = Vocabulary::read(&dir)?;
         let context = Context::new(&settings, &index, &vocabulary)?;
         let firings = index.stretch(latent)?;
         let latent =
             Latent { id: latent, firings: &firings, together: &[], cosines: None, logits: None };
         sample(&latent, &context, n)
+    }
+
+    /// Every feature, in order.
+    pub fn features(&self) -> impl Iterator<Item = Result<Feature>> {
+        (0..self.summary.shape.d_code as u32).map(|latent| self.feature(latent))
     }
 
     fn check(&self, latent: u32) -> Result<()> {

@@ -1,7 +1,16 @@
+use std::path::Path;
+
 use saekit_core::Tokenizer;
+use saekit_core::files::{read_json, write_json};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+const FILE: &str = "vocabulary.json";
 
 /// Tokens as people should see them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Vocabulary(Vec<String>);
 
 impl Vocabulary {
@@ -10,6 +19,16 @@ impl Vocabulary {
         let Some(tokenizer) = tokenizer else { return Self::default() };
         let text = |id| tokenizer.token(id).unwrap_or_else(|| number(id));
         Self((0..tokenizer.d_vocab() as u32).map(text).collect())
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        Ok(read_json(&dir.join(FILE), "vocabulary")?)
+    }
+
+    /// Writes the texts into `dir`.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        Ok(write_json(&dir.join(FILE), self)?)
     }
 
     /// The text of token `id`, or its number.

@@ -3,15 +3,17 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::too_many_arguments,
     reason = "each test file uses a part of it"
 )]
 
 use std::path::Path;
 
-use saekit_analysis::{Analysis, Feature, IndexSource, Settings, Subject};
+use saekit_analysis::{Analysis, Feature, Finished, IndexSource, Settings, Subject};
 use saekit_core::rng::Rng;
 use saekit_core::{
-    Codec, CodecShape, Codes, HookPoint, Interrupt, Matrix, MatrixView, Provenance, Result, Silent,
+    Codec, CodecShape, Codes, HookPoint, Interrupt, Matrix, MatrixView, Observer, Provenance,
+    Result, Silent,
 };
 use saekit_store::{ColumnSpec, DType, RowBlock, Store, StoreSpec, StoreWriter, TokenizedSequence};
 
@@ -29,6 +31,8 @@ pub struct Row {
 pub struct Identity {
     pub d_code: usize,
     pub directions: Option<Matrix>,
+    /// A latent that is NaN in every row.
+    pub broken: Option<usize>,
 }
 
 impl Codec for Identity {
@@ -37,7 +41,11 @@ impl Codec for Identity {
     }
 
     fn encode(&self, x: MatrixView<'_>) -> Result<Codes> {
-        Ok(Codes::Dense(x.to_matrix()))
+        let mut codes = x.to_matrix();
+        if let Some(latent) = self.broken {
+            (0..codes.rows()).for_each(|row| codes.row_mut(row)[latent] = f32::NAN);
+        }
+        Ok(Codes::Dense(codes))
     }
 
     fn decode(&self, codes: &Codes, _: MatrixView<'_>) -> Result<Matrix> {
@@ -91,7 +99,7 @@ impl Toy {
                 rows.push(Row { sequence, position, token: *token, code });
             }
         }
-        let codec = Identity { d_code: D_CODE, directions: Some(directions(rng)) };
+        let codec = Identity { d_code: D_CODE, directions: Some(directions(rng)), broken: None };
         Self { sequences, rows, codec, has_tokens: true }
     }
 
@@ -177,27 +185,42 @@ pub fn source<'a>(
 pub fn analyse(toy: &Toy, settings: &Settings, memory: u64) -> Vec<Feature> {
     let dir = tempfile::tempdir().unwrap();
     let store = toy.store(&dir.path().join("store"));
+    let out = dir.path().join("analysis");
+    let (features, finished) =
+        analyse_in(&out, toy, &store, settings, memory, &mut Silent, &Interrupt::default())
+            .unwrap();
+    for feature in &features {
+        assert_eq!(finished.feature(feature.latent).unwrap(), *feature);
+    }
+    features
+}
+
+/// Analyses `toy`, whose rows are in `store`, in the folder `out`.
+pub fn analyse_in(
+    out: &Path,
+    toy: &Toy,
+    store: &Store,
+    settings: &Settings,
+    memory: u64,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+) -> saekit_analysis::Result<(Vec<Feature>, Finished)> {
     let (column, provenance) = (hook(), Provenance::default());
     let subject = Subject {
-        source: source(toy, &store, &column, memory),
+        source: source(toy, store, &column, memory),
         codec_name: "toy",
         provenance: &provenance,
         model: None,
         tokenizer: None,
         settings,
     };
-    let analysis = Analysis::begin(&dir.path().join("analysis")).unwrap();
-    let interrupt = Interrupt::default();
-    let index = analysis.index(&subject, &mut Silent, &interrupt).unwrap();
+    let analysis = Analysis::begin(out)?;
+    let index = analysis.index(&subject, observer, interrupt)?;
     let mut features = Vec::new();
     let mut visit = |feature: &Feature| {
         features.push(feature.clone());
         Ok(())
     };
-    let summary = analysis.features(&subject, &index, &mut visit, &mut Silent, &interrupt).unwrap();
-    let finished = analysis.finish(summary).unwrap();
-    for feature in &features {
-        assert_eq!(finished.feature(feature.latent).unwrap(), *feature);
-    }
-    features
+    let summary = analysis.features(&subject, &index, &mut visit, observer, interrupt)?;
+    Ok((features, analysis.finish(summary)?))
 }
