@@ -78,6 +78,7 @@
 
   /** The text as nodes, with signs set apart from what is really there. */
   function textNodes(text) {
+    if (text === '') return [h('i', { class: 'sign code' }, 'empty')];
     const nodes = [];
     let from = 0;
     for (const found of text.matchAll(UNSEEN)) {
@@ -89,12 +90,11 @@
     return nodes.filter((node) => node !== '');
   }
 
-  /** A token that stands alone: spaces at its ends are marked, and an empty one is. */
+  /** A token that stands alone: spaces at its ends are marked. */
   function chip(text) {
-    if (text === '') return h('span', { class: 'chip' }, h('i', { class: 'sign code' }, 'empty'));
     const [, before, inner, after] = /^( *)([^]*?)( *)$/.exec(text);
     const spaces = (run) => [...run].map((space) => h('span', { class: 'space' }, space));
-    return h('span', { class: 'chip' }, spaces(before), textNodes(inner), spaces(after));
+    return h('span', { class: 'chip' }, spaces(before), before && !inner ? null : textNodes(inner), spaces(after));
   }
 
   const grouped = (count) => count.toLocaleString('en');
@@ -303,7 +303,7 @@
     });
     const boxes = FLAGS.map(([name]) =>
       h('label', { class: 'box' }, h('input', { type: 'checkbox', name: 'hide', value: name }), name));
-    const form = h('form', { role: 'search', submit: openFirst, input: formChanged },
+    return h('form', { role: 'search', input: formChanged },
       h('input', {
         type: 'search', name: 'q', class: 'search', placeholder: 'Search tokens, contexts, number',
         'aria-label': 'Search tokens, contexts or the number of a latent', autocomplete: 'off', spellcheck: 'false',
@@ -318,7 +318,6 @@
             option('contextual', `contextual, from ${CONTEXTUAL_FROM}`), option('token', `token-like, below ${CONTEXTUAL_FROM}`))),
           h('fieldset', {}, h('legend', {}, 'Density %'), bound('min', 'Density from, in per cent'), '–', bound('max', 'Density to, in per cent')),
           h('fieldset', {}, h('legend', {}, 'Hide'), boxes))));
-    return form;
   }
 
   /** Headings of the columns; those one can sort by are buttons. */
@@ -347,8 +346,7 @@
       min: text('min'), max: text('max'), hide: data.getAll('hide').join() });
   }
 
-  function openFirst(event) {
-    event.preventDefault();
+  function openFirst() {
     if (list.places.length) location.hash = `#/${index.latents[list.places[0]]}`;
   }
 
@@ -563,7 +561,7 @@
     const fact = ([name, value, note]) =>
       h('div', {}, h('dt', {}, name), h('dd', {}, h('b', {}, value), note ? h('small', {}, note) : null));
     return h('header', {},
-      h('h1', { id: 'title', tabindex: -1 }, `Feature ${latent}`, flags.map((name) => flagTag([name]))),
+      h('h1', { id: 'title', tabindex: -1 }, `Feature ${latent}`, flags.map((name) => [' ', flagTag([name])])),
       h('p', { class: 'of' }, index.title),
       h('dl', { class: 'figures' }, facts.map(fact)));
   }
@@ -809,15 +807,19 @@
     n: () => follow(1), p: () => follow(-1), ArrowRight: () => follow(1), ArrowLeft: () => follow(-1),
     u: backToIndex, Escape: leaveOrHide,
   };
-  const IN_FIELD = {
-    Escape: () => document.activeElement.blur(),
-    ArrowDown: () => { if (document.activeElement.name === 'q') focusRow(0); },
-  };
+  const IN_FIELD = { Escape: () => document.activeElement.blur() };
+  const IN_SEARCH = { ...IN_FIELD, Enter: openFirst, ArrowDown: () => focusRow(0) };
   const IN_EXAMPLE = { ArrowRight: 1, ArrowLeft: -1 };
 
   function leaveOrHide() {
     if (byId('tip').hidden) backToIndex();
     else hideTip();
+  }
+
+  function keysAt(target) {
+    if (target.matches?.('[type=search]')) return IN_SEARCH;
+    if (target.matches?.('input:not([type=checkbox]), select')) return IN_FIELD;
+    return { ...ANYWHERE, ...(onFeature() ? ON_FEATURE : ON_INDEX) };
   }
 
   function keyPressed(event) {
@@ -828,9 +830,8 @@
       moveToken(token, IN_EXAMPLE[event.key]);
       return;
     }
-    const typing = event.target.matches?.('input:not([type=checkbox]), select');
-    const keys = typing ? IN_FIELD : { ...ANYWHERE, ...(onFeature() ? ON_FEATURE : ON_INDEX) };
-    if (!Object.hasOwn(keys, event.key) || (event.target.matches?.('select') && event.key !== 'Escape')) return;
+    const keys = keysAt(event.target);
+    if (!Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
     keys[event.key]();
   }
