@@ -10,11 +10,6 @@ pub(crate) fn figure(value: f64) -> String {
     significant(value, 4)
 }
 
-/// [`figure`] of a number that may not exist.
-pub(crate) fn maybe(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), figure)
-}
-
 /// A fraction in per cent.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{} %", significant(100.0 * fraction, 3))
@@ -112,7 +107,6 @@ mod tests {
             (share(12, 1536), share(0, 8)),
             ("12 of 1,536 (0.781 %)".to_owned(), "0 of 8".to_owned())
         );
-        assert_eq!(maybe(None), "-");
         assert_eq!(alike(&[12.25, 8.0, -0.004, f64::NAN]), ["12.25", "8.00", "-0.00", "-"]);
         assert_eq!(alike(&[0.75, 2.0]), ["0.75", "2.00"]);
         assert_eq!(alike(&[0.0, 0.0]), ["0", "0"]);

@@ -47,8 +47,9 @@ impl Axis {
 
     /// An axis that begins and ends at round values about `lo` and `hi`; at zero, where that is near.
     pub(super) fn round(lo: f64, hi: f64, drawn: (f64, f64)) -> Self {
+        let from_zero = lo >= 0.0;
         let (mut lo, mut hi) = widened(lo, hi);
-        if lo > 0.0 && lo < hi / 2.0 {
+        if from_zero && lo < hi / 2.0 {
             lo = 0.0;
         }
         let step = nice_step((hi - lo) / 5.0);
@@ -198,6 +199,12 @@ mod tests {
             assert!(axis.ticks.len() >= 2, "{axis:?}");
         }
         assert!((Axis::tight(0.0, 0.0, DRAWN).at(0.0) - 50.0).abs() < 1e-9);
+        let counts = Axis::round(0.0, 0.0, DRAWN);
+        assert_eq!(
+            (counts.at(0.0), labels(&counts)[0].as_str()),
+            (0.0, "0"),
+            "nothing is below zero"
+        );
         assert!(!Axis::round(1e18, 1e18 + 128.0, DRAWN).ticks.is_empty());
     }
 

@@ -119,7 +119,7 @@ mod tests {
         });
         assert_eq!(svg.matches("class=\"bar\"").count(), 3);
         assert!(svg.contains("<title>0.5 to 0.75: 30 firings</title>"), "{svg}");
-        assert!(svg.contains("x=\"342.5\" y=\"42.0\" width=\"139.0\" height=\"212.0\""), "{svg}");
+        assert!(svg.contains("x=\"261.5\" y=\"42.0\" width=\"100.5\" height=\"164.0\""), "{svg}");
         assert!(
             svg.contains("Histogram of 43 firings by value; most, 30, at 0.5 to 0.75."),
             "{svg}"

@@ -6,13 +6,13 @@ use super::axis::{Axis, Label, Tick};
 use crate::text::escape;
 
 /// Width of a chart.
-pub(super) const WIDTH: f64 = 640.0;
+pub(super) const WIDTH: f64 = 480.0;
 /// Height of a chart.
-pub(super) const HEIGHT: f64 = 300.0;
+pub(super) const HEIGHT: f64 = 250.0;
 /// Left and right border of what is drawn.
-pub(super) const ACROSS: (f64, f64) = (62.0, WIDTH - 18.0);
+pub(super) const ACROSS: (f64, f64) = (58.0, WIDTH - 16.0);
 /// Bottom border of what is drawn.
-pub(super) const BOTTOM: f64 = HEIGHT - 46.0;
+pub(super) const BOTTOM: f64 = HEIGHT - 44.0;
 
 const FONT: &str = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
 

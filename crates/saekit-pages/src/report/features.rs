@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::html::{self, each, paragraph};
-use crate::number::{figure, maybe, percent};
+use crate::number::{alike, figure, percent};
 use crate::text::{alone, escape, visible};
 use crate::{FeatureLine, Snippet};
 
@@ -11,12 +11,15 @@ fn table(report: &Report, id: &str, heading: &str, lines: &[FeatureLine]) -> Str
         return String::new();
     }
     let site = report.site.as_deref();
-    let rows = each(lines, |line| row(line, site));
+    let maxima: Vec<f64> = lines.iter().map(|line| line.max.map_or(f64::NAN, f64::from)).collect();
+    let rows: Vec<(&FeatureLine, String)> = lines.iter().zip(alike(&maxima)).collect();
+    let rows = each(&rows, |(line, max)| row(line, max, site));
     format!(
         "<h3 id=\"{id}\">{}</h3>\n<div class=\"scroll\">\n<table class=\"features\" \
          aria-labelledby=\"{id}\">\n<thead><tr><th scope=\"col\">feature</th>\
-         <th scope=\"col\">telling</th><th scope=\"col\">density</th><th scope=\"col\">max</th>\
-         <th scope=\"col\">contextual</th><th scope=\"col\" class=\"text\">strongest firing</th>\
+         <th scope=\"col\" class=\"text\"><span class=\"split\">\
+         <span>strongest firing</span></span></th><th scope=\"col\">density</th>\
+         <th scope=\"col\">max</th><th scope=\"col\">contextual</th><th scope=\"col\">telling</th>\
          </tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
         escape(heading)
     )
@@ -31,23 +34,20 @@ pub(super) fn section(report: &Report) -> String {
     html::section("features", "Features", &[paragraph("quiet", &report.rule), best, worst].concat())
 }
 
-fn row(line: &FeatureLine, site: Option<&str>) -> String {
+fn row(line: &FeatureLine, max: &str, site: Option<&str>) -> String {
     let latent = line.latent;
     let number = site.map_or_else(
         || latent.to_string(),
         |site| format!("<a href=\"{}#/{latent}\">{latent}</a>", escape(site)),
     );
-    let figures = [
-        figure(line.telling),
-        percent(line.density),
-        maybe(line.max.map(f64::from)),
-        maybe(line.contextual),
-    ];
-    let figures = each(&figures, |figure| format!("<td>{figure}</td>"));
     let flags = each(&line.flags, |flag| format!(" <span class=\"flag\">{}</span>", flag.name()));
     let text = line.snippet.as_ref().map_or_else(|| without(line), snippet);
+    let contextual = line.contextual.map_or_else(|| "-".to_owned(), |part| format!("{part:.2}"));
+    let figures =
+        [percent(line.density), max.to_owned(), contextual, format!("{:.2}", line.telling)];
+    let figures = each(&figures, |figure| format!("<td>{figure}</td>"));
     format!(
-        "<tr><th scope=\"row\">{number}</th>{figures}<td class=\"text\">{text}{flags}</td></tr>\n"
+        "<tr><th scope=\"row\">{number}{flags}</th><td class=\"text\">{text}</td>{figures}</tr>\n"
     )
 }
 
@@ -57,9 +57,16 @@ fn without(line: &FeatureLine) -> String {
     tokens.join(" ")
 }
 
+/// The firing in the middle, what is before it to its left.
 fn snippet(cut: &Snippet) -> String {
-    let indices: Vec<usize> = (0..cut.texts.len()).collect();
-    format!("<span class=\"snippet\">{}</span>", each(&indices, |i| token(cut, *i)))
+    let tokens: Vec<String> = (0..cut.texts.len()).map(|i| token(cut, i)).collect();
+    let (before, after) = tokens.split_at(cut.at.min(tokens.len()));
+    format!(
+        "<span class=\"split snippet\"><span class=\"before\"><span>{}</span></span>\
+         <span class=\"after\">{}</span></span>",
+        before.concat(),
+        after.concat()
+    )
 }
 
 /// Token `i`, coloured by the latent's value on it.
@@ -69,7 +76,7 @@ fn token(cut: &Snippet, i: usize) -> String {
     if value == 0.0 && i != cut.at {
         return text;
     }
-    let tag = if i == cut.at { "mark" } else { "span" };
+    let tag = if i == cut.at { "mark" } else { "i" };
     let side = if value < 0.0 { "negative" } else { "positive" };
     let strength = (value.abs() / cut.strongest().max(f32::MIN_POSITIVE)).min(1.0);
     let value = figure(f64::from(value));

@@ -26,7 +26,7 @@ pub(super) fn page(report: &Report) -> String {
         figures(&report.figures),
         charts(report),
         features::section(report),
-        pairs("provenance", "Provenance", "", &report.facts),
+        section("provenance", "Provenance", &pairs("facts", &report.facts)),
         again(report),
         "</main>\n</body>\n</html>\n".to_owned(),
     ];
@@ -90,40 +90,29 @@ fn figures(figures: &[Figure]) -> String {
     section("figures", "Figures", &format!("<dl class=\"figures\">\n{cards}</dl>\n"))
 }
 
-/// The training curves in one section, the densities in another.
+/// What was measured while training, and how often latents fire now.
 fn charts(report: &Report) -> String {
-    let charts = report.charts();
-    let (curves, density) = charts.split_at(report.curves.len());
-    let drawn = |class: &str, charts: &[(String, String)]| {
-        let figures = each(charts, |(_, svg)| format!("<figure>\n{svg}</figure>\n"));
-        format!("<div class=\"{class}\">\n{figures}</div>\n")
+    let charts = each(&report.charts(), |(_, svg)| format!("<figure>\n{svg}</figure>\n"));
+    if charts.is_empty() {
+        return String::new();
+    }
+    let heading = match (report.curves.is_empty(), &report.density) {
+        (true, _) => "Density",
+        (_, None) => "Training",
+        _ => "Training and density",
     };
-    let mut sections = String::new();
-    if !curves.is_empty() {
-        sections += &section("training", "Training", &drawn("charts", curves));
-    }
-    if !density.is_empty() {
-        sections += &section("densities", "Densities", &drawn("alone", density));
-    }
-    sections
+    section("charts", heading, &format!("<div class=\"charts\">\n{charts}</div>\n"))
 }
 
 /// Names and values.
-fn pairs(id: &str, heading: &str, class: &str, pairs: &[(String, String)]) -> String {
-    if pairs.is_empty() {
-        return String::new();
-    }
-    section(id, heading, &table(class, pairs))
-}
-
-fn table(class: &str, pairs: &[(String, String)]) -> String {
+fn pairs(class: &str, pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return String::new();
     }
     let rows = each(pairs, |(name, value)| {
-        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value))
+        format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value))
     });
-    format!("<table class=\"pairs {class}\">\n{rows}</table>\n")
+    format!("<dl class=\"pairs {class}\">\n{rows}</dl>\n")
 }
 
 /// How to make it again, and how to cite it.
@@ -134,6 +123,6 @@ fn again(report: &Report) -> String {
     } else {
         format!("<pre tabindex=\"0\"><code>{commands}</code></pre>\n")
     };
-    let content = [paragraph("", &report.cite), commands, table("hashes", &report.hashes)].concat();
+    let content = [paragraph("", &report.cite), commands, pairs("hashes", &report.hashes)].concat();
     section("again", "To cite and to repeat", &content)
 }

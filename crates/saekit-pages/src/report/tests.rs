@@ -68,7 +68,7 @@ fn a_report_says_everything_and_loads_nothing() {
         "<title>demo · report</title>",
         "A TopK dictionary of 4 latents.",
         "<b>0.1365</b> <span>share left</span>",
-        "<th scope=\"row\">hook point</th><td>blocks.1.hook_resid_post</td>",
+        "<dt>hook point</dt><dd>blocks.1.hook_resid_post</dd>",
         "<title>FVU</title>",
         "<title>Density</title>",
         "(1 never fired)",
