@@ -69,18 +69,20 @@ fn snippet(cut: &Snippet) -> String {
     )
 }
 
-/// Token `i`, coloured by the latent's value on it.
+/// Token `i`, coloured by the latent's value on it, but for the space before a word.
 fn token(cut: &Snippet, i: usize) -> String {
     let value = cut.values.get(i).copied().unwrap_or(0.0);
     let text = escape(&visible(&cut.texts[i]));
     if value == 0.0 && i != cut.at {
         return text;
     }
+    let word = Some(text.trim_start_matches(' ')).filter(|word| !word.is_empty()).unwrap_or(&text);
+    let space = &text[..text.len() - word.len()];
     let tag = if i == cut.at { "mark" } else { "i" };
     let side = if value < 0.0 { "negative" } else { "positive" };
     let strength = (value.abs() / cut.strongest().max(f32::MIN_POSITIVE)).min(1.0);
     let value = figure(f64::from(value));
     format!(
-        "<{tag} class=\"{side}\" style=\"--strength:{strength:.2}\" title=\"{value}\">{text}</{tag}>"
+        "{space}<{tag} class=\"{side}\" style=\"--strength:{strength:.2}\" title=\"{value}\">{word}</{tag}>"
     )
 }

@@ -73,7 +73,7 @@ fn a_report_says_everything_and_loads_nothing() {
         "<title>Density</title>",
         "(1 never fired)",
         "<a href=\"index.html#/3\">3</a>",
-        "<mark class=\"positive\" style=\"--strength:1.00\" title=\"12.25\"> sea</mark>",
+        " <mark class=\"positive\" style=\"--strength:1.00\" title=\"12.25\">sea</mark>",
         "No logits: no model was given.",
         "saekit train plan.toml",
         "runs/&lt;a&gt;",
