@@ -5,7 +5,7 @@
 //! * [`Report`] is a run on one page: what was trained on what, its figures, curves and features.
 //! * [`chart`] draws both as SVG, for pages and for papers.
 //! * [`terminal`] shows the same features in a terminal.
-//! * [`FeatureLine`] and [`Snippet`] are a feature in one line, which all of them share; [`facts`] and
+//! * [`FeatureLine`] and [`Snippet`] are a feature in one line, which all of them share; [`facts()`] and
 //!   [`warnings`] are what an analysis's summary says, in words.
 //!
 //! Every text from outside (tokens, paths, names of data) is shown and never obeyed: markup is
