@@ -15,6 +15,12 @@ from synthetic import HARD, HOSTILE
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 ROW = ".rows .row"
+# Whether nothing lies over the upper left corner of an element.
+UNCOVERED = """(node) => {
+  const { x, y } = node.getBoundingClientRect();
+  const top = document.elementFromPoint(x + 3, y + 3);
+  return node === top || node.contains(top);
+}"""
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xa0\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -124,8 +130,8 @@ def test_the_index_says_what_it_shows(open_page, site):
     page = open_page(site.url())
     expect(page.locator("h1")).to_have_text(site.index["title"])
     expect(page.locator(".rule")).to_have_text(site.index["rule"])
-    for name, value in site.index["facts"]:
-        expect(page.locator(".facts div").filter(has_text=name).first).to_contain_text(value)
+    expect(page.locator(".facts dt")).to_have_text([name for name, _ in site.index["facts"]])
+    expect(page.locator(".facts dd")).to_have_text([value for _, value in site.index["facts"]])
     for section, why in site.index["missing"]:
         expect(page.locator(".missing").filter(has_text=section)).to_contain_text(why)
     assert latents(page)[:10] == site.index["latents"][:10]
@@ -185,6 +191,15 @@ def test_sorting(open_page, site, column):
             assert drawn == order[:len(drawn)]
 
 
+def test_another_order_begins_at_its_top(open_page, site):
+    page = open_page(site.url())
+    page.evaluate("scrollTo(0, 1500)")
+    page.locator("[data-sort=density] button").click()
+    first = page.locator(f"{ROW}[aria-rowindex='2']")
+    expect(first).to_be_in_viewport(ratio=1)
+    assert first.evaluate(UNCOVERED)
+
+
 @pytest.mark.parametrize("flag, bit", [("dead", 1), ("dense", 2), ("duplicate", 4)])
 def test_flagged_features_are_hidden(open_page, site, flag, bit):
     page = open_page(site.url())
@@ -231,8 +246,9 @@ def test_the_back_button_keeps_the_state_of_the_index(open_page, site):
     state = page.evaluate("[location.hash, scrollY]")
     page.locator(f"{ROW} .latent a").nth(10).click()
     page.wait_for_selector("article.feature")
+    opened = int(page.url.rsplit("/", 1)[1])
     page.go_back()
-    page.wait_for_selector(ROW)
+    expect(page.locator(f"{ROW} a:focus")).to_have_text(str(opened))
     assert page.evaluate("[location.hash, scrollY]") == state
     expect(page.get_by_label("dead", exact=True)).to_be_checked()
 
@@ -402,9 +418,7 @@ def test_walking_down_scrolls(open_page, made):
     for _ in range(59):
         page.keyboard.press("k")
     expect(focused).to_have_text(str(made.index["latents"][0]))
-    covered = page.evaluate("document.elementFromPoint(...(({ x, y }) => [x + 5, y + 5])"
-                            "(document.activeElement.getBoundingClientRect())) !== document.activeElement")
-    assert not covered
+    assert focused.evaluate(UNCOVERED)
 
 
 def test_letters_in_the_search_field_are_text(open_page, site):
@@ -477,6 +491,16 @@ def test_the_phone_can_sort(open_page, site):
     assert latents(page)[0] == max(site.index["latents"])
     page.get_by_role("button", name="falling").tap()
     assert latents(page)[0] == min(site.index["latents"])
+
+
+def test_filters_are_folded_on_a_phone_only(open_page, made):
+    page = open_page(made.url(), **PHONE)
+    expect(page.get_by_label("Kind")).to_be_hidden()
+    page.get_by_text("Filters").tap()
+    expect(page.get_by_label("Kind")).to_be_visible()
+    page.get_by_text("Filters").tap()
+    page.set_viewport_size({"width": 1000, "height": 700})
+    expect(page.get_by_label("Kind")).to_be_visible()
 
 
 def test_paper_has_no_controls_and_keeps_the_colours(open_page, site):

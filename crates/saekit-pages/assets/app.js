@@ -265,6 +265,9 @@
 
   // ---- Index page -----------------------------------------------------------------------------
 
+  /** Where the filters are folded away; style.css has the same width. */
+  const NARROW = matchMedia('(max-width: 760px)');
+
   /** The index page: made once, so that its list is there at once when one comes back. */
   let indexPage = null;
 
@@ -311,7 +314,7 @@
       h('div', { class: 'order' },
         field('Sort', h('select', { name: 'sort' }, Object.entries(COLUMNS).map(([key, label]) => option(key, label)))),
         button('', turnOrder, { name: 'dir' })),
-      h('details', { open: !matchMedia('(max-width: 760px)').matches },
+      h('details', { open: !NARROW.matches },
         h('summary', {}, 'Filters'),
         h('div', { class: 'filters' },
           field('Kind', h('select', { name: 'kind' }, option('', 'all'),
@@ -357,7 +360,8 @@
     } catch { /* browsers limit how often; the next change has it */ }
     list.current = -1;
     applyQuery(query);
-    if (scrollY > indexPage.bar.offsetTop) scrollTo(0, indexPage.bar.offsetTop);
+    const top = indexPage.table.offsetTop - indexPage.bar.offsetHeight;
+    if (scrollY > top) scrollTo(0, top);
   }
 
   function applyQuery(query) {
@@ -498,6 +502,7 @@
           : 'This analysis has no such latent.');
     }
     if (location.hash !== asked) return; // another was asked for meanwhile
+    list.current = list.places.indexOf(placeOf.get(latent)); // where the index will be entered again
     byId('page').replaceChildren(walkBar(latent), content);
     document.title = `${latent} · ${index.title}`;
     scrollTo(0, 0);
@@ -787,13 +792,12 @@
   }
 
   function backToIndex() {
-    list.current = list.places.indexOf(placeOf.get(latentShown()));
     location.hash = hashOf(list.query);
   }
 
   function focusSearch() {
     if (onFeature()) {
-      location.hash = hashOf(list.query);
+      backToIndex();
       addEventListener('hashchange', focusSearch, { once: true });
       return;
     }
@@ -869,6 +873,9 @@
     const print = (on) => () => { printing = on; if (!onFeature()) drawRows(); };
     addEventListener('beforeprint', print(true));
     addEventListener('afterprint', print(false));
+    NARROW.addEventListener('change', () => {
+      if (indexPage) indexPage.form.querySelector('details').open = !NARROW.matches;
+    });
     addEventListener('hashchange', route);
   }
 
