@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saekit-learners", &["saekit-core", "saekit-dictionary", "saekit-kernels"]),
     ("saekit-train", &["saekit-core", "saekit-store"]),
     ("saekit-eval", &["saekit-core", "saekit-store"]),
+    ("saekit-analysis", &["saekit-core", "saekit-kernels", "saekit-store"]),
+    ("saekit-pages", &["saekit-analysis", "saekit-core"]),
 ];
 
 /// Crates that are used by no other crate of the workspace.

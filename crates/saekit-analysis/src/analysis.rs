@@ -353,7 +353,7 @@ impl Out {
 
     fn push(&mut self, feature: &Feature) -> Result<()> {
         let path = feature_path(&self.dir, feature.latent);
-        let mut json = serde_json::to_string_pretty(feature).expect("features have no odd keys");
+        let mut json = serde_json::to_string(feature).expect("features have no odd keys");
         json.push('\n');
         // Not each flushed to the disk: nothing counts before the summary is there.
         fs::write(&path, json).map_err(CoreError::io("write", &path))?;

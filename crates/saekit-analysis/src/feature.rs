@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::folds::{
-    Cofiring, Context, Density, Examples, Fold, Histogram, Latent, Logits, Neighbour, Telling,
-    Tokens,
+    Cofiring, Context, Density, Examples, Fold, Histogram, Latent, Logits, Neighbour, Tokens,
+    telling,
 };
 
 /// Declares [`Feature`] and how it is made: a section is its name and the type that folds it.
@@ -28,10 +28,12 @@ macro_rules! sections {
             pub(crate) fn of(latent: &Latent<'_>, context: &Context<'_>) -> Result<Self> {
                 let mut feature = Self {
                     latent: latent.id,
-                    telling: Telling::of(latent, context)?.0,
+                    telling: 0.0,
                     flags: Vec::new(),
                     $($section: <$fold as Fold>::of(latent, context)?,)*
                 };
+                let contextual = feature.tokens.as_ref().and_then(|tokens| tokens.contextual);
+                feature.telling = telling(latent, context, contextual)?;
                 feature.flags = Flag::of(&feature);
                 Ok(feature)
             }

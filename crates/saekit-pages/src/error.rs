@@ -34,3 +34,12 @@ pub enum Error {
         expected: usize,
     },
 }
+
+impl From<Error> for saekit_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Core(error) => error,
+            error => Self::from_source(error),
+        }
+    }
+}

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use saekit_analysis::{Feature, Flag, Missing, Summary};
+use saekit_analysis::{Feature, Flag, Missing, Summary, TELLING_RULE};
 use saekit_core::Error as CoreError;
 use saekit_core::files::write_atomic;
 use serde::Serialize;
@@ -24,7 +24,6 @@ const ASSETS: [(&str, &[u8]); 2] = [
 #[derive(Debug)]
 pub struct SiteWriter {
     dir: PathBuf,
-    head: Head,
     lines: Vec<FeatureLine>,
     /// Which latents were given.
     given: Vec<bool>,
@@ -37,7 +36,7 @@ struct Head {
     version: u32,
     title: String,
     facts: Vec<(String, String)>,
-    rule: String,
+    rule: &'static str,
     missing: Vec<(String, String)>,
     report: Option<String>,
 }
@@ -61,17 +60,10 @@ struct Index<'a> {
 }
 
 impl SiteWriter {
-    /// Begins a site about what `summary` sums up in the folder `dir`, which is made where it is not
-    /// there. `rule` says how features are ordered; `report` is the report's file name.
+    /// Begins a site about `d_code` latents in the folder `dir`, which is made where it is not there.
     ///
     /// A site that is there already is replaced; other files are left alone.
-    pub fn create(
-        dir: &Path,
-        summary: &Summary,
-        title: &str,
-        rule: &str,
-        report: Option<&str>,
-    ) -> Result<Self> {
+    pub fn create(dir: &Path, d_code: usize) -> Result<Self> {
         remove(&dir.join("index.html"))?;
         let data = dir.join("data");
         remove(&data.join("index.js"))?;
@@ -81,18 +73,7 @@ impl SiteWriter {
         for (name, bytes) in ASSETS {
             write_atomic(&dir.join(name), |file| file.write_all(bytes))?;
         }
-        let missing = |part: &Missing| (part.section.clone(), part.why.clone());
-        let head = Head {
-            format: Summary::FORMAT,
-            version: Summary::VERSION,
-            title: title.to_owned(),
-            facts: facts(summary),
-            rule: rule.to_owned(),
-            missing: summary.missing.iter().map(missing).collect(),
-            report: report.map(str::to_owned),
-        };
-        let given = vec![false; summary.shape.d_code];
-        Ok(Self { dir: dir.to_owned(), head, lines: Vec::new(), given })
+        Ok(Self { dir: dir.to_owned(), lines: Vec::new(), given: vec![false; d_code] })
     }
 
     /// Writes the data of one feature; they may come in any order, each once.
@@ -110,19 +91,39 @@ impl SiteWriter {
         Ok(())
     }
 
-    /// Writes the index, and then `index.html`, whose path is returned. Fails where a latent's
-    /// feature was not given.
-    pub fn finish(mut self) -> Result<PathBuf> {
+    /// Writes the index, and then `index.html`, whose path is returned: `summary` says what it is
+    /// about, and `report` is the report's file name. Fails where a latent's feature was not given.
+    pub fn finish(
+        mut self,
+        summary: &Summary,
+        title: &str,
+        report: Option<&str>,
+    ) -> Result<PathBuf> {
         let (found, expected) = (self.lines.len(), self.given.len());
         if found != expected {
             return Err(Error::Incomplete { found, expected });
         }
         self.lines.sort_by(FeatureLine::by_telling);
-        let index = call("saekit.index", &Index::of(&self.head, &self.lines));
+        let index = call("saekit.index", &Index::of(&Head::of(summary, title, report), &self.lines));
         write_atomic(&self.dir.join("data/index.js"), |file| file.write_all(index.as_bytes()))?;
         let path = self.dir.join("index.html");
         write_atomic(&path, |file| file.write_all(INDEX_HTML))?;
         Ok(path)
+    }
+}
+
+impl Head {
+    fn of(summary: &Summary, title: &str, report: Option<&str>) -> Self {
+        let missing = |part: &Missing| (part.section.clone(), part.why.clone());
+        Self {
+            format: Summary::FORMAT,
+            version: Summary::VERSION,
+            title: title.to_owned(),
+            facts: facts(summary),
+            rule: TELLING_RULE,
+            missing: summary.missing.iter().map(missing).collect(),
+            report: report.map(str::to_owned),
+        }
     }
 }
 
@@ -195,7 +196,11 @@ mod tests {
     use crate::fixtures;
 
     fn writer(dir: &Path) -> SiteWriter {
-        SiteWriter::create(dir, &fixtures::summary(4), "a title", "by eye", None).unwrap()
+        SiteWriter::create(dir, 4).unwrap()
+    }
+
+    fn finish(site: SiteWriter) -> Result<PathBuf> {
+        site.finish(&fixtures::summary(4), "a title", None)
     }
 
     /// A site of four features, one of each kind.
@@ -205,7 +210,7 @@ mod tests {
         for feature in fixtures::all() {
             site.push(&feature).unwrap();
         }
-        assert_eq!(site.finish().unwrap(), dir.path().join("index.html"));
+        assert_eq!(finish(site).unwrap(), dir.path().join("index.html"));
         dir
     }
 
@@ -260,7 +265,7 @@ mod tests {
         assert_eq!(index["snippets"][2], Value::Null);
         assert_eq!(
             (&index["title"], &index["rule"], &index["report"]),
-            (&"a title".into(), &"by eye".into(), &Value::Null)
+            (&"a title".into(), &TELLING_RULE.into(), &Value::Null)
         );
         assert_eq!(index["missing"], serde_json::json!([["logits", "no model was given"]]));
         assert_eq!(
@@ -283,7 +288,7 @@ mod tests {
         assert!(!dir.path().join("index.html").exists(), "the old index belongs to no site");
         again.push(&fixtures::telling()).unwrap();
         assert!(!dir.path().join("data/features/3.js").exists(), "a feature of the old site");
-        let message = again.finish().unwrap_err().to_string();
+        let message = finish(again).unwrap_err().to_string();
         assert_eq!(message, "the site was given 1 features, expected 4, one a latent");
         assert!(!dir.path().join("index.html").exists());
     }
@@ -318,7 +323,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let failed = SiteWriter::create(&file, &fixtures::summary(4), "", "", None);
+        let failed = SiteWriter::create(&file, 4);
         assert!(failed.unwrap_err().to_string().contains("file"), "the path");
     }
 }

@@ -8,6 +8,7 @@ mod failure;
 mod human;
 mod inputs;
 mod progress;
+mod report;
 mod session;
 
 use std::process::ExitCode;

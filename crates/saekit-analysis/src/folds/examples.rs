@@ -192,7 +192,7 @@ fn nearly_same(a: &[u32], b: &[u32]) -> bool {
 
 /// The strongest firing of each sequence, by index: at most `n`, the strongest first, of equal ones
 /// the earlier.
-fn strongest(firings: &[Firing], n: usize) -> Vec<usize> {
+pub(super) fn strongest(firings: &[Firing], n: usize) -> Vec<usize> {
     let mut heap = BinaryHeap::with_capacity(n + 1);
     let mut at = 0;
     for sequence in firings.chunk_by(|a, b| a.sequence == b.sequence) {

@@ -18,7 +18,7 @@ pub use histogram::Histogram;
 pub use logits::{Logits, TokenLogit};
 pub use neighbours::Neighbour;
 pub use telling::TELLING_RULE;
-pub(crate) use telling::Telling;
+pub(crate) use telling::telling;
 pub use tokens::{TokenMean, Tokens};
 
 use crate::Result;

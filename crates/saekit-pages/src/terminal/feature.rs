@@ -25,6 +25,11 @@ pub fn render(feature: &Feature, width: usize, colour: bool) -> String {
     said.join("\n")
 }
 
+/// Some firings of `feature`, one a line, as [`render`] shows them.
+pub fn firings(feature: &Feature, examples: &[Example], width: usize, colour: bool) -> String {
+    View { feature, width: usable(width), colour }.firings(examples)
+}
+
 #[derive(Clone, Copy)]
 struct View<'a> {
     feature: &'a Feature,

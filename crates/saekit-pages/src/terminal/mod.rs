@@ -8,7 +8,7 @@ mod firing;
 mod list;
 mod paint;
 
-pub use feature::render;
+pub use feature::{firings, render};
 pub use list::list;
 
 /// Columns a view takes at most: longer lines are hard to read.

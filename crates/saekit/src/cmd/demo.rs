@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use saekit_analysis::{Finished, Settings as AnalysisSettings};
 use saekit_core::files::{read_json, write_json};
 use saekit_core::{Error as CoreError, HookPoint};
 use saekit_dictionary::format;
@@ -15,7 +16,7 @@ use saekit_store::Store;
 use saekit_train::RunConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{eval, export, harvest, train};
+use super::{analyze, eval, export, harvest, train};
 use crate::assets;
 use crate::device::{self, Chosen};
 use crate::failure::OnInterrupt as _;
@@ -93,6 +94,9 @@ const STORE: &str = "store";
 const HELDOUT: &str = "heldout";
 const RUN: &str = "run";
 const EVAL: &str = "run/eval.json";
+/// Bytes for the firings of an analysis.
+const ANALYSIS_MEMORY: u64 = 256 << 20;
+const ANALYSIS: &str = "run/analysis";
 const EXPORTS: [(&str, &str); 2] = [("saelens", "sae-saelens"), ("saekit", "sae-saekit")];
 
 /// Arguments of the verb.
@@ -183,6 +187,7 @@ impl Demo<'_> {
                 export::perform(&trained, format, &self.path(folder), false)?;
             }
         }
+        self.analyze(&lm, &trained, &heldout)?;
         Ok(evaluation)
     }
 
@@ -194,7 +199,8 @@ impl Demo<'_> {
         let exported = |(name, folder): &(&str, &str)| {
             format::by_name(name).is_some_and(|format| format.detect(&self.path(folder)))
         };
-        self.path(EVAL).is_file() && EXPORTS.iter().all(exported)
+        let analysed = Finished::open(&self.path(ANALYSIS)).is_ok();
+        self.path(EVAL).is_file() && EXPORTS.iter().all(exported) && analysed
     }
 
     /// The store called `name`, harvested from `text` unless it is there.
@@ -258,6 +264,30 @@ impl Demo<'_> {
         )?;
         write_json(&path, &evaluation)?;
         Ok(evaluation)
+    }
+}
+
+impl Demo<'_> {
+    /// The pages of what the latents fire on in held-out text, unless they are there.
+    fn analyze(&self, lm: &Lm, trained: &Trained, heldout: &Store) -> Result<()> {
+        let out = self.path(ANALYSIS);
+        if Finished::open(&out).is_ok() {
+            return Ok(());
+        }
+        analyze::perform(
+            &analyze::Job {
+                trained,
+                name: self.path(RUN).display().to_string(),
+                column: HookPoint::new(self.settings.hook),
+                store: heldout,
+                lm: Some(lm),
+                out: &out,
+                memory: ANALYSIS_MEMORY,
+                settings: AnalysisSettings { seed: self.seed, ..AnalysisSettings::default() },
+            },
+            self.session,
+        )?;
+        Ok(())
     }
 }
 
@@ -342,8 +372,10 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
          model and text   {}, {}\n\
          stores           {}, {}\n\
          run              {}\n\
-         exports          {}, {}\n\n\
-         next:\n  saekit inspect {run}\n  \
+         exports          {}, {}\n\
+         report           {analysis}/report.html\n\
+         features         {analysis}/index.html (open it in a browser)\n\n\
+         next:\n  saekit features {run} --token God\n  saekit inspect {run}\n  \
          saekit train --store {store} --out my-run --expansion 16 --k 16\n  \
          saekit eval my-run --store {heldout} --model {model}\n\
          in Python:\n  {python}\n",
@@ -355,6 +387,7 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
         at(saelens),
         at(native),
         run = at(RUN),
+        analysis = at(ANALYSIS),
         store = at(STORE),
         heldout = at(HELDOUT),
         model = at(assets::MODEL),

@@ -1,9 +1,11 @@
 //! The verbs, one a file.
 
+mod analyze;
 mod completions;
 mod demo;
 mod eval;
 mod export;
+mod features;
 mod harvest;
 mod inspect;
 mod train;
@@ -23,6 +25,8 @@ Examples:
   saekit harvest --model gpt2 --text corpus/ --hook blocks.6.hook_resid_post --out acts
   saekit train --store acts --out run --expansion 16 --k 32
   saekit eval run --store heldout --model gpt2
+  saekit analyze run --store heldout --model gpt2
+  saekit features run --token God
   saekit export run --format saelens --out sae
 
 Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 not a valid command,
@@ -61,6 +65,10 @@ pub(crate) enum Command {
     Train(train::Args),
     /// Measure a dictionary on a store, and spliced into its model
     Eval(eval::Args),
+    /// Find out what each latent of a dictionary stands for, and make pages of it
+    Analyze(analyze::Args),
+    /// Show features of an analysis in the terminal
+    Features(features::Args),
     /// Write a dictionary in another tool's format
     Export(export::Args),
     /// Print a completion script for a shell
@@ -76,6 +84,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(&args, session),
             Self::Train(args) => train::run(&args, session),
             Self::Eval(args) => eval::run(&args, session),
+            Self::Analyze(args) => analyze::run(&args, session),
+            Self::Features(args) => features::run(&args, session),
             Self::Export(args) => export::run(&args, session),
             Self::Completions(args) => completions::run(&args),
         }
