@@ -114,20 +114,23 @@ def test_values(table: pl.DataFrame, recount: Recount) -> None:
 
 def test_contextual_scores(table: pl.DataFrame, recount: Recount) -> None:
     same = alike(table, recount)
-    occurrences = np.maximum(recount.occurrences, 1)[:, None]
-    of_tokens = (recount.by_token**2 / occurrences).sum(axis=0)
-    variance = recount.squares - recount.total**2 / recount.rows
-    left_open = (recount.squares - of_tokens)[same] / variance[same]
-    np.testing.assert_allclose(table["contextual"].to_numpy()[same], left_open, atol=1e-4)
+    rows, kinds = recount.rows, np.count_nonzero(recount.occurrences)
+    of_tokens = (recount.by_token**2 / np.maximum(recount.occurrences, 1)[:, None]).sum(axis=0)
+    within = (recount.squares - of_tokens) / (rows - kinds)
+    total = (recount.squares - recount.total**2 / rows) / (rows - 1)
+    expected = np.clip(within[same] / total[same], 0, 1)
+    np.testing.assert_allclose(table["contextual"].to_numpy()[same], expected, atol=1e-4)
 
 
 def test_top_tokens(table: pl.DataFrame, recount: Recount) -> None:
     means = recount.by_token / np.maximum(recount.occurrences, 1)[:, None]
+    rare = recount.occurrences < 3
     for latent in np.flatnonzero(alike(table, recount)):
         top = table["top_tokens"][int(latent)].to_list()
+        of_latent = means[:, latent]
+        largest = np.lexsort((-of_latent, rare, of_latent == 0))[: len(top)]
         found = [token["mean"] for token in top]
-        largest = np.sort(means[:, latent])[::-1][: len(top)]
-        np.testing.assert_allclose(found, largest, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(found, of_latent[largest], rtol=1e-4, atol=1e-7)
         for token in top:
             assert token["occurrences"] == recount.occurrences[token["token"]]
             assert token["mean"] == pytest.approx(means[token["token"], latent], rel=1e-4, abs=1e-7)
