@@ -1,7 +1,7 @@
 /* The feature site: an index of latents and a page for each, from disk, with nothing else.
  *
  * Data come by script tags, because a page opened from disk may not fetch: `data/index.js` calls
- * `saekit.index`, `data/features/<latent>.js` calls `saekit.feature`. docs/analysis-format.md has the
+ * `saekit.index`, `data/features/<latent>.js` calls `saekit.feature`; docs/analysis-format.md has the
  * format. Texts of tokens can be anything, markup and control characters included: they reach the page
  * as text nodes only. The address after `#` says what is shown: `#/?sort=density` or `#/42`. */
 (() => {
@@ -49,18 +49,22 @@
       else if (name.startsWith('--')) node.style.setProperty(name, value);
       else if (value !== null && value !== false) node.setAttribute(name, value === true ? '' : value);
     }
-    node.append(...children.flat(2).filter((child) => child !== null));
+    node.append(...children.flat(Infinity).filter((child) => child !== null));
     return node;
   }
 
-  const h = (tag, attributes = {}, ...children) =>
-    fill(document.createElement(tag), attributes, children);
+  /** An element of a tag with classes, `li.row.wide`; attributes, if any, come before the children. */
+  function element(namespace, what, [first, ...rest]) {
+    const [tag, ...classes] = what.split('.');
+    const node = document.createElementNS(namespace, tag);
+    if (classes.length) node.setAttribute('class', classes.join(' '));
+    const given = first !== null && first?.constructor === Object;
+    return given ? fill(node, first, rest) : fill(node, {}, first === undefined ? rest : [first, ...rest]);
+  }
 
-  const svg = (tag, attributes = {}, ...children) =>
-    fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
-
-  const button = (label, click, attributes = {}) =>
-    h('button', { type: 'button', click, ...attributes }, label);
+  const h = (what, ...content) => element('http://www.w3.org/1999/xhtml', what, content);
+  const svg = (what, ...content) => element('http://www.w3.org/2000/svg', what, content);
+  const button = (label, click, attributes = {}) => h('button', { type: 'button', click, ...attributes }, label);
 
   // ---- Texts and numbers ----------------------------------------------------------------------
 
@@ -73,65 +77,60 @@
     return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
   }
 
-  /** The text as a reader sees it: searched, and spoken. */
+  /** The text as a reader sees it, which is what is searched. */
   const shown = (text) => text.replace(UNSEEN, sign);
 
   /** The text as nodes, with signs set apart from what is really there. */
   function textNodes(text) {
-    if (text === '') return [h('i', { class: 'sign code' }, 'empty')];
+    if (text === '') return [h('i.sign.code', 'empty')];
     const nodes = [];
     let from = 0;
     for (const found of text.matchAll(UNSEEN)) {
       const what = sign(found[0]);
-      nodes.push(text.slice(from, found.index), h('i', { class: what.length > 1 ? 'sign code' : 'sign' }, what));
+      nodes.push(text.slice(from, found.index), h(what.length > 1 ? 'i.sign.code' : 'i.sign', what));
       from = found.index + found[0].length;
     }
-    nodes.push(text.slice(from));
-    return nodes.filter((node) => node !== '');
+    return [...nodes, text.slice(from)];
   }
 
   /** A token that stands alone: spaces at its ends are marked. */
   function chip(text) {
     const [, before, inner, after] = /^( *)([^]*?)( *)$/.exec(text);
-    const spaces = (run) => [...run].map((space) => h('span', { class: 'space' }, space));
-    return h('span', { class: 'chip' }, spaces(before), before && !inner ? null : textNodes(inner), spaces(after));
+    const spaces = (run) => [...run].map((space) => h('span.space', space));
+    return h('span.chip', spaces(before), before && !inner ? null : textNodes(inner), spaces(after));
   }
 
   const grouped = (count) => count.toLocaleString('en');
   const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+  const signed = (digits) => digits.replace('-', '−');
 
-  /** A value: three digits or so, with a minus that is one. */
+  /** A value: two digits after the point, fewer of a large one, more of a tiny one. */
   function number(value) {
     if (value === null) return '–';
     const size = Math.abs(value);
-    const digits = size === 0 || size >= 0.1 ? value.toFixed(size >= 1000 ? 0 : 2) : value.toPrecision(2);
-    return digits.replace('-', '−');
+    return signed(size === 0 || size >= 0.1 ? value.toFixed(size >= 1000 ? 0 : 2) : value.toPrecision(2));
   }
 
-  const score = (value) => value === null ? '–' : value.toFixed(2);
+  const score = (value) => value === null ? '–' : signed(value.toFixed(2));
 
+  /** A share, with two digits that count. */
   function percent(share) {
-    const value = share * 100;
-    if (value === 0) return '0 %';
-    const places = Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(value))));
-    return `${value.toFixed(places)} %`;
+    if (share === 0) return '0 %';
+    const places = 1 - Math.floor(Math.log10(share * 100));
+    return `${(share * 100).toFixed(Math.max(0, Math.min(6, places)))} %`;
   }
 
-  /** How strongly a value is coloured, 0 to 1; the weakest firing can still be seen. */
-  const strength = (value, scale) =>
-    value === 0 || !scale ? 0 : 0.12 + 0.88 * Math.min(1, Math.abs(value) / Math.abs(scale));
-
-  /** Class and style of something coloured by a value. */
-  const tint = (value, scale) => value === 0 ? {} : {
-    class: value < 0 ? 'tint negative' : 'tint positive',
-    '--strength': strength(value, scale).toFixed(3),
-  };
+  /** Attributes of something coloured by a value; the weakest firing can still be seen. */
+  function tint(value, scale) {
+    if (value === 0) return {};
+    const strength = 0.12 + 0.88 * Math.min(1, Math.abs(value / scale));
+    return { class: value < 0 ? 'tint negative' : 'tint positive', '--strength': strength.toFixed(3) };
+  }
 
   /** A token in running text, coloured by its value. The space before a word stays a gap. */
   function token(text, value, scale, attributes = {}) {
     const gap = /^ (?=.)/.test(text) ? ' ' : '';
-    return h('span', { class: 'token', ...attributes }, gap,
-      h('span', tint(value, scale), textNodes(text.slice(gap.length))));
+    return h('span.token', attributes, gap, h('span', tint(value, scale), textNodes(text.slice(gap.length))));
   }
 
   // ---- Data -----------------------------------------------------------------------------------
@@ -139,6 +138,11 @@
   let index = null;
   let placeOf = new Map();
   let delivered = null;
+
+  window.saekit = Object.freeze({
+    index: (data) => { index = data; },
+    feature: (data) => { delivered = data; },
+  });
 
   /** Runs a script of data; rejects where the file is missing. */
   function load(path) {
@@ -166,34 +170,26 @@
     delivered = null;
     await load(path);
     const feature = delivered;
-    if (!feature || feature.latent !== latent) throw new Error(`${path} is damaged`);
+    if (feature?.latent !== latent) throw new Error(`${path} is damaged`);
     return feature;
   }
 
-  window.saekit = Object.freeze({
-    index: (data) => { index = data; },
-    feature: (data) => { delivered = data; },
-  });
-
-  // ---- What the index shows -------------------------------------------------------------------
+  // ---- What the index lists -------------------------------------------------------------------
 
   const FLAGS = [['dead', 1], ['dense', 2], ['duplicate', 4]];
   const CONTEXTUAL_FROM = 0.5;
-  const COLUMNS = {
-    telling: 'Telling',
-    density: 'Density',
-    max: 'Max',
-    contextual: 'Contextual',
-    latent: 'Latent',
-  };
+  const SORTS = ['telling', 'density', 'max', 'contextual', 'latent'];
   const PLAIN = { q: '', sort: 'telling', dir: 'desc', kind: '', hide: '', min: '', max: '' };
+
+  /** What the feature pages walk through, too: `places` in the index, by `query`, `current` the last seen. */
+  const list = { query: PLAIN, places: [], current: -1, scroll: 0 };
 
   /** What the address asks for. */
   function readQuery(hash) {
-    const given = new URLSearchParams(hash.includes('?') ? hash.slice(hash.indexOf('?') + 1) : '');
+    const given = new URLSearchParams(hash.split('?')[1]);
     const query = { ...PLAIN };
     for (const key of Object.keys(PLAIN)) query[key] = given.get(key) ?? PLAIN[key];
-    if (!(query.sort in COLUMNS)) query.sort = PLAIN.sort;
+    if (!SORTS.includes(query.sort)) query.sort = PLAIN.sort;
     return query;
   }
 
@@ -205,162 +201,166 @@
 
   const haystacks = [];
 
-  /** What is searched of the feature at `place`: its tokens, and its snippet across tokens. */
+  /** What is searched of the feature at a place: each of its tokens, and its snippet across tokens. */
   function haystack(place) {
     if (haystacks[place] === undefined) {
-      const snippet = index.snippets[place];
-      const texts = [...index.tokens[place], snippet ? snippet[0].join('') : ''];
-      haystacks[place] = shown(texts.join('\uffff')).toLowerCase();
+      const [texts] = index.snippets[place] ?? [[]];
+      haystacks[place] = shown([...index.tokens[place], texts.join('')].join('\uffff')).toLowerCase();
     }
     return haystacks[place];
   }
 
-  /** The latent that is searched for by its number. */
+  /** The latent that is searched for by its number, or NaN. */
   const latentIn = (words) => Number(/^\s*#?(\d+)\s*$/.exec(words)?.[1] ?? NaN);
 
+  const KINDS = {
+    '': () => true,
+    contextual: (score) => score !== null && score >= CONTEXTUAL_FROM,
+    token: (score) => score !== null && score < CONTEXTUAL_FROM,
+  };
+
   /** Whether the feature at a place passes, ready for a loop over all of them. */
-  function filterOf(query) {
-    const hidden = FLAGS.reduce((sum, [name, bit]) => query.hide.split(',').includes(name) ? sum | bit : sum, 0);
-    const bound = (text, none) => text.trim() === '' || Number.isNaN(Number(text)) ? none : Number(text) / 100;
-    const [low, high] = [bound(query.min, 0), bound(query.max, Infinity)];
-    const kinds = {
-      contextual: (score) => score !== null && score >= CONTEXTUAL_FROM,
-      token: (score) => score !== null && score < CONTEXTUAL_FROM,
-    };
-    const ofKind = kinds[query.kind] ?? (() => true);
-    const words = query.q.toLowerCase();
+  function filterOf({ q, hide, kind, min, max }) {
+    const names = hide.split(',');
+    const hidden = FLAGS.reduce((sum, [name, bit]) => names.includes(name) ? sum | bit : sum, 0);
+    const bound = (text, none) => text.trim() === '' || Number.isNaN(+text) ? none : +text / 100;
+    const [low, high] = [bound(min, 0), bound(max, Infinity)];
+    const ofKind = KINDS[kind] ?? KINDS[''];
+    const words = q.toLowerCase();
     const latent = latentIn(words);
-    return (place) =>
-      (index.flags[place] & hidden) === 0 &&
-      index.density[place] >= low && index.density[place] <= high &&
-      ofKind(index.contextual[place]) &&
-      (words === '' || index.latents[place] === latent || haystack(place).includes(words));
+    return (place) => (index.flags[place] & hidden) === 0
+      && index.density[place] >= low && index.density[place] <= high
+      && ofKind(index.contextual[place])
+      && (words === '' || index.latents[place] === latent || haystack(place).includes(words));
   }
 
-  /** Places in the order asked for. Nothing to sort by comes last either way; ties keep the rule's order. */
-  function sortPlaces(places, { sort, dir, q }) {
+  /** Sorts places; those without a value come last either way, and ties keep the rule's order. */
+  function sortPlaces(places, { sort, dir }) {
     const turn = dir === 'asc' ? 1 : -1;
-    if (sort === 'telling') {
-      if (turn > 0) places.reverse(); // the rule's own order is the falling one
-    } else {
-      const column = sort === 'latent' ? index.latents : index[sort];
-      const keys = column.map((value) => value === null ? NaN : Math.abs(value));
-      places.sort((a, b) =>
-        Number.isNaN(keys[a]) || Number.isNaN(keys[b])
-          ? Number.isNaN(keys[a]) - Number.isNaN(keys[b])
-          : turn * (keys[a] - keys[b]));
-    }
-    const at = places.indexOf(placeOf.get(latentIn(q)));
-    if (at > 0) places.unshift(...places.splice(at, 1)); // a number means that latent first
-    return places;
+    if (sort === 'telling') return turn > 0 ? places.reverse() : places; // the rule's order falls
+    const keys = (sort === 'latent' ? index.latents : index[sort]).map((key) => key === null ? NaN : Math.abs(key));
+    return places.sort((a, b) => {
+      const [known, other] = [!Number.isNaN(keys[a]), !Number.isNaN(keys[b])];
+      return known && other ? turn * (keys[a] - keys[b]) : other - known;
+    });
   }
-
-  /** The list on the index page, and what the feature pages walk through. */
-  const list = { query: PLAIN, places: [], current: -1, scroll: 0 };
 
   function updateList(query) {
+    const places = sortPlaces(index.latents.map((_, place) => place).filter(filterOf(query)), query);
+    const named = places.indexOf(placeOf.get(latentIn(query.q)));
+    if (named > 0) places.unshift(...places.splice(named, 1)); // a number means that latent first
     list.query = query;
-    list.places = sortPlaces(index.latents.map((_, place) => place).filter(filterOf(query)), query);
+    list.places = places;
   }
 
   // ---- Index page -----------------------------------------------------------------------------
 
   /** Where the filters are folded away; style.css has the same width. */
   const NARROW = matchMedia('(max-width: 760px)');
+  /** Rows beyond the window's edges, so that scrolling and the tab key find them there. */
+  const SPARE = 8;
+  /** Rows of the index on paper. */
+  const PRINTED = 200;
+  /** The columns: class, heading, what one sorts by. */
+  const COLUMNS = [
+    ['latent', 'Latent', 'latent'], ['snippet', 'Strongest example'], ['tokens', 'Top tokens'],
+    ['density', 'Density, log', 'density'], ['max', 'Max', 'max'],
+    ['contextual', 'Contextual', 'contextual'], ['telling', 'Telling', 'telling'],
+  ];
 
-  /** The index page: made once, so that its list is there at once when one comes back. */
-  let indexPage = null;
+  /** The parts of the index page: made once, so that its list is there at once when one comes back. */
+  let page = null;
+  let printing = false;
 
   function makeIndexPage() {
-    const page = { rows: h('div', { class: 'rows', role: 'rowgroup' }), drawn: new Map(), first: 0, end: 0 };
-    page.form = makeForm();
-    page.count = h('p', { class: 'count', role: 'status' });
-    page.none = h('p', { class: 'notice', hidden: true }, 'No feature matches.');
-    page.head = h('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 }, headCells());
-    page.table = h('div', { role: 'table', class: 'table', 'aria-label': 'Features' },
-      h('div', { role: 'rowgroup', class: 'heads' }, page.head), page.rows);
-    page.printed = h('p', { class: 'printed' }, `The first ${PRINTED} are printed.`);
-    page.bar = h('div', { class: 'bar' }, page.form, page.count, page.printed);
-    page.nodes = [aboutSite(), page.bar, page.table, page.none];
-    const floor = Math.floor(Math.log10(index.density.reduce((least, d) => d > 0 && d < least ? d : least, 0.1)));
-    page.share = (density) => density > 0 ? Math.max(0.02, 1 - Math.log10(density) / floor) : 0;
-    return page;
+    const rows = h('div.rows', { role: 'rowgroup' });
+    const head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 }, COLUMNS.map(heading));
+    const table = h('div.table', { role: 'table', 'aria-label': 'Features' },
+      h('div.heads', { role: 'rowgroup' }, head), rows);
+    const form = searchForm();
+    const count = h('p.count', { role: 'status' });
+    const printed = h('p.printed', `The first ${PRINTED} are printed.`);
+    const bar = h('div.bar', form, count, printed);
+    const none = h('p.notice', { hidden: true }, 'No feature matches.');
+    const rarest = index.density.reduce((least, density) => density > 0 ? Math.min(least, density) : least, 0.1);
+    return {
+      rows, head, table, form, count, printed, bar, none,
+      nodes: [aboutSite(), bar, table, none],
+      drawn: new Map(),
+      decades: -Math.floor(Math.log10(rarest)),
+    };
   }
 
   function aboutSite() {
-    const facts = index.facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)));
-    const missing = index.missing.map(([section, why]) =>
-      h('p', { class: 'missing' }, h('b', {}, `No ${section}: `), why));
-    return h('section', { class: 'about', 'aria-labelledby': 'title' },
+    return h('section.about', { 'aria-labelledby': 'title' },
       h('h1', { id: 'title', tabindex: -1 }, index.title),
-      h('dl', { class: 'facts' }, facts),
-      h('p', { class: 'rule' }, index.rule),
-      missing);
+      h('dl.facts', index.facts.map(([name, value]) => h('div', h('dt', name), h('dd', value)))),
+      h('p.rule', index.rule),
+      index.missing.map(([section, why]) => h('p.missing', h('b', `No ${section}: `), why)));
   }
 
-  function makeForm() {
-    const option = (value, label) => h('option', { value }, label);
-    const field = (label, control, extra = '') => h('label', { class: `field ${extra}` }, h('span', {}, label), control);
-    const bound = (name, label) => h('input', {
-      name, class: 'bound', inputmode: 'decimal', 'aria-label': label, placeholder: name, autocomplete: 'off',
+  function heading([name, label, sort = null]) {
+    return h(`span.${name}`, { role: 'columnheader', 'data-sort': sort },
+      sort ? button(label, () => sortBy(sort)) : label);
+  }
+
+  function select(name, options) {
+    return h('select', { name }, options.map(([value, label]) => h('option', { value }, label)));
+  }
+
+  function searchForm() {
+    const bound = (name, label) => h('input.bound', {
+      name, inputmode: 'decimal', placeholder: name, autocomplete: 'off', 'aria-label': label,
     });
-    const boxes = FLAGS.map(([name]) =>
-      h('label', { class: 'box' }, h('input', { type: 'checkbox', name: 'hide', value: name }), name));
+    const box = ([value]) => h('label.box', h('input', { type: 'checkbox', name: 'hide', value }), value);
+    const label = CONTEXTUAL_FROM;
+    const kinds = [['', 'all'], ['contextual', `contextual, from ${label}`], ['token', `token-like, below ${label}`]];
+    const sorts = COLUMNS.filter(([, , sort]) => sort).map(([, name, sort]) => [sort, name]);
     return h('form', { role: 'search', input: formChanged },
-      h('input', {
-        type: 'search', name: 'q', class: 'search', placeholder: 'Search tokens, contexts, number',
-        'aria-label': 'Search tokens, contexts or the number of a latent', autocomplete: 'off', spellcheck: 'false',
+      h('input.search', {
+        type: 'search', name: 'q', placeholder: 'Search tokens, contexts, number', autocomplete: 'off',
+        spellcheck: 'false', 'aria-label': 'Search tokens, contexts or the number of a latent',
       }),
-      h('div', { class: 'order' },
-        field('Sort', h('select', { name: 'sort' }, Object.entries(COLUMNS).map(([key, label]) => option(key, label)))),
+      h('div.order',
+        h('label.field', h('span', 'Sort'), select('sort', sorts)),
         button('', turnOrder, { name: 'dir' })),
       h('details', { open: !NARROW.matches },
-        h('summary', {}, 'Filters'),
-        h('div', { class: 'filters' },
-          field('Kind', h('select', { name: 'kind' }, option('', 'all'),
-            option('contextual', `contextual, from ${CONTEXTUAL_FROM}`), option('token', `token-like, below ${CONTEXTUAL_FROM}`))),
-          h('fieldset', {}, h('legend', {}, 'Density %'), bound('min', 'Density from, in per cent'), '–', bound('max', 'Density to, in per cent')),
-          h('fieldset', {}, h('legend', {}, 'Hide'), boxes))));
+        h('summary', 'Filters'),
+        h('div.filters',
+          h('label.field', h('span', 'Kind'), select('kind', kinds)),
+          h('fieldset', h('legend', 'Density %'),
+            bound('min', 'Density from, in per cent'), '–', bound('max', 'Density to, in per cent')),
+          h('fieldset', h('legend', 'Hide'), FLAGS.map(box)))));
   }
 
-  /** Headings of the columns; those one can sort by are buttons. */
-  function headCells() {
-    const heads = [['latent', 'Latent'], ['', 'Strongest example'], ['', 'Top tokens'],
-      ['density', 'Density, log'], ['max', 'Max'], ['contextual', 'Contextual'], ['telling', 'Telling']];
-    return heads.map(([key, label], column) => h('span', { role: 'columnheader', class: CELLS[column], 'data-sort': key || null },
-      key ? button(label, () => sortBy(key)) : label));
-  }
-
-  const CELLS = ['latent', 'snippet', 'tokens', 'density', 'max', 'contextual', 'telling'];
+  const turned = (dir) => dir === 'asc' ? 'desc' : 'asc';
 
   function sortBy(sort) {
-    const turned = list.query.sort === sort && list.query.dir === 'desc';
-    ask({ ...list.query, sort, dir: turned ? 'asc' : 'desc' });
+    ask({ ...list.query, sort, dir: list.query.sort === sort ? turned(list.query.dir) : 'desc' });
   }
 
   function turnOrder() {
-    ask({ ...list.query, dir: list.query.dir === 'asc' ? 'desc' : 'asc' });
+    ask({ ...list.query, dir: turned(list.query.dir) });
   }
 
   function formChanged() {
-    const data = new FormData(indexPage.form);
-    const text = (key) => data.get(key) ?? '';
-    ask({ ...list.query, q: text('q'), sort: text('sort'), kind: text('kind'),
-      min: text('min'), max: text('max'), hide: data.getAll('hide').join() });
+    const data = new FormData(page.form);
+    const fields = Object.fromEntries(['q', 'sort', 'kind', 'min', 'max'].map((key) => [key, data.get(key)]));
+    ask({ ...list.query, ...fields, hide: data.getAll('hide').join() });
   }
 
   function openFirst() {
     if (list.places.length) location.hash = `#/${index.latents[list.places[0]]}`;
   }
 
-  /** Shows what is asked for, and puts it into the address. */
+  /** Shows what is asked for from its first row on, and puts it into the address. */
   function ask(query) {
     try {
       history.replaceState(null, '', hashOf(query));
     } catch { /* browsers limit how often; the next change has it */ }
     list.current = -1;
     applyQuery(query);
-    const top = indexPage.table.offsetTop - indexPage.bar.offsetHeight;
+    const top = page.table.offsetTop - page.bar.offsetHeight;
     if (scrollY > top) scrollTo(0, top);
   }
 
@@ -368,41 +368,34 @@
     updateList(query);
     syncForm(query);
     const [some, all] = [list.places.length, index.latents.length];
-    indexPage.count.textContent = some === all ? counted(all, 'feature') : `${grouped(some)} of ${counted(all, 'feature')}`;
-    indexPage.printed.hidden = some <= PRINTED;
-    indexPage.none.hidden = some > 0;
-    indexPage.table.setAttribute('aria-rowcount', some + 1);
-    indexPage.drawn.clear();
-    indexPage.rows.replaceChildren();
-    indexPage.first = indexPage.end = 0;
+    page.count.textContent = some < all ? `${grouped(some)} of ${counted(all, 'feature')}` : counted(all, 'feature');
+    page.none.hidden = some > 0;
+    page.printed.hidden = some <= PRINTED;
+    page.table.setAttribute('aria-rowcount', some + 1);
+    page.drawn.clear();
+    page.rows.replaceChildren();
     drawRows();
   }
 
   function syncForm(query) {
-    const { elements } = indexPage.form;
+    const { elements } = page.form;
     for (const key of ['q', 'sort', 'kind', 'min', 'max']) {
       if (elements[key].value !== query[key]) elements[key].value = query[key];
     }
     const hidden = query.hide.split(',');
     for (const box of elements.hide) box.checked = hidden.includes(box.value);
     elements.dir.textContent = query.dir === 'asc' ? '↑ rising' : '↓ falling';
-    for (const cell of indexPage.head.querySelectorAll('[data-sort]')) {
+    for (const cell of page.head.querySelectorAll('[data-sort]')) {
       if (cell.dataset.sort !== query.sort) cell.removeAttribute('aria-sort');
       else cell.setAttribute('aria-sort', query.dir === 'asc' ? 'ascending' : 'descending');
     }
   }
 
-  /** Rows beyond the window's edges, so that scrolling and the tab key find them there. */
-  const SPARE = 8;
-  /** Rows of the index on paper. */
-  const PRINTED = 200;
-  let printing = false;
-
-  const rowHeight = () => parseFloat(getComputedStyle(indexPage.rows).getPropertyValue('--row'));
+  const rowHeight = () => parseFloat(getComputedStyle(page.rows).getPropertyValue('--row'));
 
   /** Puts the rows in sight into the page, and takes the others out. */
   function drawRows() {
-    const { rows, drawn } = indexPage;
+    const { rows, drawn } = page;
     const height = rowHeight();
     rows.style.height = `${list.places.length * height}px`;
     const above = -rows.getBoundingClientRect().top;
@@ -424,45 +417,44 @@
 
   function makeRow(rank) {
     const place = list.places[rank];
-    const density = index.density[place];
+    const [latent, density] = [index.latents[place], index.density[place]];
     const flags = FLAGS.filter(([, bit]) => index.flags[place] & bit);
+    const share = density > 0 ? Math.max(0.02, 1 + Math.log10(density) / page.decades) : 0;
     const cells = [
-      [h('a', { href: `#/${index.latents[place]}` }, String(index.latents[place])), flags.map(flagTag)],
+      [h('a', { href: `#/${latent}` }, String(latent)), flags.map(([name]) => h('span.flag', name))],
       snippet(place),
       index.tokens[place].map(chip),
-      [h('span', { class: 'level', '--share': indexPage.share(density).toFixed(3) }), percent(density)],
-      [number(index.max[place])],
-      [score(index.contextual[place])],
-      [score(index.telling[place])],
+      [h('span.level', { '--share': share.toFixed(3) }), percent(density)],
+      number(index.max[place]),
+      score(index.contextual[place]),
+      score(index.telling[place]),
     ];
-    return h('div', { class: 'row', role: 'row', 'aria-rowindex': rank + 2, '--at': rank },
-      cells.map((cell, column) => h('span', { role: 'cell', class: CELLS[column] }, cell)));
+    return h('div.row', { role: 'row', 'aria-rowindex': rank + 2, '--at': rank },
+      cells.map((cell, column) => h(`span.${COLUMNS[column][0]}`, { role: 'cell' }, cell)));
   }
-
-  const flagTag = ([name]) => h('span', { class: 'flag' }, name);
 
   /** The strongest example, cut short: what comes before the firing ends where the firing begins. */
   function snippet(place) {
     const [texts, values, at] = index.snippets[place] ?? [[]];
-    if (!texts.length) return [h('span', { class: 'absent' }, index.flags[place] & 1 ? 'never fired' : 'no text')];
+    if (!texts.length) return h('span.absent', index.density[place] > 0 ? 'no text' : 'never fired');
     const tokens = texts.map((text, i) => token(text, values[i], index.max[place]));
-    return [h('span', { class: 'before' }, tokens.slice(0, at)), h('span', { class: 'after' }, tokens.slice(at))];
+    return [h('span.before', tokens.slice(0, at)), h('span.after', tokens.slice(at))];
   }
 
   function showIndex(query) {
-    indexPage ??= makeIndexPage();
-    byId('page').replaceChildren(...indexPage.nodes);
+    const fresh = !page;
+    page ??= makeIndexPage();
+    byId('page').replaceChildren(...page.nodes);
     document.title = index.title;
-    watchBar.observe(indexPage.bar);
-    if (hashOf(query) !== hashOf(list.query) || !indexPage.shown) {
+    watchBar.observe(page.bar);
+    if (fresh || hashOf(query) !== hashOf(list.query)) {
       list.scroll = 0;
       applyQuery(query);
     }
-    drawRows();
+    drawRows(); // gives the page its height, without which it cannot be scrolled
     scrollTo(0, list.scroll);
     drawRows();
-    if (list.current >= 0 && indexPage.shown) focusRow(list.current);
-    indexPage.shown = true;
+    if (list.current >= 0) focusRow(list.current);
   }
 
   /** The headings of the columns stick below the bar, whose height depends on the window. */
@@ -474,19 +466,18 @@
     list.current = Math.min(list.places.length - 1, Math.max(0, rank));
     if (list.current < 0) return;
     const height = rowHeight();
-    const covered = indexPage.bar.offsetHeight + indexPage.head.offsetHeight;
-    const top = indexPage.rows.getBoundingClientRect().top + scrollY + list.current * height;
+    const covered = page.bar.offsetHeight + page.head.offsetHeight;
+    const top = page.rows.getBoundingClientRect().top + scrollY + list.current * height;
     if (top < scrollY + covered) scrollTo(0, top - covered);
     else if (top + height > scrollY + innerHeight) scrollTo(0, top + height - innerHeight);
     drawRows();
-    indexPage.drawn.get(list.current).querySelector('a').focus({ preventScroll: true });
+    page.drawn.get(list.current).querySelector('a').focus({ preventScroll: true });
   }
 
-  /** The row after or before the one that has, or last had, the focus. */
+  /** Goes to the row `by` steps from the one that has, or last had, the focus. */
   function moveRow(by) {
-    const row = document.activeElement.closest('.row[aria-rowindex]:not(.head)');
-    const from = row ? Number(row.getAttribute('aria-rowindex')) - 2 : list.current;
-    focusRow(from + by);
+    const row = document.activeElement.closest('.rows .row');
+    focusRow(by + (row ? row.getAttribute('aria-rowindex') - 2 : list.current));
   }
 
   // ---- Feature page ---------------------------------------------------------------------------
@@ -498,8 +489,7 @@
       content = featurePage(await loadFeature(latent));
     } catch (error) {
       content = notice(`Feature ${latent} cannot be shown: ${error.message}.`,
-        placeOf.has(latent) ? 'Copy the whole folder of the analysis, or run `saekit analyze` again.'
-          : 'This analysis has no such latent.');
+        placeOf.has(latent) ? WHOLE : 'This analysis has no such latent.');
     }
     if (location.hash !== asked) return; // another was asked for meanwhile
     list.current = list.places.indexOf(placeOf.get(latent)); // where the index will be entered again
@@ -509,28 +499,29 @@
     byId('title').focus({ preventScroll: true });
   }
 
-  const notice = (what, remedy) => h('section', { class: 'notice', role: 'alert' },
-    h('h1', { id: 'title', tabindex: -1 }, what), h('p', {}, remedy));
+  const WHOLE = 'Copy the whole folder of the analysis, or run `saekit analyze` again.';
+
+  const notice = (what, remedy) =>
+    h('section.notice', { role: 'alert' }, h('h1', { id: 'title', tabindex: -1 }, what), h('p', remedy));
 
   /** The latent `by` steps on in the index as it was last seen, or in the rule's order. */
-  function neighbourInList(latent, by) {
+  function latentAfter(latent, by) {
     const place = placeOf.get(latent);
     const rank = list.places.indexOf(place);
-    const next = rank < 0 ? place + by : list.places[rank + by];
-    return index.latents[next];
+    return index.latents[rank < 0 ? place + by : list.places[rank + by]];
   }
 
   function walkBar(latent) {
     const to = (by, label, key) => {
-      const other = neighbourInList(latent, by);
-      return other === undefined ? h('span', { class: 'end' }, label)
+      const other = latentAfter(latent, by);
+      return other === undefined ? h('span.end', label)
         : h('a', { href: `#/${other}`, rel: by > 0 ? 'next' : 'prev', 'aria-keyshortcuts': key }, label);
     };
     const rank = list.places.indexOf(placeOf.get(latent));
-    const where = rank < 0 ? '' : `${grouped(rank + 1)} of ${grouped(list.places.length)}`;
-    return h('nav', { class: 'walk', 'aria-label': 'Features' },
+    return h('nav.walk', { 'aria-label': 'Features' },
       h('a', { href: hashOf(list.query), 'aria-keyshortcuts': 'u' }, 'Index'),
-      to(-1, '← Previous', 'p'), to(1, 'Next →', 'n'), h('span', { class: 'where' }, where),
+      to(-1, '← Previous', 'p'), to(1, 'Next →', 'n'),
+      h('span.where', rank < 0 ? '' : `${grouped(rank + 1)} of ${grouped(list.places.length)}`),
       button('Copy link', copyLink));
   }
 
@@ -545,81 +536,81 @@
   }
 
   function featurePage(feature) {
-    return h('article', { class: 'feature', 'aria-labelledby': 'title' },
+    return h('article.feature', { 'aria-labelledby': 'title' },
       featureHead(feature),
-      h('div', { class: 'columns' },
+      h('div.columns',
         topExamples(feature),
-        h('div', { class: 'side' },
-          histogramSection(feature), logitsSection(feature), tokensSection(feature),
-          neighboursSection(feature), cofiringSection(feature)),
+        h('div.side', [histogram, logits, tokens, neighbours, cofiring].map((part) => part(feature))),
         quantileExamples(feature)));
   }
 
-  function featureHead({ latent, flags, density, tokens, telling }) {
+  function featureHead(feature) {
+    const { density } = feature;
     const facts = [
       ['Density', percent(density.density), `${grouped(density.fires)} of ${grouped(density.rows)} rows`],
-      ['Max', number(density.max)],
+      ['Max', number(density.max), null],
       ['Mean', number(density.mean), 'over its firings'],
-      ['Contextual', score(tokens?.contextual ?? null), '0 token, 1 context'],
-      ['Telling', score(telling), 'orders the index'],
+      ['Contextual', score(feature.tokens?.contextual ?? null), '0 token, 1 context'],
+      ['Telling', score(feature.telling), 'orders the index'],
     ];
-    const fact = ([name, value, note]) =>
-      h('div', {}, h('dt', {}, name), h('dd', {}, h('b', {}, value), note ? h('small', {}, note) : null));
-    return h('header', {},
-      h('h1', { id: 'title', tabindex: -1 }, `Feature ${latent}`, flags.map((name) => [' ', flagTag([name])])),
-      h('p', { class: 'of' }, index.title),
-      h('dl', { class: 'figures' }, facts.map(fact)));
+    return h('header',
+      h('h1', { id: 'title', tabindex: -1 }, `Feature ${feature.latent}`,
+        feature.flags.map((name) => [' ', h('span.flag', name)])),
+      h('p.of', index.title),
+      h('dl.figures', facts.map(([name, value, note]) =>
+        h('div', h('dt', name), h('dd', h('b', value), note && h('small', note))))));
   }
 
-  function section(name, title, ...content) {
-    return h('section', { class: name, 'aria-labelledby': `${name}-title` },
-      h('h2', { id: `${name}-title` }, title), content);
-  }
+  const section = (name, title, ...content) =>
+    h(`section.${name}`, { 'aria-labelledby': `${name}-title` }, h('h2', { id: `${name}-title` }, title), content);
 
-  const nothing = (text) => h('p', { class: 'absent' }, text);
+  const nothing = (text) => h('p.absent', text);
 
   /** Why a section was not made. */
   const reason = (name) => index.missing.find(([missing]) => missing === name)?.[1] ?? 'not made';
-  const absent = (name, title) => section(name, title, nothing(reason(name)));
 
-  function histogramSection({ latent, histogram }) {
+  function histogram({ latent, histogram }) {
     if (!histogram.counts.length) return section('histogram', 'Activations', nothing('It never fired.'));
-    const title = `Activations of feature ${latent}`;
     return section('histogram', 'Activations',
-      chart({ ...histogram, title, unit: 'firing', axis: 'activation', tick: number }, `feature-${latent}-activations`));
+      chart(histogram, `Activations of feature ${latent}`, `feature-${latent}-activations`));
   }
 
-  function logitsSection({ logits }) {
-    if (!logits) return absent('logits', 'Logits');
-    const scale = Math.max(...[...logits.promoted, ...logits.suppressed].map(({ logit }) => Math.abs(logit)));
-    const column = (title, tokens) => h('div', {}, h('h3', {}, title),
-      h('ol', { class: 'bars' }, tokens.map(({ text, logit }) => bar([chip(text)], number(logit), logit / scale))));
-    return section('logits', 'Logits', h('div', { class: 'pair' },
+  function logits({ logits }) {
+    if (!logits) return section('logits', 'Logits', nothing(reason('logits')));
+    const scale = largest([...logits.promoted, ...logits.suppressed].map(({ logit }) => logit));
+    const column = (title, tokens) => h('div', h('h3', title), h('ol.bars',
+      tokens.map(({ text, logit }) => bar(chip(text), null, number(logit), logit / scale))));
+    return section('logits', 'Logits', h('div.pair',
       column('Promoted', logits.promoted), column('Suppressed', logits.suppressed)));
   }
 
-  function tokensSection({ tokens }) {
-    if (!tokens) return absent('tokens', 'Top tokens');
-    if (!tokens.top.length) return section('tokens', 'Top tokens', nothing('It fired on none.'));
-    const scale = Math.max(...tokens.top.map(({ mean }) => Math.abs(mean)));
-    return section('tokens', 'Top tokens', h('p', { class: 'key' }, 'firings of occurrences, mean activation'),
-      h('ol', { class: 'bars' }, tokens.top.map(({ text, mean, fires, occurrences }) =>
-        bar([chip(text)], number(mean), mean / scale, `${grouped(fires)} of ${grouped(occurrences)}`))));
+  /** A list of bars under a line that says what is on the right; `empty` where there is nothing. */
+  function barList(name, title, key, bars, empty) {
+    return section(name, title, bars.length ? [h('p.key', key), h('ol.bars', bars)] : nothing(empty));
   }
 
-  function neighboursSection({ neighbours }) {
-    if (!neighbours) return absent('neighbours', 'Nearest decoder rows');
-    if (!neighbours.length) return section('neighbours', 'Nearest decoder rows', nothing('There are no others.'));
-    return section('neighbours', 'Nearest decoder rows', h('p', { class: 'key' }, 'cosine'),
-      h('ol', { class: 'bars' }, neighbours.map(({ latent, cosine }) => bar(latentLink(latent), score(cosine), cosine))));
+  function tokens({ tokens }) {
+    if (!tokens) return section('tokens', 'Top tokens', nothing(reason('tokens')));
+    const scale = largest(tokens.top.map(({ mean }) => mean));
+    const bars = tokens.top.map(({ text, mean, fires, occurrences }) =>
+      bar(chip(text), `${grouped(fires)} of ${grouped(occurrences)}`, number(mean), mean / scale));
+    return barList('tokens', 'Top tokens', 'firings of occurrences, mean activation', bars, 'It fired on none.');
   }
 
-  function cofiringSection({ cofiring }) {
-    if (!cofiring.length) return section('cofiring', 'Fires with', nothing('It shares no row with another.'));
-    return section('cofiring', 'Fires with', h('p', { class: 'key' }, 'rows shared, Jaccard index'),
-      h('ol', { class: 'bars' }, cofiring.map(({ latent, jaccard, rows }) =>
-        bar(latentLink(latent), score(jaccard), jaccard, grouped(rows)))));
+  function neighbours({ neighbours }) {
+    const title = 'Nearest decoder rows';
+    if (!neighbours) return section('neighbours', title, nothing(reason('neighbours')));
+    const bars = neighbours.map(({ latent, cosine }) => bar(latentLink(latent), null, score(cosine), cosine));
+    return barList('neighbours', title, 'cosine', bars, 'There are no others.');
   }
+
+  function cofiring({ cofiring }) {
+    const bars = cofiring.map(({ latent, rows, jaccard }) =>
+      bar(latentLink(latent), grouped(rows), score(jaccard), jaccard));
+    return barList('cofiring', 'Fires with', 'rows shared, Jaccard index', bars, 'It shares no row with another.');
+  }
+
+  const largest = (values) => Math.max(...values.map(Math.abs));
 
   /** A link to a latent, with the tokens that say what it is. */
   function latentLink(latent) {
@@ -628,41 +619,41 @@
   }
 
   /** A line of a list: what, a note, its value; a bar as long as `share` lies under it. */
-  function bar(what, value, share, note = null) {
+  function bar(what, note, value, share) {
     const length = Math.min(1, Math.abs(share)) || 0;
-    return h('li', { class: share < 0 ? 'bar-row negative' : 'bar-row', '--share': length.toFixed(3) },
-      h('span', { class: 'what' }, what), note === null ? null : h('small', {}, note), h('b', {}, value));
+    return h(share < 0 ? 'li.negative' : 'li', { '--share': length.toFixed(3) },
+      h('span.what', what), note === null ? null : h('small', note), h('b', value));
   }
 
   function topExamples(feature) {
     const { top } = feature.examples;
     if (!top.length) return section('examples', 'Top examples', nothing('It never fired in the rows analysed.'));
-    const said = top[0].texts.length ? scaleLegend(feature) : nothing(reason('tokens'));
-    return section('examples', 'Top examples', said, exampleList(top, feature));
+    const key = top[0].texts.length ? scaleLegend(feature) : nothing(reason('tokens'));
+    return section('examples', 'Top examples', key, exampleList(top, feature));
   }
 
   function quantileExamples(feature) {
     const { quantiles } = feature.examples;
     if (!quantiles.length) return null;
-    const groups = quantiles.map(({ from, to, fires, examples }, group) => h('div', { class: 'group' },
-      h('h3', {}, `${number(from)} to ${number(to)}`, h('small', {}, `${counted(fires, 'firing')}, group ${group + 1}`)),
+    const groups = quantiles.map(({ from, to, fires, examples }, i) => h('div.group',
+      h('h3', `${number(from)} to ${number(to)}`, h('small', `${counted(fires, 'firing')}, group ${i + 1}`)),
       examples.length ? exampleList(examples, feature) : nothing('None was drawn.')));
     return section('quantiles', 'Examples of every strength', groups);
-  }
-
-  function exampleList(examples, { density }) {
-    return h('ol', { class: examples[0].texts.length ? 'examples' : 'examples textless' },
-      examples.map((example) => exampleItem(example, density.max)));
   }
 
   /** What the colours of tokens mean. */
   function scaleLegend({ density, histogram }) {
     const size = Math.abs(density.max);
     const steps = [0.2, 0.4, 0.6, 0.8, 1];
-    const label = (text) => h('span', {}, text);
-    const swatches = (shares) => h('span', { class: 'swatches' }, shares.map((share) => h('i', tint(share, 1))));
-    const below = histogram.start < 0 ? [label(number(-size)), swatches(steps.map((share) => -share).reverse())] : [];
-    return h('p', { class: 'legend' }, label('activation'), below, label('0'), swatches(steps), label(number(size)));
+    const swatches = (shares) => h('span.swatches', shares.map((share) => h('i', tint(share, 1))));
+    const below = [h('span', number(-size)), swatches(steps.map((share) => -share).reverse())];
+    return h('p.legend', h('span', 'activation'), histogram.start < 0 ? below : null,
+      h('span', '0'), swatches(steps), h('span', number(size)));
+  }
+
+  function exampleList(examples, { density }) {
+    return h(examples[0].texts.length ? 'ol.examples' : 'ol.examples.textless',
+      examples.map((example) => exampleItem(example, density.max)));
   }
 
   /** What the tooltip says of a token. */
@@ -670,19 +661,18 @@
 
   function exampleItem(example, scale) {
     const tokens = example.texts.map((text, i) => {
-      const firing = i === example.at;
-      const node = token(text, example.values[i], scale,
-        { class: firing ? 'token firing' : 'token', tabindex: firing ? 0 : -1 });
-      details.set(node, { value: example.values[i], token: example.tokens[i], text, position: example.start + i });
+      const [value, firing] = [example.values[i], i === example.at];
+      const node = token(text, value, scale, { tabindex: firing ? 0 : -1 });
+      node.classList.toggle('firing', firing);
+      details.set(node, { value, text, token: example.tokens[i], position: example.start + i });
       return node;
     });
-    const where = tokens.length ? `${example.sequence} : ${example.position}` : `row ${example.sequence}`;
-    return h('li', {},
-      h('b', { class: 'value' }, number(example.value)),
-      h('p', { class: example.texts[0]?.startsWith(' ') ? 'text hanging' : 'text', dir: 'ltr' }, tokens),
-      h('p', { class: 'where' },
-        h('span', { class: 'spoken' }, tokens.length ? 'sequence and position ' : ''), where,
-        example.collapsed ? h('span', { class: 'similar' }, `+${grouped(example.collapsed)} similar`) : null));
+    const place = tokens.length ? `${example.sequence} : ${example.position}` : `row ${example.sequence}`;
+    return h('li',
+      h('b.value', number(example.value)),
+      h(example.texts[0]?.startsWith(' ') ? 'p.text.hanging' : 'p.text', { dir: 'ltr' }, tokens),
+      h('p.where', tokens.length ? h('span.spoken', 'sequence and position ') : null, place,
+        example.collapsed ? h('span.similar', `+${grouped(example.collapsed)} similar`) : null));
   }
 
   // ---- Charts ---------------------------------------------------------------------------------
@@ -695,48 +685,63 @@
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((unit) => unit * power).find((size) => size >= rough);
     const ticks = [];
-    for (let at = Math.ceil(low / step - 1e-6); at * step <= high + step * 1e-6; at += 1) ticks.push(Number((at * step).toPrecision(6)));
+    for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push(Number((i * step).toPrecision(6)));
     return ticks;
   }
 
-  /** A histogram as a figure that can be saved. */
-  function chart({ start, width, counts, title, unit, axis, tick }, name) {
+  /** A histogram of activations as a figure that can be saved. */
+  function chart({ start, width, counts }, title, name) {
     const { left, right, top, bottom } = CHART;
     const highest = Math.max(...counts);
     const end = start + width * counts.length;
-    const x = (value) => left + (right - left) * (value - start) / (end - start || 1);
-    const y = (count) => bottom - (bottom - top) * count / highest;
-    const label = (attributes, text) => svg('text', { class: 'label', ...attributes }, text);
-    const column = (count, i) => svg('rect', {
-      class: start + (i + 0.5) * width < 0 ? 'column negative' : 'column',
-      x: x(start + i * width) + 0.5, width: Math.max(0.5, x(start + width) - x(start) - 1),
-      y: count ? Math.min(y(count), bottom - 1) : bottom, height: count ? Math.max(1, bottom - y(count)) : 0,
-    }, svg('title', {}, `${tick(start + i * width)} to ${tick(start + (i + 1) * width)}: ${grouped(count)}`));
-    const anchor = (at) => at < left + 12 ? 'start' : at > right - 12 ? 'end' : 'middle';
-    const picture = svg('svg', { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img', 'aria-label': `${title}: at most ${counted(highest, unit)} a bin, from ${tick(start)} to ${tick(end)}` },
-      svg('line', { class: 'grid', x1: left, x2: right, y1: top, y2: top }),
-      label({ x: left, y: top - 5 }, counted(highest, unit)),
-      counts.map(column),
-      svg('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }),
-      ticksBetween(start, end).map((value) => label({ x: x(value), y: bottom + 14, 'text-anchor': anchor(x(value)) }, String(value).replace('-', '−'))),
-      label({ x: right, y: bottom + 29, 'text-anchor': 'end' }, axis));
-    return h('figure', {}, picture, button('Save SVG', () => saveSvg(picture, name), { class: 'save' }));
+    const x = (value) => left + (right - left) * (value - start) / (end - start);
+    const column = (count, i) => {
+      const [low, high] = [start + i * width, start + (i + 1) * width];
+      const height = count && Math.max(1, (bottom - top) * count / highest);
+      return svg((low + high) / 2 < 0 ? 'rect.column.negative' : 'rect.column',
+        { x: x(low) + 0.5, y: bottom - height, width: Math.max(0.5, x(high) - x(low) - 1), height },
+        svg('title', `${number(low)} to ${number(high)}: ${grouped(count)}`));
+    };
+    const label = (at, y, text, anchor) => svg('text.label', { x: at, y, 'text-anchor': anchor }, text);
+    const tick = (value) => {
+      const at = x(value);
+      const anchor = at < left + 12 ? 'start' : at > right - 12 ? 'end' : 'middle';
+      return label(at, bottom + 14, signed(String(value)), anchor);
+    };
+    const most = counted(highest, 'firing');
+    const picture = svg('svg', {
+      viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img',
+      'aria-label': `${title}: at most ${most} a bin, from ${number(start)} to ${number(end)}`,
+    },
+    svg('line.grid', { x1: left, x2: right, y1: top, y2: top }),
+    label(left, top - 5, most, 'start'),
+    counts.map(column),
+    svg('line.axis', { x1: left, x2: right, y1: bottom, y2: bottom }),
+    ticksBetween(start, end).map(tick),
+    label(right, bottom + 29, 'activation', 'end'));
+    return h('figure', picture, button('Save SVG', () => saveSvg(picture, name), { class: 'save' }));
+  }
+
+  /** Calls `act` while the light theme holds. */
+  function inLight(act) {
+    const { theme } = root.dataset;
+    root.dataset.theme = 'light';
+    act();
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
   }
 
   /** Saves a picture with its colours of the light theme written into it: papers are white. */
   function saveSvg(picture, name) {
-    const theme = root.dataset.theme;
-    root.dataset.theme = 'light';
     const copy = picture.cloneNode(true);
-    const originals = [picture, ...picture.querySelectorAll('*')];
-    [copy, ...copy.querySelectorAll('*')].forEach((node, i) => {
-      const style = getComputedStyle(originals[i]);
-      for (const property of ['fill', 'stroke', 'font-size', 'font-family']) node.setAttribute(property, style.getPropertyValue(property));
-    });
-    if (theme) root.dataset.theme = theme;
-    else delete root.dataset.theme;
-    copy.setAttribute('width', CHART.width);
-    copy.setAttribute('height', CHART.height);
+    const nodes = [copy, ...copy.querySelectorAll('*')];
+    inLight(() => [picture, ...picture.querySelectorAll('*')].forEach((original, i) => {
+      const style = getComputedStyle(original);
+      for (const property of ['fill', 'stroke', 'font-size', 'font-family']) {
+        nodes[i].setAttribute(property, style.getPropertyValue(property));
+      }
+    }));
+    fill(copy, { width: CHART.width, height: CHART.height }, []);
     const file = new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' });
     const link = h('a', { href: URL.createObjectURL(file), download: `${name}.svg` });
     link.click();
@@ -749,9 +754,9 @@
 
   function showTip(token) {
     const tip = byId('tip');
-    const { value, token: id, text, position } = details.get(token);
-    tip.replaceChildren(h('b', {}, value === 0 ? 'does not fire' : number(value)), chip(text),
-      h('small', {}, `token ${id}, position ${position}`));
+    const { value, text, token: id, position } = details.get(token);
+    tip.replaceChildren(h('b', value === 0 ? 'does not fire' : number(value)), chip(text),
+      h('small', `token ${id}, position ${position}`));
     tip.hidden = false;
     const [box] = token.getClientRects();
     const middle = box.left + box.width / 2 - tip.offsetWidth / 2;
@@ -761,11 +766,11 @@
     if (token === document.activeElement) token.setAttribute('aria-describedby', 'tip');
   }
 
-  /** Takes the tooltip away; where the pointer left, a token that has the focus gets it back. */
   function hideTip() {
     byId('tip').hidden = true;
   }
 
+  /** Where the pointer leaves, a token that has the focus gets the tooltip back. */
   function pointerLeft() {
     const focused = tokenOf(document.activeElement);
     if (focused) showTip(focused);
@@ -781,18 +786,34 @@
     other.focus();
   }
 
+  function listenToTokens() {
+    const listen = (type, act) => byId('page').addEventListener(type, ({ target }) => {
+      const token = tokenOf(target);
+      if (token) act(token);
+    });
+    listen('pointerover', showTip);
+    listen('pointerout', pointerLeft);
+    listen('focusin', showTip);
+    listen('focusout', hideTip);
+  }
+
   // ---- Keys -----------------------------------------------------------------------------------
 
   const onFeature = () => /^#\/\d+$/.test(location.hash);
-  const latentShown = () => Number(location.hash.slice(2));
+  const latentAsked = () => Number(location.hash.slice(2));
 
-  function follow(by) {
-    const latent = neighbourInList(latentShown(), by);
+  function walk(by) {
+    const latent = latentAfter(latentAsked(), by);
     if (latent !== undefined) location.hash = `#/${latent}`;
   }
 
   function backToIndex() {
     location.hash = hashOf(list.query);
+  }
+
+  function hideTipOrGoBack() {
+    if (byId('tip').hidden) backToIndex();
+    else hideTip();
   }
 
   function focusSearch() {
@@ -802,38 +823,31 @@
       return;
     }
     scrollTo(0, 0);
-    indexPage.form.elements.q.select();
+    page.form.elements.q.select();
   }
 
-  const ANYWHERE = { '/': focusSearch, '?': () => byId('keys').showModal() };
-  const ON_INDEX = { j: () => moveRow(1), k: () => moveRow(-1), ArrowDown: () => moveRow(1), ArrowUp: () => moveRow(-1) };
+  const showKeys = () => byId('keys').showModal();
+  const [up, down] = [() => moveRow(-1), () => moveRow(1)];
+  const [previous, next] = [() => walk(-1), () => walk(1)];
+  const ANYWHERE = { '/': focusSearch, '?': showKeys };
+  const ON_INDEX = { ...ANYWHERE, j: down, k: up, ArrowDown: down, ArrowUp: up };
   const ON_FEATURE = {
-    n: () => follow(1), p: () => follow(-1), ArrowRight: () => follow(1), ArrowLeft: () => follow(-1),
-    u: backToIndex, Escape: leaveOrHide,
+    ...ANYWHERE, n: next, p: previous, ArrowRight: next, ArrowLeft: previous,
+    u: backToIndex, Escape: hideTipOrGoBack,
   };
   const IN_FIELD = { Escape: () => document.activeElement.blur() };
   const IN_SEARCH = { ...IN_FIELD, Enter: openFirst, ArrowDown: () => focusRow(0) };
-  const IN_EXAMPLE = { ArrowRight: 1, ArrowLeft: -1 };
-
-  function leaveOrHide() {
-    if (byId('tip').hidden) backToIndex();
-    else hideTip();
-  }
 
   function keysAt(target) {
-    if (target.matches?.('[type=search]')) return IN_SEARCH;
-    if (target.matches?.('input:not([type=checkbox]), select')) return IN_FIELD;
-    return { ...ANYWHERE, ...(onFeature() ? ON_FEATURE : ON_INDEX) };
+    const token = tokenOf(target);
+    if (token) return { ...ON_FEATURE, ArrowRight: () => moveToken(token, 1), ArrowLeft: () => moveToken(token, -1) };
+    if (target.matches('[type=search]')) return IN_SEARCH;
+    if (target.matches('input:not([type=checkbox]), select')) return IN_FIELD;
+    return onFeature() ? ON_FEATURE : ON_INDEX;
   }
 
   function keyPressed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || byId('keys').open || !index) return;
-    const token = tokenOf(event.target);
-    if (token && event.key in IN_EXAMPLE) {
-      event.preventDefault();
-      moveToken(token, IN_EXAMPLE[event.key]);
-      return;
-    }
+    if (event.ctrlKey || event.metaKey || event.altKey || byId('keys').open) return;
     const keys = keysAt(event.target);
     if (!Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
@@ -844,55 +858,55 @@
 
   function route() {
     hideTip();
-    if (onFeature()) showFeature(latentShown());
+    if (onFeature()) showFeature(latentAsked());
     else showIndex(readQuery(location.hash));
   }
 
-  function listen() {
-    const page = byId('page');
-    page.addEventListener('pointerover', ({ target }) => { if (tokenOf(target)) showTip(tokenOf(target)); });
-    page.addEventListener('pointerout', ({ target }) => { if (tokenOf(target)) pointerLeft(); });
-    page.addEventListener('focusin', ({ target }) => { if (tokenOf(target)) showTip(tokenOf(target)); });
-    page.addEventListener('focusout', ({ target }) => { if (tokenOf(target)) hideTip(); });
-    byId('theme-button').addEventListener('click', toggleTheme);
-    byId('keys-button').addEventListener('click', ANYWHERE['?']);
-    byId('skip').addEventListener('click', (event) => { event.preventDefault(); page.focus(); });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', nameThemeButton);
+  function listenToWindow() {
+    let waiting = false;
+    const onIndex = (act) => () => { if (page && !onFeature()) act(); };
+    const redraw = onIndex(drawRows);
+    const moved = onIndex(() => {
+      list.scroll = scrollY;
+      if (!waiting) requestAnimationFrame(() => { waiting = false; redraw(); });
+      waiting = true;
+    });
+    addEventListener('scroll', moved, { passive: true });
+    addEventListener('resize', moved);
+    addEventListener('beforeprint', () => { printing = true; redraw(); });
+    addEventListener('afterprint', () => { printing = false; redraw(); });
+    NARROW.addEventListener('change', onIndex(() => {
+      page.form.querySelector('details').open = !NARROW.matches;
+    }));
+    addEventListener('hashchange', route);
     addEventListener('keydown', keyPressed);
   }
 
-  function listenToList() {
-    let waiting = false;
-    const redraw = () => { waiting = false; if (!onFeature()) drawRows(); };
-    const soon = () => {
-      if (!onFeature()) list.scroll = scrollY;
-      if (!waiting) { waiting = true; requestAnimationFrame(redraw); }
-    };
-    addEventListener('scroll', soon, { passive: true });
-    addEventListener('resize', soon);
-    const print = (on) => () => { printing = on; if (!onFeature()) drawRows(); };
-    addEventListener('beforeprint', print(true));
-    addEventListener('afterprint', print(false));
-    NARROW.addEventListener('change', () => {
-      if (indexPage) indexPage.form.querySelector('details').open = !NARROW.matches;
+  /** What works without data. */
+  function listenToFrame() {
+    nameThemeButton();
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', nameThemeButton);
+    byId('theme-button').addEventListener('click', toggleTheme);
+    byId('keys-button').addEventListener('click', showKeys);
+    byId('skip').addEventListener('click', (event) => {
+      event.preventDefault(); // its address would be taken for a route
+      byId('page').focus();
     });
-    addEventListener('hashchange', route);
   }
 
   async function start() {
-    nameThemeButton();
-    listen();
+    listenToFrame();
     try {
       await loadIndex();
     } catch (error) {
-      byId('page').replaceChildren(notice(`The index cannot be shown: ${error.message}.`,
-        'Copy the whole folder of the analysis, or run `saekit analyze` again.'));
+      byId('page').replaceChildren(notice(`The index cannot be shown: ${error.message}.`, WHOLE));
       return;
     }
     if (index.report) fill(byId('report'), { href: index.report }, []).hidden = false;
     history.scrollRestoration = 'manual';
     updateList(PLAIN);
-    listenToList();
+    listenToTokens();
+    listenToWindow();
     route();
   }
 
