@@ -136,8 +136,10 @@ def feature(latent: int, features: int, seed: int, top: int = 20) -> dict:
 
 
 def harden(page: dict) -> dict:
-    """Makes a latent of `HARD` what its name says."""
+    """Makes a latent of `HARD` what its name says; some others are dead, too."""
     kind = {latent: name for name, latent in HARD.items()}.get(page["latent"])
+    if page["latent"] % 50 == HARD["dead"]:
+        kind = "dead"
     if kind == "dead":
         page.update(telling=0.0, flags=["dead"], cofiring=[], histogram={"start": 0.0, "width": 0.0, "counts": []},
                     examples={"top": [], "quantiles": []}, tokens={"contextual": None, "top": []})

@@ -184,11 +184,14 @@ def test_sorting(open_page, site, column):
         sign = -1 if direction == "descending" else 1
         order = sorted(known, key=lambda place: sign * abs(values[place])) + unknown
         expected = [values[place] for place in order]
-        drawn = [site.index["latents"].index(latent) for latent in latents(page)]
-        assert len(drawn) > 10
-        assert [values[place] for place in drawn] == expected[:len(drawn)]
-        if column != "telling":
-            assert drawn == order[:len(drawn)]
+        for part in [lambda rows: slice(0, rows), lambda rows: slice(-rows, None)]:
+            drawn = [site.index["latents"].index(latent) for latent in latents(page)]
+            assert len(drawn) > 10
+            assert [values[place] for place in drawn] == expected[part(len(drawn))]
+            if column != "telling":
+                assert drawn == order[part(len(drawn))]
+            page.evaluate("scrollTo(0, document.body.scrollHeight)")
+            expect(page.locator(f"{ROW}[aria-rowindex='{len(values) + 1}']")).to_be_in_viewport()
 
 
 def test_another_order_begins_at_its_top(open_page, site):
@@ -283,14 +286,19 @@ def test_a_feature_shows_its_data(open_page, site):
     expect(page.locator(".cofiring li a")).to_have_text([str(other["latent"]) for other in feature["cofiring"]])
 
 
-def test_the_strongest_token_is_the_most_coloured(open_page, site):
-    page = open_page(site.url(f"#/{site.shown()}"))
-    strengths = page.locator("section.examples li").first.locator(".tint").evaluate_all(
-        "(nodes) => nodes.map((node) => [+getComputedStyle(node).getPropertyValue('--strength'),"
-        " getComputedStyle(node).backgroundColor])")
-    strongest = max(strengths)
-    assert strongest[0] == 1
-    assert all(colour != strongest[1] for strength, colour in strengths if strength < 0.9)
+def test_the_stronger_a_token_the_more_colour_it_has(open_page, site):
+    latent = site.shown()
+    feature = site.feature(latent)
+    examples = feature["examples"]["quantiles"][-1]["examples"] + feature["examples"]["top"]
+    values = [abs(value) for example in examples for value in example["values"] if value]
+    page = open_page(site.url(f"#/{latent}"))
+    tints = page.locator(".group:last-child .tint, section.examples .tint").evaluate_all(
+        "(nodes) => nodes.map((node) => [getComputedStyle(node).backgroundColor, node.closest('.group') !== null])")
+    tints.sort(key=lambda tint: not tint[1])
+    opacity = [float(re.search(r"/ ([\d.]+)\)", colour)[1]) if "/" in colour else 1.0 for colour, _ in tints]
+    shares = [value / abs(feature["density"]["max"]) for value in values]
+    assert opacity == pytest.approx([0.12 + 0.88 * share for share in shares], abs=0.01)
+    assert max(opacity) - min(opacity) > 0.1
 
 
 def test_previous_and_next_follow_the_order_of_the_index(open_page, site):
