@@ -292,7 +292,7 @@ def test_the_stronger_a_token_the_more_colour_it_has(open_page, site):
     examples = feature["examples"]["quantiles"][-1]["examples"] + feature["examples"]["top"]
     values = [abs(value) for example in examples for value in example["values"] if value]
     page = open_page(site.url(f"#/{latent}"))
-    tints = page.locator(".group:last-child .tint, section.examples .tint").evaluate_all(
+    tints = page.locator(".group:last-child .tint, section.examples li .tint").evaluate_all(
         "(nodes) => nodes.map((node) => [getComputedStyle(node).backgroundColor, node.closest('.group') !== null])")
     tints.sort(key=lambda tint: not tint[1])
     opacity = [float(re.search(r"/ ([\d.]+)\)", colour)[1]) if "/" in colour else 1.0 for colour, _ in tints]
