@@ -124,7 +124,9 @@ fn of_a_dictionary_by_itself() {
     assert!(!sandbox.path("pages/report.html").exists());
     sandbox.ok(ANALYZE);
     let strip = |mut features: Vec<Value>| {
-        features.iter_mut().for_each(|feature| feature["telling"] = Value::Null);
+        for feature in &mut features {
+            feature["telling"] = Value::Null;
+        }
         features
     };
     assert_eq!(strip(features(&sandbox, "pages")), strip(features(&sandbox, "run/analysis")));

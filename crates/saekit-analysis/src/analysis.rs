@@ -1,6 +1,7 @@
 //! The analysis of a codec, in a folder of its own.
 
 use std::fs::{self, File, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -22,7 +23,7 @@ const LOCK: &str = "analysis.lock";
 const INDEX: &str = "index";
 const FEATURES: &str = "features";
 /// Latents folded at a time.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
 
 /// What is to be analysed, and what to understand it with.
 #[derive(Clone, Copy)]
@@ -119,7 +120,9 @@ impl Analysis {
         let context = Context::new(subject.settings, index, &vocabulary)?;
         let directions = Directions::new(subject)?;
         let mut summary = summary(subject, index, &directions);
-        let mut out = Out::create(&self.dir)?;
+        let features = self.dir.join(FEATURES);
+        fs::create_dir_all(&features).map_err(CoreError::io("create", &features))?;
+        let mut tables = Tables::create(&self.dir)?;
         let per_pass = latents_a_pass(subject)?;
         observer.begin("fold", Some(index.d_code() as u64), "latents");
         for first in (0..index.d_code()).step_by(per_pass) {
@@ -129,16 +132,17 @@ impl Analysis {
                 interrupt.check()?;
                 let end = (start + BLOCK).min(first + latents);
                 let ids = start as u32..end as u32;
-                for feature in fold(&context, &directions, &together, ids)? {
-                    count(&mut summary, &feature);
-                    out.push(&feature)?;
-                    visit(&feature)?;
+                let features = fold(&context, &directions, &together, ids, &self.dir)?;
+                tables.push(&features)?;
+                for feature in &features {
+                    count(&mut summary, feature);
+                    visit(feature)?;
                 }
                 observer.advance(end as u64, "");
             }
         }
         observer.end();
-        out.finish()?;
+        tables.finish()?;
         Ok(summary)
     }
 
@@ -276,12 +280,13 @@ impl<'a> Directions<'a> {
     }
 }
 
-/// The features of latents `ids`, in order.
+/// The features of latents `ids`, in order; each is written to its file in the folder `dir`.
 fn fold(
     context: &Context<'_>,
     directions: &Directions<'_>,
     together: &Together,
-    ids: std::ops::Range<u32>,
+    ids: Range<u32>,
+    dir: &Path,
 ) -> Result<Vec<Feature>> {
     let n = ids.len();
     let with = |rows, matrix| Products::of_block(rows, matrix, ids.start, n);
@@ -297,7 +302,9 @@ fn fold(
             cosines: cosines.as_ref().map(|cosines| cosines.of(id)),
             logits: logits.as_ref().map(|logits| logits.of(id)),
         };
-        Feature::of(&latent, context)
+        let feature = Feature::of(&latent, context)?;
+        write_feature(dir, &feature)?;
+        Ok(feature)
     };
     ids.clone().into_par_iter().map(feature).collect()
 }
@@ -338,29 +345,10 @@ fn count(summary: &mut Summary, feature: &Feature) {
     }
 }
 
-/// The files of features.
-struct Out {
-    dir: PathBuf,
-    tables: Tables,
-}
-
-impl Out {
-    fn create(dir: &Path) -> Result<Self> {
-        let features = dir.join(FEATURES);
-        fs::create_dir_all(&features).map_err(CoreError::io("create", &features))?;
-        Ok(Self { dir: dir.to_owned(), tables: Tables::create(dir)? })
-    }
-
-    fn push(&mut self, feature: &Feature) -> Result<()> {
-        let path = feature_path(&self.dir, feature.latent);
-        let mut json = serde_json::to_string(feature).expect("features have no odd keys");
-        json.push('\n');
-        // Not each flushed to the disk: nothing counts before the summary is there.
-        fs::write(&path, json).map_err(CoreError::io("write", &path))?;
-        self.tables.push(feature)
-    }
-
-    fn finish(self) -> Result<()> {
-        self.tables.finish()
-    }
+fn write_feature(dir: &Path, feature: &Feature) -> Result<()> {
+    let path = feature_path(dir, feature.latent);
+    let mut json = serde_json::to_string(feature).expect("features have no odd keys");
+    json.push('\n');
+    // Not each flushed to the disk: nothing counts before the summary is there.
+    Ok(fs::write(&path, json).map_err(CoreError::io("write", &path))?)
 }

@@ -34,7 +34,9 @@ impl Together {
                 let from = ids.partition_point(|id| *id < start);
                 for own in ids[from..].iter().take_while(|id| **id < end) {
                     let row = &mut counts[(own - start) as usize * d_code..][..d_code];
-                    ids.iter().for_each(|other| row[*other as usize] += 1);
+                    for other in ids {
+                        row[*other as usize] += 1;
+                    }
                 }
             })
         })?;
@@ -81,7 +83,9 @@ pub(crate) fn unit_rows(rows: MatrixView<'_>) -> Matrix {
         let row = unit.row_mut(i);
         let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         if norm > 0.0 {
-            row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+            for v in row {
+                *v = (f64::from(*v) / norm) as f32;
+            }
         }
     }
     unit

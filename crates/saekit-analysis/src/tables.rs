@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float32Array, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
-    UInt32Array, UInt64Array, new_empty_array,
+    UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
@@ -41,10 +41,14 @@ impl Tables {
         })
     }
 
-    /// Appends `feature`.
-    pub(crate) fn push(&mut self, feature: &Feature) -> Result<()> {
-        self.features.push(feature_columns(feature))?;
-        self.examples.push(example_columns(feature))
+    /// Appends `features`.
+    pub(crate) fn push(&mut self, features: &[Feature]) -> Result<()> {
+        let Self { features: one, examples: other } = self;
+        let (one, other) = rayon::join(
+            || one.push(feature_columns(features)),
+            || other.push(example_columns(features)),
+        );
+        one.and(other)
     }
 
     /// Gives both their names.
@@ -62,33 +66,32 @@ fn column<A: FromIterator<T> + arrow::array::Array + 'static, R, T>(
     Arc::new(rows.iter().map(value).collect::<A>())
 }
 
-/// One row of `features.parquet`.
-fn feature_columns(feature: &Feature) -> Vec<ArrayRef> {
-    let Feature { density, histogram, tokens, logits, .. } = feature;
-    let one = &[feature];
-    let flags: Vec<&str> = feature.flags.iter().copied().map(Flag::name).collect();
-    let contextual = tokens.as_ref().and_then(|tokens| tokens.contextual);
-    let listed = |list: Option<&[TokenLogit]>| single(list.map(token_logits), &logit_type());
+/// Rows of `features.parquet`.
+fn feature_columns(rows: &[Feature]) -> Vec<ArrayRef> {
+    let flags = |f: &Feature| Some(f.flags.iter().copied().map(Flag::name).collect::<Vec<_>>());
+    let counts = |f: &Feature| Some(f.histogram.counts.clone());
+    let top = |f: &Feature| f.tokens.as_ref().map(|tokens| tokens.top.clone());
+    let promoted = |f: &Feature| f.logits.as_ref().map(|logits| logits.promoted.clone());
+    let suppressed = |f: &Feature| f.logits.as_ref().map(|logits| logits.suppressed.clone());
+    let numbers = |counts: &[u64]| column::<UInt64Array, _, _>(counts, |n| Some(*n));
+    let texts = |texts: &[&'static str]| column::<StringArray, _, _>(texts, |text| Some(*text));
     vec![
-        column::<UInt32Array, _, _>(one, |f| Some(f.latent)),
-        column::<Float64Array, _, _>(one, |f| Some(f.telling)),
-        single(Some(column::<StringArray, _, _>(&flags, |flag| Some(*flag))), &DataType::Utf8),
-        column::<UInt64Array, _, _>(one, |_| Some(density.fires)),
-        column::<Float64Array, _, _>(one, |_| Some(density.density)),
-        column::<Float32Array, _, _>(one, |_| density.max),
-        column::<Float64Array, _, _>(one, |_| density.mean),
-        column::<Float64Array, _, _>(one, |_| contextual),
-        column::<Float32Array, _, _>(one, |_| Some(histogram.start)),
-        column::<Float32Array, _, _>(one, |_| Some(histogram.width)),
-        single(
-            Some(column::<UInt64Array, _, _>(&histogram.counts, |n| Some(*n))),
-            &DataType::UInt64,
-        ),
-        single(tokens.as_ref().map(|tokens| token_means(&tokens.top)), &mean_type()),
-        listed(logits.as_ref().map(|logits| &*logits.promoted)),
-        listed(logits.as_ref().map(|logits| &*logits.suppressed)),
-        single(feature.neighbours.as_deref().map(neighbours), &neighbour_type()),
-        single(Some(cofiring(&feature.cofiring)), &cofiring_type()),
+        column::<UInt32Array, _, _>(rows, |f| Some(f.latent)),
+        column::<Float64Array, _, _>(rows, |f| Some(f.telling)),
+        listed(rows, flags, texts),
+        column::<UInt64Array, _, _>(rows, |f| Some(f.density.fires)),
+        column::<Float64Array, _, _>(rows, |f| Some(f.density.density)),
+        column::<Float32Array, _, _>(rows, |f| f.density.max),
+        column::<Float64Array, _, _>(rows, |f| f.density.mean),
+        column::<Float64Array, _, _>(rows, |f| f.tokens.as_ref().and_then(|t| t.contextual)),
+        column::<Float32Array, _, _>(rows, |f| Some(f.histogram.start)),
+        column::<Float32Array, _, _>(rows, |f| Some(f.histogram.width)),
+        listed(rows, counts, numbers),
+        listed(rows, top, token_means),
+        listed(rows, promoted, token_logits),
+        listed(rows, suppressed, token_logits),
+        listed(rows, |f| f.neighbours.clone(), neighbours),
+        listed(rows, |f| Some(f.cofiring.clone()), cofiring),
     ]
 }
 
@@ -137,43 +140,57 @@ fn cofiring(list: &[Cofiring]) -> ArrayRef {
     )
 }
 
-/// The rows of `examples.parquet` of one latent.
-fn example_columns(feature: &Feature) -> Vec<ArrayRef> {
-    let rows = example_rows(feature);
+/// Rows of `examples.parquet`.
+fn example_columns(features: &[Feature]) -> Vec<ArrayRef> {
+    let rows: Vec<_> = features.iter().flat_map(example_rows).collect();
     let number = |value: &dyn Fn(&Example) -> u32| {
-        column::<UInt32Array, _, _>(&rows, |row| Some(value(row.2)))
+        column::<UInt32Array, _, _>(&rows, |row| Some(value(row.3)))
     };
-    let lengths = || rows.iter().map(|row| row.2.tokens.len());
-    let examples = || rows.iter().map(|row| row.2);
+    let examples = || rows.iter().map(|row| row.3);
     let tokens: Vec<u32> = examples().flat_map(|e| e.tokens.iter().copied()).collect();
     let texts: Vec<&str> = examples().flat_map(|e| &e.texts).map(String::as_str).collect();
     let values: Vec<f32> = examples().flat_map(|e| e.values.iter().copied()).collect();
+    let lists = |values: ArrayRef| lists(examples().map(|e| e.tokens.len()), values, None);
     vec![
-        number(&|_| feature.latent),
-        column::<StringArray, _, _>(&rows, |row| Some(row.0.clone())),
-        column::<UInt32Array, _, _>(&rows, |row| Some(row.1)),
+        column::<UInt32Array, _, _>(&rows, |row| Some(row.0)),
+        column::<StringArray, _, _>(&rows, |row| Some(row.1.clone())),
+        column::<UInt32Array, _, _>(&rows, |row| Some(row.2)),
         number(&|example| example.sequence),
         number(&|example| example.position),
-        column::<Float32Array, _, _>(&rows, |row| Some(row.2.value)),
+        column::<Float32Array, _, _>(&rows, |row| Some(row.3.value)),
         number(&|example| example.collapsed),
         number(&|example| example.start),
         number(&|example| example.at),
-        lists(lengths(), Arc::new(UInt32Array::from(tokens)), None),
-        lists(lengths(), Arc::new(StringArray::from(texts)), None),
-        lists(lengths(), Arc::new(Float32Array::from(values)), None),
+        lists(Arc::new(UInt32Array::from(tokens))),
+        lists(Arc::new(StringArray::from(texts))),
+        lists(Arc::new(Float32Array::from(values))),
     ]
 }
 
-/// Group, rank within it, and the example itself.
-fn example_rows(feature: &Feature) -> Vec<(String, u32, &Example)> {
+/// Latent, group, rank within it, and the example itself.
+fn example_rows(feature: &Feature) -> Vec<(u32, String, u32, &Example)> {
     let top = ("top".to_owned(), &feature.examples.top);
     let quantiles = feature.examples.quantiles.iter().enumerate();
     let quantiles = quantiles.map(|(i, quantile)| (format!("q{}", i + 1), &quantile.examples));
     let mut rows = Vec::new();
     for (group, examples) in std::iter::once(top).chain(quantiles) {
-        rows.extend((0..).zip(examples).map(|(rank, example)| (group.clone(), rank, example)));
+        let row = |(rank, example)| (feature.latent, group.clone(), rank, example);
+        rows.extend((0..).zip(examples).map(row));
     }
     rows
+}
+
+/// A list for each row, or a null where there is none: `column` makes one column of all elements.
+fn listed<T: Clone>(
+    rows: &[Feature],
+    list: impl Fn(&Feature) -> Option<Vec<T>>,
+    column: impl Fn(&[T]) -> ArrayRef,
+) -> ArrayRef {
+    let found: Vec<Option<Vec<T>>> = rows.iter().map(list).collect();
+    let nulls = found.iter().map(Option::is_some).collect::<NullBuffer>();
+    let lengths: Vec<usize> = found.iter().map(|list| list.as_ref().map_or(0, Vec::len)).collect();
+    let elements: Vec<T> = found.into_iter().flatten().flatten().collect();
+    lists(lengths.into_iter(), column(&elements), Some(nulls))
 }
 
 /// Lists of the given lengths, of which `values` are all elements.
@@ -184,13 +201,6 @@ fn lists(
 ) -> ArrayRef {
     let item = Arc::new(required("element", values.data_type().clone()));
     Arc::new(ListArray::new(item, OffsetBuffer::from_lengths(lengths), values, nulls))
-}
-
-/// One list, or one null.
-fn single(values: Option<ArrayRef>, item: &DataType) -> ArrayRef {
-    let nulls = NullBuffer::from(vec![values.is_some()]);
-    let values = values.unwrap_or_else(|| new_empty_array(item));
-    lists(std::iter::once(values.len()), values, Some(nulls))
 }
 
 /// Records of the struct type `of`.

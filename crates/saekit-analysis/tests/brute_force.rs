@@ -78,7 +78,7 @@ fn check_tokens(toy: &Toy, feature: &Feature, fired: &[Fired]) {
     let expected = within / (all.len() - by_token.len()) as f64 / (total / (all.len() - 1) as f64);
     match tokens.contextual {
         Some(found) => {
-            assert!((found - expected.clamp(0.0, 1.0)).abs() < 1e-9, "{found} {expected}")
+            assert!((found - expected.clamp(0.0, 1.0)).abs() < 1e-9, "{found} {expected}");
         }
         None => assert!(fired.is_empty()),
     }
@@ -157,7 +157,9 @@ fn check_quantiles(feature: &Feature, fired: &[Fired], settings: &Settings) {
         bounds.count()
     };
     let mut groups = vec![Vec::new(); settings.quantiles];
-    sorted.iter().for_each(|v| groups[group_of(*v)].push(*v));
+    for v in &sorted {
+        groups[group_of(*v)].push(*v);
+    }
     groups.retain(|group| !group.is_empty());
     groups.reverse();
     assert_eq!(feature.examples.quantiles.len(), groups.len());

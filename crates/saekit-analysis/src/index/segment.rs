@@ -112,7 +112,7 @@ impl Segment {
             Some((text, _)) => self.tokens(&order, &mut text.reader(), store)?,
             None => vec![0; order.len()],
         };
-        self.write_occurrences(&files.occurrences, &tokens, text.map_or(0, |(_, ids)| ids))?;
+        write_occurrences(&files.occurrences, &tokens, text.map_or(0, |(_, ids)| ids))?;
         self.write_codes(&files.codes, &order)?;
         let (offsets, firings) = self.by_latent(&order, &tokens);
         write_firings(&files.firings, &offsets, |out| out.write_all(bytemuck::cast_slice(&firings)))
@@ -177,16 +177,17 @@ impl Segment {
             Ok(())
         })?)
     }
+}
 
-    fn write_occurrences(&self, path: &Path, tokens: &[u32], vocabulary: u32) -> Result<()> {
-        let mut occurrences = vec![0_u64; vocabulary as usize];
-        if vocabulary > 0 {
-            for token in tokens {
-                occurrences[*token as usize] += 1;
-            }
+/// Writes how many of `tokens` are each of the ids below `vocabulary`.
+fn write_occurrences(path: &Path, tokens: &[u32], vocabulary: u32) -> Result<()> {
+    let mut occurrences = vec![0_u64; vocabulary as usize];
+    if vocabulary > 0 {
+        for token in tokens {
+            occurrences[*token as usize] += 1;
         }
-        Ok(write_atomic(path, |out| out.write_all(bytemuck::cast_slice(&occurrences)))?)
     }
+    Ok(write_atomic(path, |out| out.write_all(bytemuck::cast_slice(&occurrences)))?)
 }
 
 /// Bytes before the first firing of a file: the offsets, filled up so that firings are aligned.
@@ -224,8 +225,7 @@ impl FiringFile {
         if found < header {
             return Err(damaged(header));
         }
-        let whole = header + (found - header) / 16 * 16;
-        let head = ValueFile::<u64>::open(path, 0, found / 8).map_err(|_| damaged(whole))?;
+        let head = ValueFile::<u64>::open(path, 0, found / 8)?;
         let offsets = head.stretch(0, d_code as u64 + 1)?.to_vec();
         let expected = header.saturating_add(offsets[d_code].saturating_mul(16));
         if expected != found || offsets.windows(2).any(|pair| pair[0] > pair[1]) {

@@ -87,10 +87,15 @@ impl TextReader<'_> {
 
     /// The tokens of `sequence` from position `start` up to `end`, or the sequence's end.
     pub(crate) fn tokens(&mut self, sequence: u32, start: u32, end: u32) -> Result<Vec<u32>> {
-        let mut tokens = Vec::with_capacity(end.saturating_sub(start) as usize);
-        for position in start..end {
-            let Some(token) = self.token(sequence, position)? else { break };
-            tokens.push(token);
+        let Some((first, last)) = self.bounds(sequence)? else { return Ok(Vec::new()) };
+        let mut at = first + u64::from(start);
+        let end = last.min(first + u64::from(end));
+        let mut tokens = Vec::with_capacity(end.saturating_sub(at) as usize);
+        while at < end {
+            let mapped = self.tokens.from(at)?;
+            let wanted = mapped.len().min((end - at) as usize);
+            tokens.extend_from_slice(&mapped[..wanted]);
+            at += wanted as u64;
         }
         Ok(tokens)
     }

@@ -21,16 +21,19 @@ impl<'a, T: AnyBitPattern> Window<'a, T> {
 
     /// Value `i`; `None` past the end.
     pub(crate) fn get(&mut self, i: u64) -> Result<Option<T>> {
+        Ok(self.from(i)?.first().copied())
+    }
+
+    /// The values from `i` on that are mapped with it: at least one, but for the end of the file.
+    pub(crate) fn from(&mut self, i: u64) -> Result<&[T]> {
         if i >= self.file.len() {
-            return Ok(None);
+            return Ok(&[]);
         }
         let start = i - i % VALUES;
-        let stretch = match self.stretch.take() {
-            Some(stretch) if self.start == start => stretch,
-            _ => self.file.stretch(start, (start + VALUES).min(self.file.len()))?,
-        };
-        let value = stretch[(i - start) as usize];
-        (self.start, self.stretch) = (start, Some(stretch));
-        Ok(Some(value))
+        if self.stretch.is_none() || self.start != start {
+            let end = (start + VALUES).min(self.file.len());
+            (self.start, self.stretch) = (start, Some(self.file.stretch(start, end)?));
+        }
+        Ok(self.stretch.as_deref().map_or(&[], |stretch| &stretch[(i - start) as usize..]))
     }
 }

@@ -143,7 +143,7 @@ impl Toy {
 fn value(rng: Rng, latent: usize, token: u32, signed: bool) -> f32 {
     let fires = |density: f64| rng.uniform(2 * latent as u64) < density;
     let magnitude = 0.1 + 3.0 * rng.uniform(2 * latent as u64 + 1) as f32;
-    let sign = if signed && rng.u64(100 + latent as u64) % 2 == 0 { -1.0 } else { 1.0 };
+    let sign = if signed && rng.u64(100 + latent as u64).is_multiple_of(2) { -1.0 } else { 1.0 };
     match latent {
         1 if fires(0.7) => sign * magnitude,
         2 if fires(0.3) => 1.0,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use saekit_analysis::{Analysis, Feature, IndexSource, Settings, Subject, Summary};
-use saekit_core::{HookPoint, LanguageModel as _, Observer as _, Tokenizer as _};
+use saekit_core::{HookPoint, LanguageModel as _, Observer as _, Tokenizer};
 use saekit_pages::{FeatureLine, SiteWriter};
 use saekit_store::Store;
 
@@ -201,7 +201,7 @@ fn check_model(job: &Job<'_>) -> Result<()> {
             short(&info.sha256)
         );
     }
-    let found = lm.tokenizer.as_ref().map(|tokenizer| tokenizer.sha256());
+    let found = lm.tokenizer.as_ref().map(Tokenizer::sha256);
     if let (Some(expected), Some(found)) = (manifest.tokenizer_sha256.as_deref(), found)
         && expected != found
     {
@@ -233,22 +233,17 @@ fn warn_of_other_model(job: &Job<'_>, session: &Session) {
 
 /// What came out and where it is.
 fn printed(summary: &Summary, job: &Job<'_>) -> String {
-    let mut text = String::new();
-    for (name, value) in saekit_pages::facts(summary) {
-        text += &format!("{name:<25}{value}\n");
-    }
-    for missing in &summary.missing {
-        text += &format!("{:<25}{}\n", format!("no {}", missing.section), missing.why);
-    }
     let at = |name: &str| job.out.join(name).display().to_string();
-    text += &format!("\nopen in a browser        {}\n", at("index.html"));
+    let mut lines = saekit_pages::facts(summary);
+    let missing = summary.missing.iter();
+    lines.extend(missing.map(|missing| (format!("no {}", missing.section), missing.why.clone())));
+    lines.push((String::new(), String::new()));
+    let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));
+    add("open in a browser", at("index.html"));
     if job.trained.run.is_some() {
-        text += &format!("report                   {}\n", at(REPORT));
+        add("report", at(REPORT));
     }
-    text += &format!(
-        "tables                   {}, {}\n",
-        at("features.parquet"),
-        at("examples.parquet")
-    );
-    text
+    add("tables", format!("{}, {}", at("features.parquet"), at("examples.parquet")));
+    let line = |(name, value): (String, String)| format!("{name:<25}{value}").trim_end().to_owned();
+    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
