@@ -68,6 +68,7 @@ fn lead(summary: &Summary) -> String {
 /// The figures of `evaluation` that there are.
 fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let four = |value: Option<f64>| value.map(|v| format!("{v:.4}"));
+    let two = |value: Option<f64>| value.map(|v| format!("{v:.2}"));
     let percent = |value: Option<f64>| value.map(|v| human::percent(Some(v)));
     let rows = evaluation.reconstruction.as_ref();
     let losses = evaluation.cross_entropy.as_ref();
@@ -89,7 +90,7 @@ fn figures(evaluation: &Evaluation) -> Vec<Figure> {
         ),
         ("CE, clean", four(losses.map(|l| l.ce_clean)), "nats a token, the model by itself"),
         ("CE, spliced", four(losses.map(|l| l.ce_sae)), "nats a token, with the reconstruction"),
-        ("L0", four(rows.and_then(|r| r.codes.l0)), "latents active in a row, in the mean"),
+        ("L0", two(rows.and_then(|r| r.codes.l0)), "latents active in a row, in the mean"),
         (
             "dead latents",
             percent(rows.and_then(|r| r.codes.dead_fraction)),

@@ -17,10 +17,11 @@ const LISTED: usize = 5;
 const DOUBT: usize = 24;
 
 /// How pages are ordered, for people.
-pub const TELLING_RULE: &str = "Features whose meaning is easiest to tell come first. Of 256 firings drawn at random and of the \
-     20 strongest, one a sequence, it is counted on how many the token itself, or the one before it, \
-     is among five words; the smaller share is squared, which favours features that do one thing, and \
-     multiplied with (1 + contextual) / 2, which favours those that do more than name their token.";
+pub const TELLING_RULE: &str = "Features whose meaning is easiest to tell come first. Of 256 firings \
+     drawn at random and of the 20 strongest, one a sequence, it is counted on how many the token \
+     itself, or the one before it, is among five words. Telling is the fifth power of the smaller \
+     share, times (7 + contextual) / 8: features that do one thing lead, and of two alike the one \
+     that does more than name its token.";
 
 /// See [`TELLING_RULE`]: in `0..=1`, and 0 without tokens. `contextual` is the latent's score of that
 /// name.
@@ -43,7 +44,7 @@ pub(crate) fn telling(
         let mut words = |indices: &[usize]| words(latent, context, &mut text, indices, back);
         best = best.max(covered(&words(&drawn)?, &words(&strong)?));
     }
-    Ok(best * best * (1.0 + contextual) / 2.0)
+    Ok(best.powi(5) * (7.0 + contextual) / 8.0)
 }
 
 /// The word `back` tokens before each of the firings numbered `indices`, where it is one.
