@@ -40,12 +40,13 @@ def saekit(*arguments: str) -> list:
 
 def main(run: str) -> int:
     first = [feature["latent"] for feature in saekit(run, "--limit", str(len(IDEAS)))]
-    if first != list(IDEAS):
+    if set(first) != set(IDEAS):
         print(f"the first features are {first}, the ideas are of {list(IDEAS)}", file=sys.stderr)
         return 1
     wrong = 0
     print("| latent | idea | right of 20 |\n| --- | --- | --- |")
-    for latent, (idea, tokens) in IDEAS.items():
+    for latent in first:
+        idea, tokens = IDEAS[latent]
         firings = saekit(run, "--id", str(latent), "--sample", "20", "--seed", "43")
         texts = [firing["texts"][firing["at"]].strip().lower() for firing in firings]
         right = sum(text in tokens.split() for text in texts)
