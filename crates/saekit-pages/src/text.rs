@@ -1,16 +1,16 @@
 //! Text of strangers: tokens are whatever a vocabulary or a corpus holds.
 
-/// What `text` looks like with everything in it to be seen: line breaks and other control characters
-/// as their symbols, characters that reorder or hide text by their code point. A terminal obeys none
-/// of what is left.
+/// What `text` looks like with everything in it to be seen: `↵` for a line break, `→` for a tab, and
+/// the code point of other control characters and of those that reorder or hide text, as `⟨U+001B⟩`.
+/// The site has the same signs. A terminal obeys none of what is left.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' => shown.push('↵'),
-            '\t' => shown.push('⇥'),
-            c if is_hidden(c) => shown += &*format!("⟨{:04X}⟩", c as u32),
-            c => shown.push(picture(c)),
+            '\t' => shown.push('→'),
+            c if c.is_control() || is_hidden(c) => shown += &*format!("⟨U+{:04X}⟩", c as u32),
+            c => shown.push(c),
         }
     }
     shown
@@ -62,13 +62,16 @@ fn picture(c: char) -> char {
     }
 }
 
-/// Whether `c` changes how other characters are laid out, or shows nothing.
+/// Whether `c` changes how other characters are laid out, or shows nothing: Unicode's categories Cf
+/// (but for the joiners, which are part of emoji), Zl and Zp, and the space that does not break.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,
-        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        '\u{a0}' | '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}'
     )
 }
 
@@ -78,9 +81,15 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_nothing() {
-        assert_eq!(visible("a\nb\tc\x1b[31m\x07\x7f\r"), "a↵b⇥c␛[31m␇␡␍");
-        assert_eq!(visible("\u{9b}x\u{202e}y\u{2028}\u{feff}"), "⟨009B⟩x⟨202E⟩y⟨2028⟩⟨FEFF⟩");
-        assert_eq!(visible("café 海 🐟"), "café 海 🐟");
+        assert_eq!(
+            visible("a\nb\tc\x1b[31m\x07\x7f\r"),
+            "a↵b→c⟨U+001B⟩[31m⟨U+0007⟩⟨U+007F⟩⟨U+000D⟩"
+        );
+        assert_eq!(
+            visible("\u{9b}x\u{202e}y\u{2028}\u{feff}\u{a0}\u{e0041}"),
+            "⟨U+009B⟩x⟨U+202E⟩y⟨U+2028⟩⟨U+FEFF⟩⟨U+00A0⟩⟨U+E0041⟩"
+        );
+        assert_eq!(visible("café 海 🐟 👩\u{200d}🚀"), "café 海 🐟 👩\u{200d}🚀");
     }
 
     #[test]

@@ -31,7 +31,7 @@ strongest firings
 const LIST: &str = r#"
  latent  telling   density       max  contextual  strongest firing
       0     0.93   0.312 %     12.25        0.71   in the «sea»
-      1     0.50   0.312 %      3.00        0.20  …‹<!--›«"'&»‹␛[31m␛]0;title␇›…
+      1     0.50   0.312 %      3.00        0.20  …‹</script>›‹]]>›‹<!--›«"'&»…
       3     0.50      30 %      2.00           -  dense
       2     0.90       0 %         -           -  dead
 "#;
@@ -82,8 +82,8 @@ fn tokens_do_not_command_the_terminal() {
             render(&fixtures::hostile(), 100, colour),
             list(&[FeatureLine::of(&fixtures::hostile())], 100, colour),
         ];
+        assert!(shown[0].contains("⟨U+001B⟩"), "{}", shown[0]);
         for text in shown {
-            assert!(text.contains('␛'), "{text}");
             let text = without_colour(&text);
             assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
             assert!(!text.contains(['\u{2028}', '\u{202e}']), "{text:?}");
