@@ -201,8 +201,8 @@ def call(path: Path, name: str, data: dict) -> None:
 def write_site(folder: Path, features: int, pages: int, seed: int = 0) -> None:
     """Writes a site of `features` latents into a new folder, with the pages of the first `pages`."""
     (folder / "data/features").mkdir(parents=True)
-    for asset in ASSETS.iterdir():
-        shutil.copy(asset, folder / asset.name)
+    shutil.copytree(ASSETS, folder / "assets")
+    shutil.move(folder / "assets/index.html", folder)
     made = [harden(feature(latent, features, seed, 20 if latent < pages else 1)) for latent in range(features)]
     call(folder / "data/index.js", "index", index(made))
     for page in made[:pages]:

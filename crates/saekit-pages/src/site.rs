@@ -12,8 +12,13 @@ use crate::text::script;
 use crate::{Error, FeatureLine, Result, Snippet, facts};
 
 const INDEX_HTML: &[u8] = include_bytes!("../assets/index.html");
-const ASSETS: [(&str, &[u8]); 2] = [
-    ("app.js", include_bytes!("../assets/app.js")),
+/// The files of the folder `assets`.
+const ASSETS: [(&str, &[u8]); 6] = [
+    ("elements.js", include_bytes!("../assets/elements.js")),
+    ("index.js", include_bytes!("../assets/index.js")),
+    ("chart.js", include_bytes!("../assets/chart.js")),
+    ("feature.js", include_bytes!("../assets/feature.js")),
+    ("main.js", include_bytes!("../assets/main.js")),
     ("style.css", include_bytes!("../assets/style.css")),
 ];
 
@@ -70,9 +75,7 @@ impl SiteWriter {
         let features = data.join("features");
         fs::create_dir_all(&features).map_err(CoreError::io("create", &features))?;
         remove_features(&features)?;
-        for (name, bytes) in ASSETS {
-            write_atomic(&dir.join(name), |file| file.write_all(bytes))?;
-        }
+        write_assets(&dir.join("assets"))?;
         Ok(Self { dir: dir.to_owned(), lines: Vec::new(), given: vec![false; d_code] })
     }
 
@@ -104,7 +107,8 @@ impl SiteWriter {
             return Err(Error::Incomplete { found, expected });
         }
         self.lines.sort_by(FeatureLine::by_telling);
-        let index = call("saekit.index", &Index::of(&Head::of(summary, title, report), &self.lines));
+        let index =
+            call("saekit.index", &Index::of(&Head::of(summary, title, report), &self.lines));
         write_atomic(&self.dir.join("data/index.js"), |file| file.write_all(index.as_bytes()))?;
         let path = self.dir.join("index.html");
         write_atomic(&path, |file| file.write_all(INDEX_HTML))?;
@@ -162,6 +166,14 @@ fn bits(flags: &[Flag]) -> u8 {
 fn call<T: Serialize>(function: &str, value: &T) -> String {
     let json = serde_json::to_string(value).expect("plain data serialises");
     format!("{function}({});\n", script(&json))
+}
+
+fn write_assets(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
+    for (name, bytes) in ASSETS {
+        write_atomic(&dir.join(name), |file| file.write_all(bytes))?;
+    }
+    Ok(())
 }
 
 /// Removes the features of a site that was here before: those of latents, by their names.
@@ -241,11 +253,23 @@ mod tests {
     #[test]
     fn a_site_is_these_files() {
         let features = (0..4).map(|i| format!("data/features/{i}.js"));
+        let scripts = ["elements", "index", "chart", "feature", "main"];
         let mut expected =
-            ["app.js", "index.html", "style.css", "data/index.js"].map(str::to_owned).to_vec();
+            ["index.html", "assets/style.css", "data/index.js"].map(str::to_owned).to_vec();
+        expected.extend(scripts.map(|name| format!("assets/{name}.js")));
         expected.extend(features);
         expected.sort();
         assert_eq!(files(site().path()), expected);
+    }
+
+    /// Each script opens with what it is for, and `index.html` names it.
+    #[test]
+    fn every_asset_is_loaded() {
+        let html = str::from_utf8(INDEX_HTML).unwrap();
+        for (name, bytes) in ASSETS {
+            assert!(html.contains(&format!("=\"assets/{name}\"")), "{name}");
+            assert!(bytes.starts_with(b"/* "), "{name}");
+        }
     }
 
     #[test]
