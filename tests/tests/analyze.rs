@@ -29,7 +29,9 @@ fn of_a_run() {
     assert!(printed.contains("run/analysis/index.html"), "{printed}");
     let files = sandbox.files("run/analysis");
     let there = |name: &str| files.iter().any(|file| file == name);
-    for name in ["index.html", "report.html", "features.parquet", "examples.parquet", "app.js"] {
+    for name in
+        ["index.html", "report.html", "features.parquet", "examples.parquet", "assets/main.js"]
+    {
         assert!(there(name), "{name} is missing: {files:?}");
     }
     assert!(there("charts/density.svg") && there("data/features/95.js"), "{files:?}");

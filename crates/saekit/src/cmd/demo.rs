@@ -265,9 +265,7 @@ impl Demo<'_> {
         write_json(&path, &evaluation)?;
         Ok(evaluation)
     }
-}
 
-impl Demo<'_> {
     /// The pages of what the latents fire on in held-out text, unless they are there.
     fn analyze(&self, lm: &Lm, trained: &Trained, heldout: &Store) -> Result<()> {
         let out = self.path(ANALYSIS);
@@ -373,12 +371,12 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
          stores           {}, {}\n\
          run              {}\n\
          exports          {}, {}\n\
-         report           {analysis}/report.html\n\
-         features         {analysis}/index.html (open it in a browser)\n\n\
+         report           {analysis}/report.html\n\n\
          next:\n  saekit features {run} --token God\n  saekit inspect {run}\n  \
          saekit train --store {store} --out my-run --expansion 16 --k 16\n  \
          saekit eval my-run --store {heldout} --model {model}\n\
-         in Python:\n  {python}\n",
+         in Python:\n  {python}\n\n\
+         what its features mean, in a browser:\n  {analysis}/index.html\n",
         at(assets::MODEL),
         at("text"),
         at(STORE),
