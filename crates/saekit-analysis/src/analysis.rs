@@ -194,9 +194,11 @@ impl Finished {
         sample(&latent, &context, n)
     }
 
-    /// Every feature, in order.
-    pub fn features(&self) -> impl Iterator<Item = Result<Feature>> {
-        (0..self.summary.shape.d_code as u32).map(|latent| self.feature(latent))
+    /// What `pick` makes of every feature, in order. Features are read in parallel, and are in
+    /// memory no longer than `pick` takes.
+    pub fn each<T: Send>(&self, pick: impl Fn(Feature) -> T + Sync) -> Result<Vec<T>> {
+        let latents = 0..self.summary.shape.d_code as u32;
+        latents.into_par_iter().map(|latent| Ok(pick(self.feature(latent)?))).collect()
     }
 
     fn check(&self, latent: u32) -> Result<()> {

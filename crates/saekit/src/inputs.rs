@@ -68,11 +68,11 @@ impl Trained {
     /// SHA-256 of the weights, hex.
     pub(crate) fn weights_sha256(&self) -> Option<String> {
         let entries = fs::read_dir(&self.dir).ok()?;
-        let mut weights = entries
+        let weights = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
-        let path = weights.next()?;
-        sha256_file(&path).ok()
+        // SAELens puts `sparsity.safetensors` beside `sae_weights.safetensors`
+        sha256_file(&weights.min()?).ok()
     }
 }
 

@@ -8,7 +8,7 @@ use saekit_analysis::{Feature, Finished};
 use saekit_pages::{FeatureLine, terminal};
 
 use super::analyze::FOLDER;
-use crate::session::{self, Session};
+use crate::session;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,22 +53,15 @@ pub(crate) struct Args {
 }
 
 /// Prints what is asked for.
-pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let analysis = open(&args.path)?;
     let text = match (args.id, &args.token) {
         (Some(id), _) => one(args, &analysis, id)?,
-        (None, Some(token)) => {
-            let found = on_token(&analysis, token, session)?;
-            if found.is_empty() {
-                bail!("no feature has {token:?} among its top tokens; try another spelling");
-            }
-            many(args, found.into_iter().map(|(_, feature)| feature))
-        }
+        (None, Some(token)) => many(args, &analysis, on_token(&analysis, token)?)?,
         (None, None) => {
-            let mut features = analysis.features().collect::<Result<Vec<_>, _>>()?;
-            let line = FeatureLine::of;
-            features.sort_by(|a, b| FeatureLine::by_telling(&line(a), &line(b)));
-            many(args, features.into_iter())
+            let mut lines = analysis.each(|feature| FeatureLine::of(&feature))?;
+            lines.sort_by(FeatureLine::by_telling);
+            many(args, &analysis, lines)?
         }
     };
     Ok(session::print(&text)?)
@@ -101,27 +94,29 @@ fn one(args: &Args, analysis: &Finished, id: u32) -> Result<String> {
 }
 
 /// Features with `token` among their top tokens, those with the largest mean first.
-fn on_token(analysis: &Finished, token: &str, session: &Session) -> Result<Vec<(f64, Feature)>> {
-    let mut found = Vec::new();
-    for feature in analysis.features() {
-        session.interrupt.check()?;
-        let feature = feature?;
+fn on_token(analysis: &Finished, token: &str) -> Result<Vec<FeatureLine>> {
+    let meant = |text: &str| text == token || text.trim() == token;
+    let found = analysis.each(|feature| {
         let tops = feature.tokens.iter().flat_map(|tokens| &tokens.top);
-        let exact = |text: &str| text == token || text.trim() == token;
-        let mean = tops.filter(|top| exact(&top.text)).map(|top| top.mean).reduce(f64::max);
-        found.extend(mean.map(|mean| (mean, feature)));
+        let mean = tops.filter(|top| meant(&top.text)).map(|top| top.mean).reduce(f64::max);
+        mean.map(|mean| (mean, FeatureLine::of(&feature)))
+    })?;
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
+    if found.is_empty() {
+        bail!("no feature has {token:?} among its top tokens; try another spelling");
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.latent.cmp(&b.1.latent)));
-    Ok(found)
+    Ok(found.into_iter().map(|(_, line)| line).collect())
 }
 
-fn many(args: &Args, features: impl Iterator<Item = Feature>) -> String {
-    let features: Vec<Feature> = features.take(args.limit).collect();
-    if args.json {
-        return json(&features);
+/// The first of `lines`, as a list or as JSON.
+fn many(args: &Args, analysis: &Finished, mut lines: Vec<FeatureLine>) -> Result<String> {
+    lines.truncate(args.limit);
+    if !args.json {
+        return Ok(terminal::list(&lines, width(), colour()));
     }
-    let lines: Vec<FeatureLine> = features.iter().map(FeatureLine::of).collect();
-    terminal::list(&lines, width(), colour())
+    let features = lines.iter().map(|line| analysis.feature(line.latent));
+    Ok(json(&features.collect::<Result<Vec<Feature>, _>>()?))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -85,7 +85,7 @@ impl Command {
             Self::Train(args) => train::run(&args, session),
             Self::Eval(args) => eval::run(&args, session),
             Self::Analyze(args) => analyze::run(&args, session),
-            Self::Features(args) => features::run(&args, session),
+            Self::Features(args) => features::run(&args),
             Self::Export(args) => export::run(&args, session),
             Self::Completions(args) => completions::run(&args),
         }
