@@ -20,11 +20,15 @@ pub fn partial_path(path: &Path) -> PathBuf {
 /// Writes `path` through `fill` so that a reader sees the old file or the whole new one.
 ///
 /// The bytes go to [`partial_path`], are flushed to the disk and renamed into place; where anything
-/// fails the partial file is removed.
+/// fails the partial file is removed. A device or a pipe, such as `/dev/stdout`, is written to as it
+/// is: renaming would put a file in its place.
 pub fn write_atomic(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return write_through(path, fill).map_err(Error::io("write", path));
+    }
     let partial = partial_path(path);
     let written = (|| {
         let mut writer = BufWriter::new(File::create(&partial)?);
@@ -36,6 +40,16 @@ pub fn write_atomic(
         fs::remove_file(&partial).ok();
         Error::Io { action: "write", path: path.to_owned(), source }
     })
+}
+
+/// Writes to what is at `path` already.
+fn write_through(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::options().write(true).open(path)?);
+    fill(&mut writer)?;
+    writer.flush()
 }
 
 /// [`write_atomic`] of `value` as indented JSON with a newline at the end.
@@ -127,6 +141,23 @@ mod tests {
         let mut writer = HashingWriter::new(Vec::new());
         writer.write_all(b"abc").unwrap();
         assert_eq!(writer.finish(), (b"abc".to_vec(), abc.to_owned(), 3));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || fs::read_to_string(path).unwrap()
+        });
+        write_atomic(&path, |writer| writer.write_all(b"through")).unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
     }
 
     #[test]
