@@ -8,10 +8,12 @@ fn tells_what_a_folder_holds() {
     SyntheticStore::new(1000, 16).write(&sandbox.path("acts"));
     sandbox.ok("train --device cpu --store acts --out run --d-sae 32 --k 2 --batch 100");
     sandbox.ok("export run --format saelens --out sae");
+    sandbox.ok("analyze run --store acts");
     for (folder, parts) in [
         ("acts", ["rows", "1,000", "blocks.0.hook_resid_post"]),
         ("run", ["finished", "batch_rows = 100", "d_sae"]),
         ("run/dictionary", ["saekit", "topk, k 2", "32"]),
+        ("run/analysis", ["rows analysed", "1,000", "32 of width 16"]),
         ("sae", ["saelens", "topk, k 2", "32"]),
     ] {
         let printed = sandbox.ok(&format!("inspect {folder}"));
@@ -26,8 +28,9 @@ fn tells_what_a_folder_holds() {
 #[test]
 fn every_verb_has_help_with_examples() {
     let sandbox = Sandbox::new();
-    let verbs = ["", "demo", "harvest", "inspect", "train", "eval", "export", "completions"];
-    for verb in verbs {
+    let verbs =
+        ["", "demo", "harvest", "inspect", "train", "eval", "analyze", "features", "export"];
+    for verb in verbs.into_iter().chain(["completions"]) {
         let help = sandbox.ok(&format!("{verb} --help"));
         assert!(help.contains("Examples:"), "{verb}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{verb}: {help}");
@@ -39,7 +42,8 @@ fn completions_know_every_verb() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.ok(&format!("completions {shell}"));
-        for verb in ["demo", "harvest", "inspect", "train", "eval", "export"] {
+        for verb in ["demo", "harvest", "inspect", "train", "eval", "analyze", "features", "export"]
+        {
             assert!(script.contains(verb), "{shell} lacks {verb}");
         }
     }

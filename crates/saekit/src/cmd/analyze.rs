@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use saekit_analysis::{Analysis, Feature, IndexSource, Settings, Subject, Summary};
-use saekit_core::{HookPoint, LanguageModel as _, Observer as _, Tokenizer};
+use saekit_core::{Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer};
 use saekit_pages::{FeatureLine, SiteWriter};
-use saekit_store::Store;
+use saekit_store::{RowSource as _, Store};
 
 use crate::device;
 use crate::failure::{OnInterrupt as _, Usage};
+use crate::human;
 use crate::inputs::{Lm, Trained};
 use crate::report;
 use crate::session::{self, Session};
@@ -26,6 +27,12 @@ promoted tokens. Stopped, the same command goes on. docs/analysis-format.md says
 
 /// Where a run's analysis goes, in its folder.
 pub(crate) const FOLDER: &str = "analysis";
+/// Rows encoded for the quote.
+const LOOKED_AT: usize = 256;
+/// Bytes a firing takes in the index: itself, and its latent's number in the code of its row.
+const INDEX_BYTES: u64 = 20;
+/// Bytes an example takes as JSON, on a page and in the tables, with its share of what else is said.
+const EXAMPLE_BYTES: u64 = 1400;
 /// The report's file, beside the site.
 const REPORT: &str = "report.html";
 
@@ -159,6 +166,7 @@ fn write(job: &Job<'_>, session: &Session) -> Result<Summary> {
     };
     let (interrupt, mut observer) = (&session.interrupt, session.observer());
     let analysis = Analysis::begin(job.out)?;
+    session.say(&quote(job)?);
     let index = analysis.index(&subject, &mut observer, interrupt)?;
     let mut site = SiteWriter::create(job.out, trained.dictionary.d_sae())?;
     let mut lines = Vec::new();
@@ -177,6 +185,33 @@ fn write(job: &Job<'_>, session: &Session) -> Result<Summary> {
     site.finish(&summary, &title(&summary), report)?;
     analysis.finish(summary.clone())?;
     Ok(summary)
+}
+
+/// What it will take: the index from the codes of the first rows, the pages from what those of the
+/// demo took.
+fn quote(job: &Job<'_>) -> Result<String> {
+    let rows = job.store.manifest().rows;
+    let mut first = job.store.scan(&[(job.column.clone(), 1.0)])?;
+    let batch = first.next_batch(LOOKED_AT)?.context("the store has no rows")?;
+    let x = batch.columns[0].view();
+    let fits = x.cols() == job.trained.dictionary.d_in(); // if not, whoever makes the index says so
+    let fires = if fits { fires(&job.trained.dictionary.encode(x)?) } else { 0 };
+    let latents = job.trained.dictionary.d_sae() as u64;
+    let Settings { top, quantiles, per_quantile, .. } = job.settings;
+    let examples = latents * (top + quantiles * per_quantile) as u64;
+    Ok(format!(
+        "to analyse: {} rows, {} latents, about {} of index and {} of pages on disk",
+        human::count(rows),
+        human::count(latents),
+        human::bytes(rows * fires * INDEX_BYTES / batch.rows().max(1) as u64),
+        human::bytes(examples * EXAMPLE_BYTES)
+    ))
+}
+
+fn fires(codes: &Codes) -> u64 {
+    let mut fires = 0;
+    codes.for_each_active(|_, _, _| fires += 1);
+    fires
 }
 
 /// What the pages are called.

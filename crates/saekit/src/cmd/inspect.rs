@@ -6,6 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use saekit_analysis::Finished;
 use saekit_core::Error as CoreError;
 use saekit_dictionary::{Activation, Dictionary, format};
 use saekit_store::{Manifest, Store};
@@ -20,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   saekit inspect acts
   saekit inspect acts --verify
-  saekit inspect run";
+  saekit inspect run
+  saekit inspect run/analysis";
 
 /// As much of the end of `metrics.jsonl` as holds its last line.
 const TAIL_BYTES: u64 = 1 << 16;
@@ -33,8 +35,8 @@ const FIGURES: [&str; 8] =
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Folder of a store, a run or a dictionary
-    #[arg(value_name = "STORE|RUN|DICTIONARY")]
+    /// Folder of a store, a run, a dictionary or an analysis
+    #[arg(value_name = "STORE|RUN|DICTIONARY|ANALYSIS")]
     path: PathBuf,
     /// Read every file of a store and compare hashes
     #[arg(long)]
@@ -46,7 +48,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let path = args.path.as_path();
     if !path.is_dir() {
         let what = if path.exists() { "is not a folder" } else { "does not exist" };
-        bail!("{} {what}; give the folder of a store, a run or a dictionary", path.display());
+        bail!(
+            "{} {what}; give the folder of a store, a run, a dictionary or an analysis",
+            path.display()
+        );
     }
     if !path.join("manifest.json").is_file() {
         if args.verify {
@@ -72,6 +77,9 @@ fn other_text(path: &Path) -> Result<String> {
     if inputs::is_run(path) {
         return run_text(path);
     }
+    if let Ok(analysis) = Finished::open(path) {
+        return Ok(analysis_text(&analysis));
+    }
     if format::FORMATS.iter().any(|format| format.detect(path)) {
         return dictionary_text(path);
     }
@@ -82,6 +90,12 @@ fn other_text(path: &Path) -> Result<String> {
         saekit_train::PLAN,
         dictionaries.join(", or ")
     )
+}
+
+fn analysis_text(analysis: &Finished) -> String {
+    let facts = saekit_pages::facts(analysis.summary()).into_iter();
+    field("analysis", analysis.dir().display())
+        + &facts.map(|(name, value)| field(&name, value)).collect::<String>()
 }
 
 /// A label and its value on a line.

@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a language model over text and store activations
     Harvest(harvest::Args),
-    /// Say what a store, a run or a dictionary holds
+    /// Say what a store, a run, a dictionary or an analysis holds
     Inspect(inspect::Args),
     /// Train a sparse autoencoder on a store
     Train(train::Args),
