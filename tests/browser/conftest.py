@@ -15,8 +15,15 @@ import synthetic
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 DESKTOP = {"width": 1280, "height": 800}
 
 
@@ -45,7 +52,9 @@ class Site:
 
     def shown(self) -> int:
         """The first latent of the index with an example to show."""
-        return next(self.index["latents"][place] for place in self.places() if self.index["snippets"][place])
+        return next(
+            self.index["latents"][place] for place in self.places() if self.index["snippets"][place]
+        )
 
 
 @dataclass
@@ -57,7 +66,9 @@ class Watch:
 
     def follow(self, page: Page) -> Page:
         page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on(
+            "console", lambda message: message.type == "error" and self.errors.append(message.text)
+        )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         return page
 

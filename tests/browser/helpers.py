@@ -12,7 +12,9 @@ UNCOVERED = """(node) => {
   const top = document.elementFromPoint(x + 3, y + 3);
   return node === top || node.contains(top);
 }"""
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xa0\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xa0\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
 
 
 def seen(text: str) -> str:
@@ -27,7 +29,9 @@ def latents(page: Page) -> list[int]:
 
 
 def heading(page: Page, latent: int) -> None:
-    expect(page.locator("h1")).to_have_text(re.compile(rf"^Feature {latent}( dead| dense| duplicate)*$"))
+    expect(page.locator("h1")).to_have_text(
+        re.compile(rf"^Feature {latent}( dead| dense| duplicate)*$")
+    )
 
 
 def search(page: Page, text: str) -> None:
@@ -53,7 +57,11 @@ def found(site, text: str) -> list[int]:
 def a_word(site) -> str:
     """A word of the site's tokens that is not everywhere."""
     words = (token.strip() for tokens in site.index["tokens"] for token in tokens)
-    return next(word for word in words if re.fullmatch("[A-Za-z]{3,}", word) and 0 < len(found(site, word)) < len(site.places()))
+    return next(
+        word
+        for word in words
+        if re.fullmatch("[A-Za-z]{3,}", word) and 0 < len(found(site, word)) < len(site.places())
+    )
 
 
 def brightness(page: Page) -> float:

@@ -22,7 +22,7 @@ HOSTILE = [
     f"<script>{PAYLOAD}</script>",
     f"</script><script>{PAYLOAD}</script>",
     f"<img src=x onerror='{PAYLOAD}'>",
-    f"\"onmouseover=\"{PAYLOAD}\" x=\"",
+    f'"onmouseover="{PAYLOAD}" x="',
     f"javascript:{PAYLOAD}",
     "${window.ran=true}",
     "a\nb\tc\rd",
@@ -82,9 +82,15 @@ def example(rng: random.Random, theme: list[str], value: float) -> dict:
     values[before] = value
     position = rng.randint(before, 127)
     return {
-        "sequence": rng.randint(0, 4000), "position": position, "value": value,
-        "collapsed": rng.choice([0, 0, 0, 2, 14]), "start": position - before, "at": before,
-        "tokens": [rng.randint(0, 50000) for _ in texts], "texts": texts, "values": values,
+        "sequence": rng.randint(0, 4000),
+        "position": position,
+        "value": value,
+        "collapsed": rng.choice([0, 0, 0, 2, 14]),
+        "start": position - before,
+        "at": before,
+        "tokens": [rng.randint(0, 50000) for _ in texts],
+        "texts": texts,
+        "values": values,
     }
 
 
@@ -95,8 +101,15 @@ def top_tokens(rng: random.Random, theme: list[str], largest: float) -> list[dic
     rows = []
     for text, mean in zip(spaced, means, strict=True):
         occurrences = rng.randint(3, 900)
-        rows.append({"token": rng.randint(0, 50000), "text": text, "mean": mean,
-                     "fires": rng.randint(1, occurrences), "occurrences": occurrences})
+        rows.append(
+            {
+                "token": rng.randint(0, 50000),
+                "text": text,
+                "mean": mean,
+                "fires": rng.randint(1, occurrences),
+                "occurrences": occurrences,
+            }
+        )
     return rows
 
 
@@ -112,26 +125,49 @@ def feature(latent: int, features: int, seed: int, top: int = 20) -> dict:
     counts[-1] = max(1, counts[-1])
     strengths = sorted((rng.uniform(0.02, 1.0) ** 2 * largest for _ in range(25)), reverse=True)
     quantiles = [
-        {"from": group[-1], "to": group[0], "fires": fires // 5,
-         "examples": [example(rng, theme, round(value, 4)) for value in group]}
-        for group in (strengths[i:i + 5] for i in range(0, 25 if top > 1 else 0, 5))
+        {
+            "from": group[-1],
+            "to": group[0],
+            "fires": fires // 5,
+            "examples": [example(rng, theme, round(value, 4)) for value in group],
+        }
+        for group in (strengths[i : i + 5] for i in range(0, 25 if top > 1 else 0, 5))
     ]
     others = rng.sample(range(features), 8)
     logits = sorted((rng.uniform(0.1, 2.4) for _ in range(10)), reverse=True)
     return {
-        "latent": latent, "telling": round(rng.uniform(0.05, 0.98), 4),
-        "flags": (["dense"] if fires > rows / 10 else []) + (["duplicate"] if latent % 17 == 0 else []),
-        "density": {"rows": rows, "fires": fires, "density": fires / rows, "max": largest,
-                    "mean": round(largest * 0.3, 4)},
+        "latent": latent,
+        "telling": round(rng.uniform(0.05, 0.98), 4),
+        "flags": (["dense"] if fires > rows / 10 else [])
+        + (["duplicate"] if latent % 17 == 0 else []),
+        "density": {
+            "rows": rows,
+            "fires": fires,
+            "density": fires / rows,
+            "max": largest,
+            "mean": round(largest * 0.3, 4),
+        },
         "histogram": {"start": 0.0, "width": largest / bins, "counts": counts},
         "tokens": {"contextual": round(rng.random(), 4), "top": top_tokens(rng, theme, largest)},
-        "logits": {"promoted": [{"token": 5, "text": rng.choice(WORDS), "logit": value} for value in logits],
-                   "suppressed": [{"token": 6, "text": rng.choice(FILLER), "logit": -0.6 * value} for value in logits]},
-        "neighbours": [{"latent": other, "cosine": round(0.9 - 0.09 * i, 4)} for i, other in enumerate(others)],
-        "cofiring": [{"latent": other, "rows": 400 - 40 * i, "jaccard": round(0.5 - 0.05 * i, 4)}
-                     for i, other in enumerate(reversed(others))],
-        "examples": {"top": [example(rng, theme, round(largest * (1 - 0.02 * i), 4)) for i in range(top)],
-                     "quantiles": quantiles},
+        "logits": {
+            "promoted": [
+                {"token": 5, "text": rng.choice(WORDS), "logit": value} for value in logits
+            ],
+            "suppressed": [
+                {"token": 6, "text": rng.choice(FILLER), "logit": -0.6 * value} for value in logits
+            ],
+        },
+        "neighbours": [
+            {"latent": other, "cosine": round(0.9 - 0.09 * i, 4)} for i, other in enumerate(others)
+        ],
+        "cofiring": [
+            {"latent": other, "rows": 400 - 40 * i, "jaccard": round(0.5 - 0.05 * i, 4)}
+            for i, other in enumerate(reversed(others))
+        ],
+        "examples": {
+            "top": [example(rng, theme, round(largest * (1 - 0.02 * i), 4)) for i in range(top)],
+            "quantiles": quantiles,
+        },
     }
 
 
@@ -141,8 +177,14 @@ def harden(page: dict) -> dict:
     if page["latent"] % 50 == HARD["dead"]:
         kind = "dead"
     if kind == "dead":
-        page.update(telling=0.0, flags=["dead"], cofiring=[], histogram={"start": 0.0, "width": 0.0, "counts": []},
-                    examples={"top": [], "quantiles": []}, tokens={"contextual": None, "top": []})
+        page.update(
+            telling=0.0,
+            flags=["dead"],
+            cofiring=[],
+            histogram={"start": 0.0, "width": 0.0, "counts": []},
+            examples={"top": [], "quantiles": []},
+            tokens={"contextual": None, "top": []},
+        )
         page["density"].update(fires=0, density=0.0, max=None, mean=None)
     if kind == "bare":
         page.update(logits=None, tokens=None, neighbours=None)
@@ -151,7 +193,9 @@ def harden(page: dict) -> dict:
     if kind == "signed":
         page["histogram"]["start"] = -page["density"]["max"] / 2
         for shown in page["examples"]["top"]:
-            shown["values"] = [-value if i % 2 else value for i, value in enumerate(shown["values"])]
+            shown["values"] = [
+                -value if i % 2 else value for i, value in enumerate(shown["values"])
+            ]
             shown["value"] = shown["values"][shown["at"]]
     if kind == "textless":
         for shown in page["examples"]["top"]:
@@ -174,10 +218,16 @@ def index(pages: list[dict]) -> dict:
     pages = sorted(pages, key=lambda page: -page["telling"])
     tokens = [page["tokens"] or {"contextual": None, "top": []} for page in pages]
     return {
-        "format": "saekit-analysis", "version": 1,
+        "format": "saekit-analysis",
+        "version": 1,
         "title": "synthetic · blocks.1.hook_resid_post",
-        "facts": [["codec", "topk, k 32"], ["hook point", "blocks.1.hook_resid_post"], ["latents", f"{len(pages):,}"],
-                  ["rows analysed", "100,000"], ["L0", "32.0"]],
+        "facts": [
+            ["codec", "topk, k 32"],
+            ["hook point", "blocks.1.hook_resid_post"],
+            ["latents", f"{len(pages):,}"],
+            ["rows analysed", "100,000"],
+            ["L0", "32.0"],
+        ],
         "rule": "Features are ordered by how well it can be told what they stand for, the most telling first.",
         "missing": [["logits", "no model was given: analyse again with --model"]],
         "report": None,
@@ -203,7 +253,10 @@ def write_site(folder: Path, features: int, pages: int, seed: int = 0) -> None:
     (folder / "data/features").mkdir(parents=True)
     shutil.copytree(ASSETS, folder / "assets")
     shutil.move(folder / "assets/index.html", folder)
-    made = [harden(feature(latent, features, seed, 20 if latent < pages else 1)) for latent in range(features)]
+    made = [
+        harden(feature(latent, features, seed, 20 if latent < pages else 1))
+        for latent in range(features)
+    ]
     call(folder / "data/index.js", "index", index(made))
     for page in made[:pages]:
         call(folder / f"data/features/{page['latent']}.js", "feature", page)

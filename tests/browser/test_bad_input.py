@@ -34,7 +34,9 @@ def test_hostile_tokens_are_text_in_the_index(open_page, made):
 def test_scripts_in_the_page_are_refused(open_page, made, watch):
     """Should markup ever reach the page, the browser refuses to run it."""
     page = open_page(made.url())
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<button onclick=\"window.ran = true\">run</button>')")
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<button onclick=\"window.ran = true\">run</button>')"
+    )
     page.get_by_role("button", name="run").click()
     assert page.evaluate("window.ran") is None
     assert any("Content Security Policy" in error for error in watch.errors)
@@ -62,8 +64,12 @@ def test_an_empty_group_says_so(open_page, made):
 
 def test_values_below_zero_have_another_hue(open_page, made):
     page = open_page(made.url(f"#/{HARD['signed']}"))
-    colours = [page.locator(f".examples .token .{sign}").first.evaluate("(node) => getComputedStyle(node).getPropertyValue('--hue')")
-               for sign in ("positive", "negative")]
+    colours = [
+        page.locator(f".examples .token .{sign}").first.evaluate(
+            "(node) => getComputedStyle(node).getPropertyValue('--hue')"
+        )
+        for sign in ("positive", "negative")
+    ]
     assert colours[0] != colours[1]
     page.locator(".examples .token:has(.negative)").first.hover()
     expect(page.get_by_role("tooltip")).to_contain_text("−")
@@ -75,7 +81,9 @@ def test_a_store_without_tokens_shows_rows(open_page, made):
     expect(page.locator("section.examples li").first).to_contain_text(f"row {first['sequence']}")
 
 
-@pytest.mark.parametrize("latent, remedy", [(15, "Copy the whole folder"), (123456, "has no such latent")])
+@pytest.mark.parametrize(
+    "latent, remedy", [(15, "Copy the whole folder"), (123456, "has no such latent")]
+)
 def test_a_missing_feature_file_is_named(open_page, watch, tmp_path, latent, remedy):
     synthetic.write_site(tmp_path / "site", features=20, pages=15)
     page = open_page((tmp_path / "site/index.html").as_uri() + f"#/{latent}")
@@ -87,11 +95,14 @@ def test_a_missing_feature_file_is_named(open_page, watch, tmp_path, latent, rem
     watch.errors.clear()
 
 
-@pytest.mark.parametrize("text, message", [
-    (None, "data/index.js is missing"),
-    ("", "data/index.js is damaged"),
-    ("saekit.index({'format': 'saekit-analysis', 'version': 2})", "of another version"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "data/index.js is missing"),
+        ("", "data/index.js is damaged"),
+        ("saekit.index({'format': 'saekit-analysis', 'version': 2})", "of another version"),
+    ],
+)
 def test_a_bad_index_is_named(open_page, watch, tmp_path, text, message):
     folder = tmp_path / "site"
     synthetic.write_site(folder, features=20, pages=20)
@@ -112,7 +123,11 @@ def test_only_files_are_read(open_page, site, watch):
     read = {url.removeprefix(site.folder.as_uri()) for url in watch.requests}
     assets = {f"/assets/{asset.name}" for asset in (site.folder / "assets").iterdir()}
     assert len(assets) == 6
-    assert {"/index.html", "/data/index.js", f"/data/features/{site.index['latents'][0]}.js"} | assets <= read
+    assert {
+        "/index.html",
+        "/data/index.js",
+        f"/data/features/{site.index['latents'][0]}.js",
+    } | assets <= read
 
 
 def test_the_scripts_share_one_name(open_page, made):

@@ -26,15 +26,21 @@ def test_a_feature_shows_its_data(open_page, site):
     tops = page.locator("section.examples ol > li")
     assert tops.count() == len(feature["examples"]["top"])
     for shown, example in list(zip(tops.all(), feature["examples"]["top"]))[:5]:
-        texts = shown.locator(".token").evaluate_all("(nodes) => nodes.map((node) => node.textContent)")
+        texts = shown.locator(".token").evaluate_all(
+            "(nodes) => nodes.map((node) => node.textContent)"
+        )
         assert texts == [seen(text) or "empty" for text in example["texts"]]
         assert shown.locator(".tint").count() == sum(value != 0 for value in example["values"])
-        expect(shown.locator(".where")).to_contain_text(f"{example['sequence']} : {example['position']}")
+        expect(shown.locator(".where")).to_contain_text(
+            f"{example['sequence']} : {example['position']}"
+        )
         if example["collapsed"]:
             expect(shown).to_contain_text(f"+{example['collapsed']:,} similar")
     assert page.locator(".group").count() == len(feature["examples"]["quantiles"])
     assert page.locator(".histogram .column").count() == len(feature["histogram"]["counts"])
-    expect(page.locator(".cofiring li a")).to_have_text([str(other["latent"]) for other in feature["cofiring"]])
+    expect(page.locator(".cofiring li a")).to_have_text(
+        [str(other["latent"]) for other in feature["cofiring"]]
+    )
 
 
 def test_the_stronger_a_token_the_more_colour_it_has(open_page, site):
@@ -44,9 +50,13 @@ def test_the_stronger_a_token_the_more_colour_it_has(open_page, site):
     values = [abs(value) for example in examples for value in example["values"] if value]
     page = open_page(site.url(f"#/{latent}"))
     tints = page.locator(".group:last-child .tint, section.examples li .tint").evaluate_all(
-        "(nodes) => nodes.map((node) => [getComputedStyle(node).backgroundColor, node.closest('.group') !== null])")
+        "(nodes) => nodes.map((node) => [getComputedStyle(node).backgroundColor, node.closest('.group') !== null])"
+    )
     tints.sort(key=lambda tint: not tint[1])
-    opacity = [float(re.search(r"/ ([\d.]+)\)", colour)[1]) if "/" in colour else 1.0 for colour, _ in tints]
+    opacity = [
+        float(re.search(r"/ ([\d.]+)\)", colour)[1]) if "/" in colour else 1.0
+        for colour, _ in tints
+    ]
     shares = [value / abs(feature["density"]["max"]) for value in values]
     assert opacity == pytest.approx([0.12 + 0.88 * share for share in shares], abs=0.01)
     assert max(opacity) - min(opacity) > 0.1

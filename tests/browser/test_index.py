@@ -49,7 +49,9 @@ def test_an_index_of_20000_features_is_interactive_within_a_second(open_page, la
 
 def test_20000_features_are_searched_and_sorted_within_a_tenth_of_a_second(open_page, large):
     page = open_page(large.url(), init=CLOCK)
-    search_times = page.evaluate("['sea', 'kin', 'a', ''].map((text) => timed(() => searchFor(text)))")
+    search_times = page.evaluate(
+        "['sea', 'kin', 'a', ''].map((text) => timed(() => searchFor(text)))"
+    )
     click = "timed(() => document.querySelector('[data-sort=density] button').click())"
     sort_times = [page.evaluate(click) for _ in range(3)]
     assert min(search_times[:3]) < 100
@@ -66,6 +68,7 @@ def test_the_last_of_20000_rows_can_be_reached(open_page, large):
 
 
 # ---- Index ----
+
 
 def test_the_index_says_what_it_shows(open_page, site):
     page = open_page(site.url())
@@ -148,12 +151,18 @@ def test_another_order_begins_at_its_top(open_page, site):
 def test_flagged_features_are_hidden(open_page, site, flag, bit):
     page = open_page(site.url())
     page.get_by_label(flag, exact=True).check()
-    kept = [site.index["latents"][place] for place in site.places() if not site.index["flags"][place] & bit]
+    kept = [
+        site.index["latents"][place]
+        for place in site.places()
+        if not site.index["flags"][place] & bit
+    ]
     assert count(page) == len(kept)
     assert latents(page)[:10] == kept[:10]
 
 
-@pytest.mark.parametrize("kind, keep", [("contextual", lambda score: score >= 0.5), ("token", lambda score: score < 0.5)])
+@pytest.mark.parametrize(
+    "kind, keep", [("contextual", lambda score: score >= 0.5), ("token", lambda score: score < 0.5)]
+)
 def test_one_kind_of_feature_is_shown(open_page, site, kind, keep):
     page = open_page(site.url())
     page.get_by_label("Kind").select_option(kind)

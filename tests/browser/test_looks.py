@@ -65,7 +65,9 @@ def test_paper_has_no_controls_and_keeps_the_colours(open_page, site):
 
 def test_paper_has_the_first_rows_of_the_index(open_page, made):
     page = open_page(made.url())
-    page.evaluate("addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('.rows .row').length; })")
+    page.evaluate(
+        "addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('.rows .row').length; })"
+    )
     drawn = page.locator(ROW).count()
     page.pdf()
     assert page.evaluate("printed") == 200 > drawn
@@ -78,8 +80,11 @@ def test_paper_has_the_first_rows_of_the_index(open_page, made):
 def serious(page: Page) -> list[tuple]:
     """What axe-core finds that keeps somebody out. It may not read the style sheet again: files are not fetched."""
     violations = Axe().run(page, options={"preload": False}).response["violations"]
-    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in violations
-            if each["impact"] in ("serious", "critical")]
+    return [
+        (each["id"], [node["html"][:200] for node in each["nodes"]])
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

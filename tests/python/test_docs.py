@@ -172,7 +172,11 @@ def test_activations_encode_to_the_values(names: dict, features: list[Json], dem
 def test_one_feature_is_the_table_s(names: dict, features: list[Json], analysis: Path) -> None:
     ((_, code),) = blocks(ONE_FEATURE, features)
     fires, texts = run_python(code, names)
-    row = pq.read_table(analysis / "features.parquet").slice(ranked(features)[0]["latent"], 1).to_pylist()[0]
+    row = (
+        pq.read_table(analysis / "features.parquet")
+        .slice(ranked(features)[0]["latent"], 1)
+        .to_pylist()[0]
+    )
     assert fires == row["fires"] > 0
     assert texts == [token["text"] for token in row["top_tokens"]] != []
     assert json.dumps(names["feature"]["flags"]) == json.dumps(row["flags"])

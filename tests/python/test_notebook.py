@@ -8,14 +8,14 @@ import pytest
 from nbclient import NotebookClient
 
 # What the notebook's HTML has to survive: markup, control characters, a change of direction.
-HOSTILE = r'''
+HOSTILE = r"""
 hostile = {
     "group": "<b>", "value": 1.0, "at": 0,
     "texts": ["<script>alert(1)</script>", "\x00\x1b[2J\n", "\u202e&amp;", '" onclick="'],
     "values": [1.0, 0.0, 0.5, 0.0],
 }
 print(highlighted(hostile, 1.0))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,9 @@ def notebook(root: Path) -> nbformat.NotebookNode:
 
 
 @pytest.fixture(scope="module")
-def executed(notebook: nbformat.NotebookNode, demo: Path, tmp_path_factory) -> nbformat.NotebookNode:
+def executed(
+    notebook: nbformat.NotebookNode, demo: Path, tmp_path_factory
+) -> nbformat.NotebookNode:
     folder = tmp_path_factory.mktemp("notebook")
     copy = nbformat.from_dict(notebook)
     copy.cells.append(nbformat.v4.new_code_cell(HOSTILE))
@@ -76,10 +78,14 @@ def test_examples_are_highlighted(executed: nbformat.NotebookNode) -> None:
 def test_texts_are_escaped(executed: nbformat.NotebookNode) -> None:
     text = executed.cells[-1].outputs[0].text
     assert "&lt;script&gt;" in text and "&amp;amp;" in text and "&quot; onclick=&quot;" in text
-    assert not [part for part in ("<script", "<b>", "\x00", "\x1b", "\u202e", '" onclick') if part in text]
+    assert not [
+        part for part in ("<script", "<b>", "\x00", "\x1b", "\u202e", '" onclick') if part in text
+    ]
 
 
-def test_the_readme_s_lines_run(root: Path, demo: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_readme_s_lines_run(
+    root: Path, demo: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
     (tmp_path / "saekit-demo").symlink_to(demo)
     monkeypatch.chdir(tmp_path)
     text = (root / "notebooks/README.md").read_text()

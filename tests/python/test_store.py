@@ -25,6 +25,7 @@ class Recount:
     squares: np.ndarray
     by_token: np.ndarray  # sums of values [d_vocab, d_sae]
     occurrences: np.ndarray  # [d_vocab]
+    together: np.ndarray  # rows that two latents share [d_sae, d_sae]
     rows: int
     close: int  # rows whose choice of latents the last bits decide
 
@@ -64,7 +65,9 @@ def recount(demo: Path) -> Recount:
     tokens = np.array([sequences[sequence][position] for sequence, position in places.rows()])
     width, vocab = header["d_sae"], int(tokens.max()) + 1
     zeros = [np.zeros(width) for _ in range(4)]
-    found = Recount(*zeros, np.zeros((vocab, width)), np.bincount(tokens), len(x), 0)
+    found = Recount(
+        *zeros, np.zeros((vocab, width)), np.bincount(tokens), np.zeros((width, width)), len(x), 0
+    )
     order = np.argsort(tokens, kind="stable")
     for start in range(0, len(x), CHUNK):
         part = order[start : start + CHUNK]
@@ -80,6 +83,8 @@ def add(found: Recount, codes: np.ndarray, tokens: np.ndarray) -> None:
     found.top = np.maximum(found.top, codes.max(axis=0))
     found.total += codes.sum(axis=0)
     found.squares += (codes**2).sum(axis=0)
+    active = (codes != 0).astype(np.float32)
+    found.together += active.T @ active
     ids, starts = np.unique(tokens, return_index=True)
     found.by_token[ids] += np.add.reduceat(codes, starts, axis=0)
 
@@ -134,6 +139,27 @@ def test_top_tokens(table: pl.DataFrame, recount: Recount) -> None:
         for token in top:
             assert token["occurrences"] == recount.occurrences[token["token"]]
             assert token["mean"] == pytest.approx(means[token["token"], latent], rel=1e-4, abs=1e-7)
+
+
+def test_cofiring_latents_share_the_rows_that_are_said(
+    table: pl.DataFrame, recount: Recount
+) -> None:
+    fires = table["fires"].to_numpy().astype(np.int64)
+    either = fires[:, None] + fires[None, :] - recount.together
+    jaccard = recount.together / np.maximum(either, 1)
+    np.fill_diagonal(jaccard, -1)
+    for latent in np.flatnonzero(alike(table, recount)):
+        found = table["cofiring"][int(latent)].to_list()
+        others = [entry["latent"] for entry in found]
+        shared = np.array([entry["rows"] for entry in found])
+        # where rounding chose another latent in a row, a count may be off by that row
+        assert np.abs(shared - recount.together[latent, others]).sum() <= 2 * recount.close
+        for entry in found:
+            both = fires[latent] + fires[entry["latent"]] - entry["rows"]
+            assert entry["jaccard"] == entry["rows"] / both
+        slack = 2 * recount.close / fires[latent]
+        least = min(entry["jaccard"] for entry in found)
+        assert np.delete(jaccard[latent], others).max() <= least + slack
 
 
 def test_every_example_is_a_row_of_the_store(analysis: Path, demo: Path) -> None:

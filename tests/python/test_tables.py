@@ -56,7 +56,9 @@ def test_columns_are_the_documented_ones(root: Path, analysis: Path, table: str)
     schema = pq.read_schema(analysis / f"{table}.parquet")
     expected = documented(root, table)
     assert schema.names == list(expected)
-    assert {f.name: plain(f.type) for f in schema} == {n: arrow_type(t) for n, t in expected.items()}
+    assert {f.name: plain(f.type) for f in schema} == {
+        n: arrow_type(t) for n, t in expected.items()
+    }
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -82,7 +84,9 @@ def as_row(feature: Json) -> Json:
     """A feature's JSON by the columns of features.parquet."""
     tokens, logits = feature["tokens"] or {}, feature["logits"] or {}
     return {
-        **{name: feature[name] for name in ("latent", "telling", "flags", "neighbours", "cofiring")},
+        **{
+            name: feature[name] for name in ("latent", "telling", "flags", "neighbours", "cofiring")
+        },
         **{name: feature["density"][name] for name in ("fires", "density", "max", "mean")},
         **{f"histogram_{name}": value for name, value in feature["histogram"].items()},
         **{name: logits.get(name) for name in ("promoted", "suppressed")},
