@@ -372,7 +372,7 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
          run              {}\n\
          exports          {}, {}\n\
          report           {analysis}/report.html\n\n\
-         next:\n  saekit features {run} --token God\n  saekit inspect {run}\n  \
+         next:\n  saekit features {run} --token the\n  saekit inspect {run}\n  \
          saekit train --store {store} --out my-run --expansion 16 --k 16\n  \
          saekit eval my-run --store {heldout} --model {model}\n\
          in Python:\n  {python}\n\n\
