@@ -54,6 +54,17 @@ impl Sandbox {
         sandbox
     }
 
+    /// [`new`](Self::new) with the store `acts` of 2000 rows of the demo's text, and `run`, a run of 96
+    /// latents on it.
+    pub fn with_run() -> Self {
+        let sandbox = Self::new();
+        sandbox
+            .ok("harvest --device cpu --model demo --text train.parquet --rows 2000 --context 64 \
+                    --hook blocks.1.hook_resid_post --dataset-name bible --out acts");
+        sandbox.ok("train --device cpu --store acts --out run --d-sae 96 --k 4 --batch 500");
+        sandbox
+    }
+
     /// `relative` in the folder.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)

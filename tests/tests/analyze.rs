@@ -7,22 +7,13 @@ use serde_json::Value;
 
 const ANALYZE: &str = "analyze run --store acts --model demo";
 
-/// A run of 96 latents on 2000 rows of the demo's text, and the store.
-fn with_run() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.ok("harvest --device cpu --model demo --text train.parquet --rows 2000 --context 64 \
-                --hook blocks.1.hook_resid_post --dataset-name bible --out acts");
-    sandbox.ok("train --device cpu --store acts --out run --d-sae 96 --k 4 --batch 500");
-    sandbox
-}
-
 fn features(sandbox: &Sandbox, dir: &str) -> Vec<Value> {
     (0..96).map(|latent| sandbox.json(&format!("{dir}/features/{latent}.json"))).collect()
 }
 
 #[test]
 fn of_a_run() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok("eval run --store acts --model demo --device cpu --sequences 4");
     let printed = sandbox.ok(ANALYZE);
     assert!(printed.contains("rows analysed            2,000"), "{printed}");
@@ -54,7 +45,7 @@ fn of_a_run() {
 
 #[test]
 fn in_the_terminal() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok(ANALYZE);
     let list = sandbox.ok("features run --limit 5");
     assert_eq!(list.lines().count(), 6, "{list}");
@@ -84,7 +75,7 @@ fn in_the_terminal() {
 
 #[test]
 fn mistakes_in_the_terminal() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     let message = sandbox.run("features run").error();
     assert!(
         message.contains("no finished analysis") && message.contains("saekit analyze"),
@@ -101,7 +92,7 @@ fn mistakes_in_the_terminal() {
 
 #[test]
 fn without_a_model_there_are_pages_without_logits() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     let printed = sandbox.ok("analyze run --store acts");
     assert!(printed.contains("no logits") && printed.contains("--model"), "{printed}");
     let summary = sandbox.json("run/analysis/analysis.json");
@@ -117,7 +108,7 @@ fn without_a_model_there_are_pages_without_logits() {
 
 #[test]
 fn of_a_dictionary_by_itself() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok("export run --format saelens --out sae");
     let message = sandbox.run("analyze sae --store acts").error();
     assert!(message.contains("--out"), "{message}");
@@ -136,7 +127,7 @@ fn of_a_dictionary_by_itself() {
 
 #[test]
 fn of_another_width() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     SyntheticStore::new(100, 24).write(&sandbox.path("narrow"));
     let message = sandbox.run("analyze run --store narrow --hook blocks.0.hook_resid_post").error();
     assert!(message.contains("width 192") && message.contains("24 wide"), "{message}");
@@ -146,7 +137,7 @@ fn of_another_width() {
 
 #[test]
 fn of_another_model() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     let message = sandbox.run("analyze run --store acts --model tiny").error();
     assert!(message.contains("was harvested from demo"), "{message}");
     assert!(!sandbox.path("run/analysis").exists(), "nothing was begun");
@@ -154,7 +145,7 @@ fn of_another_model() {
 
 #[test]
 fn twice() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok(ANALYZE);
     let before = sandbox.read("run/analysis/features.parquet");
     let message = sandbox.run(ANALYZE).error();
@@ -175,7 +166,7 @@ fn twice() {
 
 #[test]
 fn training_again_removes_the_analysis_of_what_is_gone() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok(ANALYZE);
     sandbox.ok(
         "train --device cpu --store acts --out run --d-sae 96 --k 4 --batch 500 --seed 1 --force",

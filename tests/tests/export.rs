@@ -28,17 +28,9 @@ fn expected(list: &[(&str, &[u64])]) -> BTreeMap<String, (String, Vec<u64>)> {
         .collect()
 }
 
-fn with_run() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.ok("harvest --device cpu --model demo --text train.parquet --rows 2000 --context 64 \
-                --hook blocks.1.hook_resid_post --dataset-name bible --out acts");
-    sandbox.ok("train --device cpu --store acts --out run --d-sae 96 --k 4 --batch 500");
-    sandbox
-}
-
 #[test]
 fn to_saelens() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     let printed = sandbox.ok("export run --format saelens --out sae");
     assert!(printed.contains("SAE.load_from_disk"), "{printed}");
     assert_eq!(sandbox.files("sae"), ["cfg.json", "sae_weights.safetensors"]);
@@ -69,7 +61,7 @@ fn to_saelens() {
 
 #[test]
 fn provenance_travels() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok("export run --format saelens --out sae");
     let provenance = &sandbox.json("sae/cfg.json")["metadata"]["saekit_provenance"];
     let manifest = sandbox.json("acts/manifest.json");
@@ -84,7 +76,7 @@ fn provenance_travels() {
 
 #[test]
 fn there_and_back() {
-    let sandbox = with_run();
+    let sandbox = Sandbox::with_run();
     sandbox.ok("export run --format saelens --out sae");
     sandbox.ok("export sae --format saekit --out back");
     let (back, run) = ("back/dictionary.safetensors", "run/dictionary/dictionary.safetensors");

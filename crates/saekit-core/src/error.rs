@@ -102,3 +102,21 @@ fn io_reason(source: &std::io::Error) -> String {
         _ => source.to_string(),
     }
 }
+
+/// Makes a crate's own error fit for the border of a contract: `From<$error> for saekit_core::Error`.
+///
+/// `$error` is an enum with a variant `Core` that holds a [`Error`](crate::Error), which is unwrapped
+/// rather than wrapped again.
+#[macro_export]
+macro_rules! as_core_error {
+    ($error:ident) => {
+        impl From<$error> for $crate::Error {
+            fn from(error: $error) -> Self {
+                match error {
+                    $error::Core(error) => error,
+                    error => Self::from_source(error),
+                }
+            }
+        }
+    };
+}

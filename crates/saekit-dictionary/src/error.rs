@@ -86,11 +86,4 @@ pub enum Error {
     Core(#[from] saekit_core::Error),
 }
 
-impl From<Error> for saekit_core::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Core(error) => error,
-            other => Self::from_source(other),
-        }
-    }
-}
+saekit_core::as_core_error!(Error);

@@ -184,11 +184,4 @@ impl Error {
     }
 }
 
-impl From<Error> for saekit_core::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Core(error) => error,
-            error => Self::from_source(error),
-        }
-    }
-}
+saekit_core::as_core_error!(Error);

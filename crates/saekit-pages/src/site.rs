@@ -13,12 +13,13 @@ use crate::{Error, FeatureLine, Result, Snippet, facts};
 
 const INDEX_HTML: &[u8] = include_bytes!("../assets/index.html");
 /// The files of the folder `assets`.
-const ASSETS: [(&str, &[u8]); 6] = [
+const ASSETS: [(&str, &[u8]); 7] = [
     ("elements.js", include_bytes!("../assets/elements.js")),
     ("index.js", include_bytes!("../assets/index.js")),
     ("chart.js", include_bytes!("../assets/chart.js")),
     ("feature.js", include_bytes!("../assets/feature.js")),
     ("main.js", include_bytes!("../assets/main.js")),
+    ("base.css", include_bytes!("../assets/base.css")),
     ("style.css", include_bytes!("../assets/style.css")),
 ];
 
@@ -254,8 +255,9 @@ mod tests {
     fn a_site_is_these_files() {
         let features = (0..4).map(|i| format!("data/features/{i}.js"));
         let scripts = ["elements", "index", "chart", "feature", "main"];
-        let mut expected =
-            ["index.html", "assets/style.css", "data/index.js"].map(str::to_owned).to_vec();
+        let mut expected = ["index.html", "assets/base.css", "assets/style.css", "data/index.js"]
+            .map(str::to_owned)
+            .to_vec();
         expected.extend(scripts.map(|name| format!("assets/{name}.js")));
         expected.extend(features);
         expected.sort();

@@ -356,11 +356,4 @@ fn io_reason(error: ParquetError) -> Result<std::io::Error, ParquetError> {
     }
 }
 
-impl From<Error> for saekit_core::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Core(error) => error,
-            error => Self::from_source(error),
-        }
-    }
-}
+saekit_core::as_core_error!(Error);

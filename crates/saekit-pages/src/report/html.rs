@@ -4,6 +4,7 @@ use super::{Figure, Report, features};
 use crate::chart;
 use crate::text::escape;
 
+const BASE: &str = include_str!("../../assets/base.css");
 const STYLE: &str = include_str!("report.css");
 
 /// Nothing may be loaded and no script may run, whatever a text manages to be.
@@ -16,7 +17,7 @@ pub(super) fn page(report: &Report) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · report</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n",
+         <link rel=\"icon\" href=\"data:,\">\n<style>\n{BASE}{STYLE}{}</style>\n</head>\n<body>\n",
         chart::STYLE
     );
     let parts = [
