@@ -105,7 +105,7 @@ fn io_reason(source: &std::io::Error) -> String {
 
 /// Makes a crate's own error fit for the border of a contract: `From<$error> for saekit_core::Error`.
 ///
-/// `$error` is an enum with a variant `Core` that holds a [`Error`](crate::Error), which is unwrapped
+/// `$error` is an enum with a variant `Core` that holds an [`Error`], which is unwrapped
 /// rather than wrapped again.
 #[macro_export]
 macro_rules! as_core_error {
