@@ -153,7 +153,9 @@ fn twice() {
         message.contains("holds an analysis already") && message.contains("--force"),
         "{message}"
     );
+    sandbox.write("run/analysis/notes.txt", "mine");
     sandbox.ok(&format!("{ANALYZE} --force"));
+    assert_eq!(sandbox.read("run/analysis/notes.txt"), b"mine");
     assert!(before == sandbox.read("run/analysis/features.parquet"), "the same again");
     fs::create_dir(sandbox.path("thesis")).expect("a folder");
     sandbox.write("thesis/chapter.tex", "mine");
@@ -165,13 +167,14 @@ fn twice() {
 }
 
 #[test]
-fn training_again_removes_the_analysis_of_what_is_gone() {
+fn training_again_removes_what_was_said_of_what_is_gone() {
     let sandbox = Sandbox::with_run();
+    sandbox.ok("eval run --store acts");
     sandbox.ok(ANALYZE);
     sandbox.ok(
         "train --device cpu --store acts --out run --d-sae 96 --k 4 --batch 500 --seed 1 --force",
     );
-    assert!(!sandbox.path("run/analysis").exists());
+    assert!(!sandbox.path("run/analysis").exists() && !sandbox.path("run/eval.json").exists());
 }
 
 #[test]

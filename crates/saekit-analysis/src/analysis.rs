@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use saekit_core::files::{read_json, write_json};
+use saekit_core::files::{partial_path, read_json, write_json};
 use saekit_core::{
     Error as CoreError, Interrupt, LanguageModel, Matrix, MatrixView, Observer, Provenance,
     Tokenizer,
@@ -14,7 +14,7 @@ use saekit_core::{
 use crate::blocks::{Products, Together, unit_rows};
 use crate::folds::{Context, Example, Latent, sample};
 use crate::index::{IndexSource, LatentIndex};
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 use crate::vocabulary::Vocabulary;
 use crate::{Error, Feature, Flag, Missing, Result, Settings, Summary};
 
@@ -75,9 +75,10 @@ impl Analysis {
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
-    /// Removes the analysis in `dir`, finished or not, and whatever else lies in its folder. Does
-    /// nothing where there is no folder; fails where it is in use or holds no analysis.
-    pub fn remove(dir: &Path) -> Result<()> {
+    /// Removes the analysis in `dir`, finished or not, with the entries `pages` of its folder that
+    /// others made of it, and nothing else. Does nothing where there is no folder; fails where it is
+    /// in use or holds no analysis.
+    pub fn remove(dir: &Path, pages: &[&str]) -> Result<()> {
         let is_empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
         if is_empty {
             return Ok(());
@@ -85,8 +86,21 @@ impl Analysis {
         if !dir.join(LOCK).is_file() {
             return Err(Error::NotAnAnalysis { dir: dir.to_owned() });
         }
-        let _held = lock(dir)?;
-        Ok(fs::remove_dir_all(dir).map_err(CoreError::io("remove", dir))?)
+        let held = lock(dir)?;
+        // the summary first: what is left when this is stopped is not finished
+        let own = [SUMMARY, tables::FEATURES, tables::EXAMPLES, FEATURES, INDEX];
+        for name in own.iter().chain(pages) {
+            let path = dir.join(name);
+            remove_entry(&path).map_err(CoreError::io("remove", &path))?;
+            let partial = partial_path(&path);
+            remove_entry(&partial).map_err(CoreError::io("remove", &partial))?;
+        }
+        drop(held);
+        let mut left = fs::read_dir(dir).map_err(CoreError::io("read", dir))?;
+        if left.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) {
+            fs::remove_dir_all(dir).map_err(CoreError::io("remove", dir))?;
+        }
+        Ok(())
     }
 
     /// Its folder.
@@ -207,6 +221,17 @@ impl Finished {
             return Ok(());
         }
         Err(Error::NoSuchLatent { latent, d_code })
+    }
+}
+
+/// Removes a file or a folder, where there is one.
+fn remove_entry(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else if path.exists() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
     }
 }
 

@@ -21,8 +21,8 @@ use saekit_core::files::partial_path;
 use crate::folds::{Cofiring, Example, Neighbour, TokenLogit, TokenMean};
 use crate::{Error, Feature, Flag, Result};
 
-const FEATURES: &str = "features.parquet";
-const EXAMPLES: &str = "examples.parquet";
+pub(crate) const FEATURES: &str = "features.parquet";
+pub(crate) const EXAMPLES: &str = "examples.parquet";
 /// Rows after which a row group is written.
 const GROUP: usize = 4096;
 

@@ -192,7 +192,7 @@ fn a_folder_is_taken_once() {
     let held = Analysis::begin(dir.path()).unwrap();
     let message = Analysis::begin(dir.path()).unwrap_err().to_string();
     assert!(message.contains("in use"), "{message}");
-    assert!(matches!(Analysis::remove(dir.path()), Err(Error::InUse { .. })));
+    assert!(matches!(Analysis::remove(dir.path(), &[]), Err(Error::InUse { .. })));
     drop(held);
     Analysis::begin(dir.path()).unwrap();
 }
@@ -203,9 +203,9 @@ fn what_is_finished_is_kept_until_it_is_removed() {
     case.analyse().unwrap();
     let message = case.analyse().unwrap_err().to_string();
     assert!(message.contains("already") && message.contains("--force"), "{message}");
-    Analysis::remove(&case.out()).unwrap();
+    Analysis::remove(&case.out(), &[]).unwrap();
     assert!(!case.out().exists());
-    Analysis::remove(&case.out()).unwrap();
+    Analysis::remove(&case.out(), &[]).unwrap();
     case.analyse().unwrap();
 }
 
@@ -214,7 +214,7 @@ fn folders_of_others_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.tex"), "mine").unwrap();
     assert!(matches!(Analysis::begin(dir.path()), Err(Error::NotAnAnalysis { .. })));
-    assert!(matches!(Analysis::remove(dir.path()), Err(Error::NotAnAnalysis { .. })));
+    assert!(matches!(Analysis::remove(dir.path(), &[]), Err(Error::NotAnAnalysis { .. })));
     assert!(dir.path().join("thesis.tex").is_file());
 }
 

@@ -66,6 +66,9 @@ struct Index<'a> {
 }
 
 impl SiteWriter {
+    /// What a site is in its folder.
+    pub const ENTRIES: &[&str] = &["index.html", "assets", "data"];
+
     /// Begins a site about `d_code` latents in the folder `dir`, which is made where it is not there.
     ///
     /// A site that is there already is replaced; other files are left alone.

@@ -16,6 +16,8 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const DICTIONARY: &str = "dictionary";
 /// What came out; a folder that has it is a finished run.
 pub const SUMMARY: &str = "summary.json";
+/// Figures of the dictionary, where somebody measured them.
+pub const EVALUATION: &str = "eval.json";
 
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = "run.lock";
@@ -126,7 +128,7 @@ fn check_plan(dir: &Path, plan: &str) -> Result<()> {
 /// Removes what a run writes, and nothing else. The plan goes last, so that a folder with leftovers
 /// is still known for a run.
 fn remove_run(dir: &Path) -> Result<()> {
-    for name in [SUMMARY, CHECKPOINTS, DICTIONARY, METRICS, PLAN] {
+    for name in [SUMMARY, EVALUATION, CHECKPOINTS, DICTIONARY, METRICS, PLAN] {
         remove(&dir.join(name))?;
     }
     Ok(())

@@ -14,6 +14,6 @@ mod schedule;
 
 pub use config::{RunConfig, RunPlan};
 pub use error::{Error, Result};
-pub use folder::{DICTIONARY, METRICS, PLAN, RunFolder, SUMMARY};
+pub use folder::{DICTIONARY, EVALUATION, METRICS, PLAN, RunFolder, SUMMARY};
 pub use run::{Columns, Run, Summary};
 pub use schedule::lr_scale;

@@ -24,9 +24,12 @@ pub(crate) fn of(
     summary: &Summary,
     mut lines: Vec<FeatureLine>,
 ) -> Result<Report> {
-    let path = run.join("eval.json");
+    let path = run.join(saekit_train::EVALUATION);
     let evaluation: Option<Evaluation> =
         path.is_file().then(|| read_json(&path, "evaluation")).transpose()?;
+    // figures of another dictionary that lay here are none of this one's
+    let evaluation =
+        evaluation.filter(|of| of.codec_sha256.as_ref() == Some(&summary.codec_sha256));
     let densities: Vec<f64> = lines.iter().map(|line| line.density).collect();
     lines.sort_by(FeatureLine::by_telling);
     let worst = lines.iter().rev().take(SHOWN).rev().cloned().collect();

@@ -83,6 +83,9 @@ impl Curve {
 }
 
 impl Report {
+    /// What [`write`](Self::write) leaves in its folder.
+    pub const ENTRIES: &[&str] = &["report.html", "charts"];
+
     /// The charts: a name fit for a file, and the SVG.
     pub fn charts(&self) -> Vec<(String, String)> {
         let mut charts: Vec<(String, String)> = Vec::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use saekit_analysis::{Analysis, Feature, IndexSource, Settings, Subject, Summary};
 use saekit_core::{Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer};
-use saekit_pages::{FeatureLine, SiteWriter};
+use saekit_pages::{FeatureLine, Report, SiteWriter};
 use saekit_store::{RowSource as _, Store};
 
 use crate::device;
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let cpu = device::choose(device::Choice::Cpu)?;
     let lm = args.model.as_ref().map(|dir| Lm::load(dir, &cpu.device)).transpose()?;
     if args.force {
-        Analysis::remove(&out)?;
+        remove(&out)?;
     }
     let job = Job {
         name: args.codec.display().to_string(),
@@ -121,6 +121,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     };
     let summary = perform(&job, session)?;
     Ok(session::print(&printed(&summary, &job))?)
+}
+
+/// Removes an analysis and its pages.
+pub(super) fn remove(dir: &Path) -> Result<()> {
+    Ok(Analysis::remove(dir, &[SiteWriter::ENTRIES, Report::ENTRIES].concat())?)
 }
 
 /// The column the dictionary reads: the one the user names, the one it was trained on, or the only

@@ -110,7 +110,8 @@ pub(crate) struct Splice<'a> {
 /// Evaluates, prints the table and writes the files asked for.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let trained = Trained::open(&args.codec)?;
-    let json = args.json.clone().or_else(|| Some(trained.run.as_ref()?.join("eval.json")));
+    let json =
+        args.json.clone().or_else(|| Some(trained.run.as_ref()?.join(saekit_train::EVALUATION)));
     let mut written = json.iter().chain(&args.dump);
     if let Some(path) = written.find(|path| path.exists() && !args.force) {
         bail!("{} exists; choose another file, or overwrite it with `--force`", path.display());

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use saekit_analysis::Analysis;
 use saekit_core::{HookPoint, Provenance, Scales};
 use saekit_learners::{Context, LearnerConfig};
 use saekit_store::{ColumnInfo, Manifest, Store, StreamConfig};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
 use toml::Table;
 
-use super::analyze::FOLDER;
+use super::analyze::{self, FOLDER};
 use crate::config::{Plan, PlannedStore, TrainConfig, put};
 use crate::device::{self, Chosen};
 use crate::failure::{OnInterrupt as _, Usage};
@@ -231,7 +230,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     })?;
     let text = written_plan(job, &plan, &config).to_toml()?;
     if job.force {
-        Analysis::remove(&job.out.join(FOLDER))?; // it was of the dictionary that goes
+        analyze::remove(&job.out.join(FOLDER))?; // it was of the dictionary that goes
     }
     let folder = RunFolder::claim(job.out, &text, job.force)?;
     session.say(&begin_line(&plan, &folder));
