@@ -2,12 +2,15 @@
 
 use rayon::prelude::*;
 use saekit_core::{Codes, Matrix, MatrixView, SparseCodes};
-use saekit_kernels::{decode_row, matmul_nt, top_k};
+use saekit_kernels::{Encoder, Isa, Precision, Select, decode_row, encode, matmul_nt, top_k};
 
 use crate::{Activation, Dictionary, Normalisation};
 
 /// Rows whose pre-activations are held at once.
-const BLOCK_ROWS: usize = 128;
+const BLOCK_ROWS: usize = 256;
+
+/// Rows that the encoder's kernel is given at once.
+const SELECTED_ROWS: usize = 4096;
 
 /// Guards the standard deviation of [`Normalisation::LayerNorm`] against division by zero.
 const LAYER_NORM_EPS: f32 = 1e-5;
@@ -26,6 +29,42 @@ struct RowScale {
 impl Dictionary {
     /// The codes of `x`, whose width and values were checked.
     pub(crate) fn encode_rows(&self, x: MatrixView<'_>) -> SparseCodes {
+        match self.selection() {
+            Some(select) => self.encode_selected(x, select),
+            None => self.encode_densely(x),
+        }
+    }
+
+    /// What the encoder's kernel may select by, where it knows the activation.
+    fn selection(&self) -> Option<Select<'_>> {
+        match &self.activation {
+            Activation::Relu => Some(Select::Positive),
+            Activation::TopK { k, signed: false, rescale: false } => Some(Select::TopK { k: *k }),
+            Activation::JumpRelu { threshold } if threshold.iter().all(|t| *t >= 0.0) => {
+                Some(Select::Threshold { thresholds: threshold, window: 0.0 })
+            }
+            _ => None,
+        }
+    }
+
+    /// Encoder and selection in one.
+    fn encode_selected(&self, x: MatrixView<'_>, select: Select<'_>) -> SparseCodes {
+        let mut codes = SparseCodes::new(self.d_sae());
+        let encoder = Encoder { w_enc: self.w_enc.as_slice(), b_enc: &self.b_enc };
+        for start in (0..x.rows()).step_by(SELECTED_ROWS) {
+            let block = x.slice(start, (start + SELECTED_ROWS).min(x.rows()));
+            let (found, _) =
+                encode(&self.centred(block), encoder, select, Precision::F32(Isa::best()));
+            for row in 0..found.rows() {
+                let (ids, values) = found.row(row);
+                codes.push_row(ids, values);
+            }
+        }
+        codes
+    }
+
+    /// All pre-activations of a block of rows, then the activation.
+    fn encode_densely(&self, x: MatrixView<'_>) -> SparseCodes {
         let mut codes = SparseCodes::new(self.d_sae());
         let norms = self.selection_norms();
         let mut h = vec![0.0; BLOCK_ROWS.min(x.rows()) * self.d_sae()];
@@ -114,12 +153,7 @@ impl Dictionary {
     }
 
     /// One row's code from its products `u w_encᵀ`, which are overwritten.
-    fn activate(
-        &self,
-        h: &mut [f32],
-        norms: Option<&[f32]>,
-        scratch: &mut Vec<(f32, u32)>,
-    ) -> Active {
+    fn activate(&self, h: &mut [f32], norms: Option<&[f32]>, scratch: &mut Vec<u64>) -> Active {
         match &self.activation {
             Activation::Gated { b_gate, b_mag, r_mag } => collect(h.len(), |i| {
                 let magnitude = (h[i] * r_mag[i].exp() + b_mag[i]).max(0.0);
@@ -153,7 +187,7 @@ fn collect(d_sae: usize, value: impl Fn(usize) -> f32) -> Active {
 }
 
 /// TopK: selection first, `relu` after, so that fewer than `k` may remain.
-fn largest(h: &[f32], k: usize, signed: bool, scratch: &mut Vec<(f32, u32)>) -> Active {
+fn largest(h: &[f32], k: usize, signed: bool, scratch: &mut Vec<u64>) -> Active {
     let mut ids = Vec::with_capacity(k);
     if signed {
         let magnitudes: Vec<f32> = h.iter().map(|v| v.abs()).collect();

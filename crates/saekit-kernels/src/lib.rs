@@ -3,16 +3,43 @@
 //! No tensor library and no file format is known here. Matrices are row-major; both weights of a
 //! dictionary are latent-major, `[d_sae, d]`, so that a latent's weights are one contiguous row.
 //!
-//! * [`matmul_nt`]: rows times latents, the encoder's product.
-//! * [`top_k`]: the `k` largest of a row, ties to the lower index.
-//! * [`decode_row`]: a sparse code back to a row.
+//! A training step is five calls, each parallel over the current rayon pool:
+//! * [`encode`]: rows to sparse codes, encoder and selection in one.
+//! * [`residual`]: what the codes leave of the target, and the loss's derivative by their values.
+//! * [`SparseRows::by_latent`]: the same codes seen from the latents.
+//! * [`update`]: each latent's gradient, built in cache and applied at once by Adam; or
+//!   [`gradients`] and [`apply`], where something has to be known of all gradients before.
 //!
-//! Every function gives the same bits whatever the number of threads.
+//! Every function gives the same bits whatever the number of threads. `docs/kernels.md` has each
+//! algorithm with its bytes, flops and measured share of the machine.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a call that is not inlined would not have its caller's instruction set"
+)]
+
+mod codes;
 mod decode;
-mod matmul;
+mod encode;
+mod penalty;
+mod product;
+mod residual;
+mod rows;
 mod select;
+mod simd;
+#[cfg(test)]
+mod testing;
+mod update;
+mod vector;
 
+pub use codes::{ByLatent, Entry, SparseRows};
 pub use decode::decode_row;
-pub use matmul::matmul_nt;
-pub use select::top_k;
+pub use encode::{Encoder, Precision, Screening, encode};
+pub use penalty::{add_l1, threshold_gradient};
+pub use residual::{Decoder, Prefix, Residual, Target, residual};
+pub use rows::{centre, variance};
+pub use select::{Select, top_k};
+pub use simd::{Isa, Screen, Strided, Threads, matmul, matmul_nt};
+pub use update::{
+    AdamStep, Batch, DENSE, Moments, Pull, Weights, adam_vector, apply, gradients, update,
+};

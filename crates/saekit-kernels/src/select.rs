@@ -1,12 +1,79 @@
-//! Exact selection of a row's largest values.
+//! Which pre-activations become active, and exact selection of a row's largest values.
 //!
+//! A candidate is one `u64`: its value above, its index below, both mapped so that the order of the
+//! integers is the order of the selection (larger value first, among equal ones the lower index).
 //! ```text
-//! threshold = -inf; candidates = []
+//! threshold = floor; candidates = []
 //! for each value above the threshold:
 //!     append; where 4 k (at least 128) have gathered: keep the k largest, threshold = the smallest kept
 //! keep the k largest
 //! ```
 //! One pass over the row; after the first few hundred values hardly any passes the threshold.
+
+/// Which pre-activations `h = (x - b_dec) w_encᵀ + b_enc` of a batch become active.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Select<'a> {
+    /// The `k` largest of each row, as far as they are positive (Gao et al., 2024).
+    TopK {
+        /// Latents a row.
+        k: usize,
+    },
+    /// The `k · rows` largest of the batch, as far as they are positive (Bussmann et al., 2024).
+    BatchTopK {
+        /// Latents a row, on average.
+        k: usize,
+        /// Where the last batch's smallest chosen value was, if known. A good guess saves time; the
+        /// result does not depend on it.
+        hint: Option<f32>,
+    },
+    /// Those above their latent's threshold, and with value 0 those no more than half a window
+    /// below it, whose straight-through derivative is wanted (Rajamanoharan et al., 2024).
+    Threshold {
+        /// At least 0, `[d_sae]`.
+        thresholds: &'a [f32],
+        /// Width of the window about the threshold.
+        window: f32,
+    },
+    /// Those above 0.
+    Positive,
+}
+
+/// A value and its index as one integer: a larger one is selected first.
+#[inline]
+pub(crate) fn key(value: f32, index: u32) -> u64 {
+    let bits = value.to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 0x8000_0000 };
+    u64::from(ordered) << 32 | u64::from(!index)
+}
+
+/// The value in a key.
+#[inline]
+pub(crate) fn value_of(key: u64) -> f32 {
+    let ordered = (key >> 32) as u32;
+    f32::from_bits(if ordered >> 31 == 1 { ordered & 0x7fff_ffff } else { !ordered })
+}
+
+/// The index in a key.
+#[inline]
+pub(crate) fn index_of(key: u64) -> u32 {
+    !(key as u32)
+}
+
+/// How many candidates for `k` places are gathered before they are thinned out.
+pub(crate) fn gather(k: usize) -> usize {
+    (2 * k).max(64)
+}
+
+/// Keeps the `k` largest keys, in any order, and returns the smallest kept value; `None` where there
+/// are fewer than `k`.
+pub(crate) fn keep_largest(keys: &mut Vec<u64>, k: usize) -> Option<f32> {
+    if k == 0 || keys.len() < k {
+        return None;
+    }
+    keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+    keys.truncate(k);
+    Some(value_of(keys[k - 1]))
+}
 
 /// Appends to `out` the indices of the `k` largest of `values`, ascending; among equal values the
 /// lower index wins. All indices where there are fewer than `k` values.
@@ -15,44 +82,34 @@
 ///
 /// # Panics
 /// In debug builds, if a value is NaN.
-pub fn top_k(values: &[f32], k: usize, scratch: &mut Vec<(f32, u32)>, out: &mut Vec<u32>) {
+pub fn top_k(values: &[f32], k: usize, scratch: &mut Vec<u64>, out: &mut Vec<u32>) {
     debug_assert!(values.iter().all(|v| !v.is_nan()), "NaN has no rank");
     scratch.clear();
     if k == 0 {
         return;
     }
-    let gather = (4 * k).max(128);
-    let mut threshold = f32::NEG_INFINITY;
-    for (chunk_start, chunk) in values.chunks(16).enumerate().map(|(i, c)| (16 * i, c)) {
+    let mut threshold = None;
+    for (start, chunk) in (0_u32..).step_by(16).zip(values.chunks(16)) {
         // Most chunks hold nothing above the threshold, and this comparison vectorises.
         let largest = chunk.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
-        if largest <= threshold && threshold > f32::NEG_INFINITY {
+        if threshold.is_some_and(|threshold| largest <= threshold) {
             continue;
         }
-        for (i, value) in chunk.iter().enumerate() {
-            if *value > threshold || threshold == f32::NEG_INFINITY {
-                scratch.push((*value, (chunk_start + i) as u32));
+        for (i, value) in (start..).zip(chunk) {
+            if threshold.is_none_or(|threshold| *value > threshold) {
+                // Adding zero makes one zero of the two.
+                scratch.push(key(*value + 0.0, i));
             }
         }
-        if scratch.len() >= gather {
+        if scratch.len() >= gather(k) {
             threshold = keep_largest(scratch, k);
         }
     }
-    if scratch.len() > k {
-        keep_largest(scratch, k);
-    }
+    keep_largest(scratch, k);
     let start = out.len();
-    out.extend(scratch.iter().map(|(_, index)| *index));
+    out.extend(scratch.iter().map(|key| index_of(*key)));
     out[start..].sort_unstable();
 }
-
-/// Keeps the `k` largest candidates and returns the smallest value kept.
-fn keep_largest(candidates: &mut Vec<(f32, u32)>, k: usize) -> f32 {
-    candidates.select_nth_unstable_by(k - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    candidates.truncate(k);
-    candidates[k - 1].0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +140,15 @@ mod tests {
             top_k(&values, k, &mut Vec::new(), &mut out);
             prop_assert_eq!(out, oracle(&values, k));
         }
+    }
+
+    #[test]
+    fn keys_keep_value_index_and_order() {
+        let values = [f32::NEG_INFINITY, -2.5, -1e-40, 0.0, 1e-40, 1.0, f32::INFINITY];
+        let keys: Vec<u64> = values.iter().map(|v| key(*v, 7)).collect();
+        assert!(keys.is_sorted());
+        assert!(keys.iter().zip(values).all(|(k, v)| value_of(*k) == v && index_of(*k) == 7));
+        assert!(key(1.0, 3) > key(1.0, 4));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use burn::tensor::Tensor;
 use saekit_core::{State, StateTensor};
+use saekit_kernels::AdamStep;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::moment_names;
 use crate::tensors::to_state;
 use crate::{Error, Result};
 
@@ -49,6 +51,21 @@ impl AdamConfig {
         }
         Ok(())
     }
+
+    /// The scalars of update number `t`, counted from 1, at the given schedule factor.
+    pub fn step(&self, t: u64, lr_scale: f64) -> AdamStep {
+        let correction = |beta: f64| (1.0 / (1.0 - beta.powf(t as f64))) as f32;
+        AdamStep {
+            lr: (self.lr * lr_scale) as f32,
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            gain1: (1.0 - self.beta1) as f32,
+            gain2: (1.0 - self.beta2) as f32,
+            eps: self.eps as f32,
+            correction1: correction(self.beta1),
+            correction2: correction(self.beta2),
+        }
+    }
 }
 
 /// The moments of one parameter.
@@ -56,28 +73,6 @@ impl AdamConfig {
 pub(crate) struct Moments<const D: usize> {
     first: Tensor<D>,
     second: Tensor<D>,
-}
-
-/// One update's scalars: the step size with bias correction folded in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Update {
-    config: AdamConfig,
-    lr: f64,
-    correction1: f64,
-    correction2: f64,
-}
-
-impl Update {
-    /// The scalars of update number `t`, counted from 1, at the given schedule factor.
-    pub(crate) fn new(config: AdamConfig, t: u64, lr_scale: f64) -> Self {
-        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(t as f64));
-        Self {
-            config,
-            lr: config.lr * lr_scale,
-            correction1: correction(config.beta1),
-            correction2: correction(config.beta2),
-        }
-    }
 }
 
 impl<const D: usize> Moments<D> {
@@ -91,31 +86,29 @@ impl<const D: usize> Moments<D> {
         &mut self,
         parameter: Tensor<D>,
         grad: Tensor<D>,
-        update: Update,
+        step: AdamStep,
     ) -> Tensor<D> {
-        let AdamConfig { beta1, beta2, eps, .. } = update.config;
+        let AdamStep { lr, beta1, beta2, gain1, gain2, eps, correction1, correction2 } = step;
         let squared = grad.clone() * grad.clone();
-        self.first = self.first.clone().mul_scalar(beta1) + grad.mul_scalar(1.0 - beta1);
-        self.second = self.second.clone().mul_scalar(beta2) + squared.mul_scalar(1.0 - beta2);
-        let scale = self.second.clone().mul_scalar(update.correction2).sqrt().add_scalar(eps);
-        let direction = self.first.clone().mul_scalar(update.lr * update.correction1) / scale;
-        parameter - direction
+        self.first = self.first.clone().mul_scalar(beta1) + grad.mul_scalar(gain1);
+        self.second = self.second.clone().mul_scalar(beta2) + squared.mul_scalar(gain2);
+        let scale = self.second.clone().mul_scalar(correction2).sqrt().add_scalar(eps);
+        parameter - self.first.clone().mul_scalar(lr * correction1) / scale
     }
 
     /// Adds the moments of the parameter called `name` to `state`.
     pub(crate) fn save(&self, name: &str, state: &mut State) -> Result<()> {
-        state.insert(format!("{name}.first_moment"), to_state(&self.first)?);
-        state.insert(format!("{name}.second_moment"), to_state(&self.second)?);
+        let [first, second] = moment_names(name);
+        state.insert(first, to_state(&self.first)?);
+        state.insert(second, to_state(&self.second)?);
         Ok(())
     }
 
     /// Takes the moments of the parameter called `name` from `state`.
     pub(crate) fn restore(&mut self, name: &str, state: &State) -> saekit_core::Result<()> {
-        for (moment, tensor) in
-            [("first_moment", &mut self.first), ("second_moment", &mut self.second)]
-        {
-            *tensor = from_state(&format!("{name}.{moment}"), tensor, state)?;
-        }
+        let [first, second] = moment_names(name);
+        self.first = from_state(&first, &self.first, state)?;
+        self.second = from_state(&second, &self.second, state)?;
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl LearnerConfig {
     /// If a setting is out of range.
     pub fn build(&self, context: &Context) -> Result<Box<dyn Learner>> {
         match self.clone().resolve(context.d_in, context.rows)? {
-            Self::TopK(config) => Ok(Box::new(top_k::TopK::new(config, context))),
+            Self::TopK(config) => top_k::build(config, context),
         }
     }
 }

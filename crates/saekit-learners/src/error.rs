@@ -17,14 +17,12 @@ pub enum Error {
     },
     /// Training ran away.
     #[error(
-        "the loss became {loss} after step {step}; lower the learning rate or set `clip_norm`, \
-         and look for outlier rows with `saekit inspect`"
+        "the loss became {loss}; lower the learning rate or set `clip_norm`, and look for outlier rows \
+         with `saekit inspect`"
     )]
     Diverged {
         /// The loss.
         loss: f64,
-        /// Steps done.
-        step: u64,
     },
     /// The device refused.
     #[error("the device failed: {0}")]

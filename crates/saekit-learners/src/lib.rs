@@ -1,7 +1,7 @@
 //! Training methods: one file an architecture, each a [`saekit_core::Learner`].
 //!
-//! The steps here are written in plain tensor operations with automatic differentiation: they are
-//! the readable reference, and run on whatever device they are given.
+//! Architectures are written over [`engine::Engine`], a few coarse operations that the sparse CPU
+//! kernels and plain tensor operations both offer.
 //!
 //! To add an architecture, write its file after the pattern of [`top_k`] (configuration, learner)
 //! and add a variant to [`LearnerConfig`].
@@ -10,6 +10,7 @@ mod adam;
 mod config;
 mod dead;
 mod decoder;
+pub mod engine;
 mod error;
 mod init;
 mod tensors;

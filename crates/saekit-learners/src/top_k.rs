@@ -17,21 +17,21 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::activation::relu;
-use burn::tensor::{Device, Gradients, IndexingUpdateOp, Int, Tensor};
+use burn::tensor::Device;
 use saekit_core::rng::Rng;
 use saekit_core::{
-    Batch, Codec, CodecShape, Error as CoreError, Learner, Matrix, MatrixView, Progress, Scales,
-    State, StepReport,
+    Batch, Codec, CodecShape, Error as CoreError, Learner, Matrix, Progress, Scales, State,
+    StepReport,
 };
 use saekit_dictionary::{Activation, Dictionary};
+use saekit_kernels::{Isa, Prefix, Screen, Select, Weights};
 use serde::{Deserialize, Serialize};
 
-use crate::adam::{AdamConfig, Moments, Update, from_state};
+use crate::adam::AdamConfig;
 use crate::config::Context;
 use crate::dead::DeadLatents;
-use crate::tensors::{download, select_top_k, to_state, upload, upload_ids, upload_vector};
-use crate::{Error, Result, decoder, init};
+use crate::engine::{Engine, Explained, Goal, HostEngine, TensorEngine};
+use crate::{Error, Result, init};
 
 /// A latent is called dead after at most this many rows without firing, however long the run.
 const LONGEST_DEAD_WINDOW: u64 = 10_000_000;
@@ -60,6 +60,23 @@ pub struct Config {
     /// Largest Euclidean norm of all gradients together; unlimited unless given.
     #[serde(default)]
     pub clip_norm: Option<f64>,
+    /// How the encoder's products are computed on a CPU.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Compute by dense tensor operations on a CPU too: slow, to check the kernels against.
+    #[serde(default)]
+    pub reference: bool,
+}
+
+/// How the encoder's products are computed on a CPU. Weights and moments are in f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// In f32.
+    #[default]
+    F32,
+    /// Screened in bf16 and computed again in f32 where it matters.
+    Mixed,
 }
 
 /// Gao et al. (2024), section A.2.
@@ -78,6 +95,8 @@ impl Config {
             k_aux: None,
             dead_after: None,
             clip_norm: None,
+            precision: Precision::F32,
+            reference: false,
         }
     }
 
@@ -101,172 +120,137 @@ impl Config {
     }
 }
 
+/// A TopK autoencoder at the start of its run; `config` was resolved.
+pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner>> {
+    let Context { d_in, seed, device, .. } = context;
+    let w_dec = init::unit_rows(Rng::new(*seed, "topk.w_dec"), config.d_sae, *d_in);
+    let weights = Weights {
+        w_enc: w_dec.as_slice().to_vec(),
+        b_enc: vec![0.0; config.d_sae],
+        w_dec: w_dec.into_vec(),
+        b_dec: vec![0.0; *d_in],
+    };
+    if *device == Device::flex() && !config.reference {
+        let isa = Isa::best();
+        let precision = match config.precision {
+            Precision::F32 => saekit_kernels::Precision::F32(isa),
+            Precision::Mixed => saekit_kernels::Precision::Mixed(isa, Screen::best()),
+        };
+        return Ok(Box::new(TopK::new(config, HostEngine::new(weights, precision))));
+    }
+    if config.precision == Precision::Mixed {
+        return Err(Error::Setting {
+            setting: "precision",
+            found: "mixed".to_owned(),
+            expected: "f32, unless the CPU's kernels are used (`--device cpu`)".to_owned(),
+        });
+    }
+    Ok(Box::new(TopK::new(config, TensorEngine::new(&weights, device))))
+}
+
 /// A TopK autoencoder in training; see the [module](self).
-pub struct TopK {
+struct TopK<E: Engine> {
     config: Config,
-    k_aux: usize,
-    device: Device,
-    weights: Weights,
-    moments: WeightMoments,
+    engine: E,
     dead: DeadLatents,
-    sums: Sums,
-}
-
-/// Parameters: both matrices latent-major.
-#[derive(Clone)]
-struct Weights {
-    w_enc: Tensor<2>,
-    b_enc: Tensor<1>,
-    w_dec: Tensor<2>,
-    b_dec: Tensor<1>,
-}
-
-struct WeightMoments {
-    w_enc: Moments<2>,
-    b_enc: Moments<1>,
-    w_dec: Moments<2>,
-    b_dec: Moments<1>,
+    sums: Sums<E::Scalar>,
 }
 
 /// What a report averages: kept on the device until somebody asks.
-#[derive(Default)]
-struct Sums {
+struct Sums<S> {
     steps: u64,
     rows: u64,
     active: u64,
-    mse: Option<Tensor<1>>,
-    auxk: Option<Tensor<1>>,
+    mse: Option<S>,
+    auxk: Option<S>,
 }
 
-/// A forward pass: the loss's terms and who fired.
-struct Forward {
-    mse: Tensor<1>,
-    auxk: Option<Tensor<1>>,
-    fired: Vec<u32>,
-}
-
-impl TopK {
-    /// A learner at the start of its run; `config` was resolved.
-    pub(crate) fn new(config: Config, context: &Context) -> Self {
-        let Context { d_in, seed, device, .. } = context;
-        let rng = Rng::new(*seed, "topk.w_dec");
-        let w_dec = upload(init::unit_rows(rng, config.d_sae, *d_in).view(), device);
-        let weights = Weights {
-            w_enc: w_dec.clone(),
-            b_enc: Tensor::zeros([config.d_sae], device),
-            w_dec,
-            b_dec: Tensor::zeros([*d_in], device),
-        };
-        let dead_after = config.dead_after.unwrap_or(LONGEST_DEAD_WINDOW);
-        Self {
-            k_aux: config.k_aux.unwrap_or(d_in / 2),
-
-            device: device.clone(),
-            moments: WeightMoments::new(&weights),
-            weights,
-            dead: DeadLatents::new(config.d_sae, dead_after),
-            sums: Sums::default(),
-            config,
-        }
+impl<S> Default for Sums<S> {
+    fn default() -> Self {
+        Self { steps: 0, rows: 0, active: 0, mse: None, auxk: None }
     }
+}
 
-    fn d_in(&self) -> usize {
-        self.weights.w_enc.dims()[1]
+/// A term of the loss.
+type Term<E> = Explained<<E as Engine>::Codes, <E as Engine>::Residual>;
+
+impl<E: Engine> TopK<E> {
+    fn new(config: Config, engine: E) -> Self {
+        let dead_after = config.dead_after.unwrap_or(LONGEST_DEAD_WINDOW);
+        let dead = DeadLatents::new(config.d_sae, dead_after);
+        Self { config, engine, dead, sums: Sums::default() }
     }
 
     /// Fails unless rows are as wide as the weights and hold numbers only.
     fn check(&self, batch: &Batch<'_>) -> saekit_core::Result<()> {
-        CoreError::check_size("width of the batch's input", self.d_in(), batch.input.cols())?;
-        CoreError::check_size("width of the batch's target", self.d_in(), batch.target.cols())?;
+        let d_in = self.engine.d_in();
+        CoreError::check_size("width of the batch's input", d_in, batch.input.cols())?;
+        CoreError::check_size("width of the batch's target", d_in, batch.target.cols())?;
         batch.input.check_finite("the batch's input")?;
-        batch.target.check_finite("the batch's target")
+        let is_same = std::ptr::eq(batch.input.as_slice(), batch.target.as_slice());
+        if is_same { Ok(()) } else { batch.target.check_finite("the batch's target") }
     }
 
-    /// The loss of a batch as a function of `weights`, which are tracked.
-    fn forward(&self, weights: &Weights, batch: &Batch<'_>) -> Result<Forward> {
-        let x = upload(batch.input, &self.device).autodiff();
-        let target = upload(batch.target, &self.device);
-        // (x - b_dec) w_encᵀ + b_enc, with b_dec's part as one vector instead of one matrix.
-        let shift = weights.w_enc.clone().matmul(weights.b_dec.clone().unsqueeze_dim(1));
-        let bias = weights.b_enc.clone() - shift.squeeze_dim(1);
-        let pre = x.clone().matmul(weights.w_enc.clone().transpose()) + bias.clone().unsqueeze();
-
-        let (ids, host_ids) = select_top_k(pre.clone().inner(), self.config.k)?;
-        let (codes, values) = self.scatter_active(pre, ids);
-        let fired = fired(&host_ids, &download(values.inner())?);
-        let output = codes.matmul(weights.w_dec.clone()) + weights.b_dec.clone().unsqueeze();
-        let error = target.autodiff() - output;
-        let mse = (error.clone() * error.clone()).sum().mul_scalar(1.0 / variance(batch.target));
-
-        let auxk = self.auxk(weights, x, bias, error.inner())?;
-        Ok(Forward { mse, auxk, fired })
+    /// The whole dictionary.
+    fn whole(&self) -> [Prefix; 1] {
+        [Prefix { end: self.config.d_sae, weight: 1.0 }]
     }
 
-    /// `relu` of the chosen pre-activations, at their places among zeros and by themselves.
-    fn scatter_active(&self, pre: Tensor<2>, ids: Tensor<2, Int>) -> (Tensor<2>, Tensor<2>) {
-        let zeros = Tensor::<2>::zeros(pre.dims(), &self.device).autodiff();
-        let values = relu(pre.gather(1, ids.clone()));
-        (zeros.scatter(1, ids, values.clone(), IndexingUpdateOp::Add), values)
-    }
-
-    /// The auxiliary loss: what the dead latents leave of `error`, `[B, d_out]`; none where no
-    /// latent is dead.
-    fn auxk(
-        &self,
-        weights: &Weights,
-        x: Tensor<2>,
-        bias: Tensor<1>,
-        error: Tensor<2>,
-    ) -> Result<Option<Tensor<1>>> {
+    /// What the dead latents make of the error; nothing where none is dead.
+    fn auxk(&mut self, main: &Term<E>) -> Result<Option<Term<E>>> {
         let dead = self.dead.ids();
         if dead.is_empty() || self.config.auxk_coefficient == 0.0 {
             return Ok(None);
         }
-        let rows = upload_ids(&dead, [1, dead.len()], &self.device).squeeze_dim(0);
-        let w_enc = weights.w_enc.clone().select(0, rows.clone());
-        let w_dec = weights.w_dec.clone().select(0, rows.clone());
-        let pre = x.matmul(w_enc.transpose()) + bias.select(0, rows).unsqueeze();
-        let codes = if dead.len() <= self.k_aux {
-            relu(pre)
-        } else {
-            let (ids, _) = select_top_k(pre.clone().inner(), self.k_aux)?;
-            self.scatter_active(pre, ids).0
-        };
-        let centred = error.clone() - error.clone().mean_dim(0);
-        let variance = (centred.clone() * centred).sum().clamp_min(f64::from(f32::MIN_POSITIVE));
-        let left = error.autodiff() - codes.matmul(w_dec);
-        Ok(Some((left.clone() * left).sum() / variance.autodiff()))
+        let k = self.config.k_aux.unwrap_or(self.engine.d_in() / 2).min(dead.len());
+        let codes = self.engine.encode(Select::TopK { k }, Some(&dead))?;
+        let (goal, whole) = (Goal::Error(&main.residual), self.whole());
+        let weight = self.config.auxk_coefficient;
+        let residual = self.engine.explain(&codes, goal, &whole, weight)?;
+        Ok(Some(Explained { codes, residual }))
     }
 
-    /// Projects, clips and applies the gradients.
-    fn update(&mut self, tracked: &Weights, grads: &Gradients, at: Progress) {
-        let mut grads = WeightGrads::new(tracked, grads);
-        grads.w_dec = decoder::project(grads.w_dec, &self.weights.w_dec);
-        if let Some(limit) = self.config.clip_norm {
-            grads.clip(limit);
+    /// Gradients and their application, in one or, to be clipped, in two.
+    fn update(&mut self, terms: Vec<Term<E>>, at: Progress) -> Result<()> {
+        let adam = self.config.adam.step(at.step + 1, at.lr_scale);
+        match self.config.clip_norm {
+            None => self.engine.update(terms, adam),
+            limit => {
+                let grads = self.engine.gradients(terms)?;
+                self.engine.apply(grads, limit, adam)
+            }
         }
-        let update = Update::new(self.config.adam, at.step + 1, at.lr_scale);
-        let Weights { w_enc, b_enc, w_dec, b_dec } = self.weights.clone();
-        let moments = &mut self.moments;
-        self.weights = Weights {
-            w_enc: moments.w_enc.update(w_enc, grads.w_enc, update),
-            b_enc: moments.b_enc.update(b_enc, grads.b_enc, update),
-            w_dec: decoder::renormalise(moments.w_dec.update(w_dec, grads.w_dec, update)),
-            b_dec: moments.b_dec.update(b_dec, grads.b_dec, update),
+    }
+
+    fn count(&mut self, rows: usize, main: &Term<E>, auxk: Option<&Term<E>>) {
+        self.dead.count(rows as u64, self.engine.fired(&main.codes));
+        let sums = &mut self.sums;
+        sums.steps += 1;
+        sums.rows += rows as u64;
+        sums.active += self.engine.fired(&main.codes).count() as u64;
+        let plus = |sum: Option<E::Scalar>, term: &Term<E>| {
+            let term = self.engine.left(&term.residual);
+            Some(match sum {
+                None => term,
+                Some(sum) => self.engine.add(sum, term),
+            })
         };
+        sums.mse = plus(sums.mse.take(), main);
+        if let Some(auxk) = auxk {
+            sums.auxk = plus(sums.auxk.take(), auxk);
+        }
     }
 }
 
-impl Learner for TopK {
+impl<E: Engine> Learner for TopK<E> {
     fn shape(&self) -> CodecShape {
-        CodecShape { d_in: self.d_in(), d_out: self.d_in(), d_code: self.config.d_sae }
+        let d_in = self.engine.d_in();
+        CodecShape { d_in, d_out: d_in, d_code: self.config.d_sae }
     }
 
     fn initialise(&mut self, sample: &Batch<'_>) -> saekit_core::Result<()> {
         self.check(sample)?;
-        let b_dec = init::geometric_median(sample.target);
-        self.weights.b_dec = upload_vector(&b_dec, &self.device);
-        Ok(())
+        Ok(self.engine.set_b_dec(&init::geometric_median(sample.target))?)
     }
 
     fn step(&mut self, batch: &Batch<'_>, at: Progress) -> saekit_core::Result<()> {
@@ -274,27 +258,26 @@ impl Learner for TopK {
         if batch.input.rows() == 0 {
             return Ok(());
         }
-        let tracked = self.weights.tracked();
-        let Forward { mse, auxk, fired } = self.forward(&tracked, batch)?;
-        let loss = match &auxk {
-            None => mse.clone(),
-            Some(auxk) => mse.clone() + auxk.clone().mul_scalar(self.config.auxk_coefficient),
-        };
-        self.update(&tracked, &loss.backward(), at);
-        self.dead.count(batch.input.rows() as u64, fired.iter().copied());
-        self.sums.add(batch.input.rows(), fired.len(), mse.inner(), auxk.map(Tensor::inner));
-        Ok(())
+        self.engine.load(batch)?;
+        let codes = self.engine.encode(Select::TopK { k: self.config.k }, None)?;
+        let whole = self.whole();
+        let residual = self.engine.explain(&codes, Goal::Target, &whole, 1.0)?;
+        let main = Explained { codes, residual };
+        let auxk = self.auxk(&main)?;
+        self.count(batch.input.rows(), &main, auxk.as_ref());
+        let terms = std::iter::once(main).chain(auxk).collect();
+        Ok(self.update(terms, at)?)
     }
 
     fn report(&mut self) -> saekit_core::Result<StepReport> {
         let sums = std::mem::take(&mut self.sums);
-        let mean = |sum: Option<Tensor<1>>| -> Result<f64> {
-            let total = sum.map_or(Ok(vec![0.0]), download)?;
-            Ok(f64::from(total[0]) / sums.steps.max(1) as f64)
+        let mean = |sum: Option<E::Scalar>| -> Result<f64> {
+            let total = sum.map_or(Ok(0.0), |sum| self.engine.read(sum))?;
+            Ok(total / sums.steps.max(1) as f64)
         };
         let (mse, auxk) = (mean(sums.mse)?, mean(sums.auxk)? * self.config.auxk_coefficient);
         if !(mse + auxk).is_finite() {
-            return Err(Error::Diverged { loss: mse + auxk, step: sums.steps }.into());
+            return Err(Error::Diverged { loss: mse + auxk }.into());
         }
         Ok(StepReport {
             loss: mse + auxk,
@@ -306,140 +289,28 @@ impl Learner for TopK {
     }
 
     fn state(&self) -> saekit_core::Result<State> {
-        let mut state = State::new();
-        let Weights { w_enc, b_enc, w_dec, b_dec } = &self.weights;
-        state.insert("w_enc".to_owned(), to_state(w_enc)?);
-        state.insert("b_enc".to_owned(), to_state(b_enc)?);
-        state.insert("w_dec".to_owned(), to_state(w_dec)?);
-        state.insert("b_dec".to_owned(), to_state(b_dec)?);
-        self.moments.w_enc.save("w_enc", &mut state)?;
-        self.moments.b_enc.save("b_enc", &mut state)?;
-        self.moments.w_dec.save("w_dec", &mut state)?;
-        self.moments.b_dec.save("b_dec", &mut state)?;
+        let mut state = self.engine.state()?;
         self.dead.save(&mut state);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> saekit_core::Result<()> {
-        let Weights { w_enc, b_enc, w_dec, b_dec } = &mut self.weights;
-        *w_enc = from_state("w_enc", w_enc, state)?;
-        *b_enc = from_state("b_enc", b_enc, state)?;
-        *w_dec = from_state("w_dec", w_dec, state)?;
-        *b_dec = from_state("b_dec", b_dec, state)?;
-        self.moments.w_enc.restore("w_enc", state)?;
-        self.moments.b_enc.restore("b_enc", state)?;
-        self.moments.w_dec.restore("w_dec", state)?;
-        self.moments.b_dec.restore("b_dec", state)?;
+        self.engine.restore(state)?;
         self.dead.restore(state)
     }
 
     fn finish(&self, scales: Scales) -> saekit_core::Result<Box<dyn Codec>> {
-        let Weights { w_enc, b_enc, w_dec, b_dec } = self.weights.clone();
-        let (d_sae, d_in) = (self.config.d_sae, self.d_in());
+        let Weights { w_enc, b_enc, w_dec, b_dec } = self.engine.weights()?;
+        let (d_sae, d_in) = (self.config.d_sae, self.engine.d_in());
         let mut dictionary = Dictionary::new(
-            Matrix::new(d_sae, d_in, download(w_enc)?),
-            download(b_enc)?,
-            Matrix::new(d_sae, d_in, download(w_dec)?),
-            download(b_dec)?,
+            Matrix::new(d_sae, d_in, w_enc),
+            b_enc,
+            Matrix::new(d_sae, d_in, w_dec),
+            b_dec,
         );
         dictionary.activation =
             Activation::TopK { k: self.config.k, signed: false, rescale: false };
         dictionary.fold_scale(scales.input, scales.target).map_err(CoreError::from)?;
         Ok(Box::new(dictionary))
     }
-}
-
-impl Weights {
-    /// The same parameters, tracked for differentiation.
-    fn tracked(&self) -> Self {
-        Self {
-            w_enc: self.w_enc.clone().autodiff().require_grad(),
-            b_enc: self.b_enc.clone().autodiff().require_grad(),
-            w_dec: self.w_dec.clone().autodiff().require_grad(),
-            b_dec: self.b_dec.clone().autodiff().require_grad(),
-        }
-    }
-}
-
-impl WeightMoments {
-    fn new(weights: &Weights) -> Self {
-        Self {
-            w_enc: Moments::new(&weights.w_enc),
-            b_enc: Moments::new(&weights.b_enc),
-            w_dec: Moments::new(&weights.w_dec),
-            b_dec: Moments::new(&weights.b_dec),
-        }
-    }
-}
-
-/// A gradient a parameter.
-struct WeightGrads {
-    w_enc: Tensor<2>,
-    b_enc: Tensor<1>,
-    w_dec: Tensor<2>,
-    b_dec: Tensor<1>,
-}
-
-impl WeightGrads {
-    fn new(tracked: &Weights, grads: &Gradients) -> Self {
-        let used = "every parameter takes part in the loss";
-        Self {
-            w_enc: tracked.w_enc.grad(grads).expect(used),
-            b_enc: tracked.b_enc.grad(grads).expect(used),
-            w_dec: tracked.w_dec.grad(grads).expect(used),
-            b_dec: tracked.b_dec.grad(grads).expect(used),
-        }
-    }
-
-    /// Shrinks all gradients together until their Euclidean norm is at most `limit`.
-    fn clip(&mut self, limit: f64) {
-        let squares = |t: &Tensor<2>| (t.clone() * t.clone()).sum();
-        let squares1 = |t: &Tensor<1>| (t.clone() * t.clone()).sum();
-        let norm = (squares(&self.w_enc)
-            + squares1(&self.b_enc)
-            + squares(&self.w_dec)
-            + squares1(&self.b_dec))
-        .sqrt();
-        let factor = norm.clamp_min(f64::from(f32::MIN_POSITIVE)).recip().mul_scalar(limit);
-        let factor = factor.clamp_max(1.0);
-        self.w_enc = self.w_enc.clone() * factor.clone().unsqueeze();
-        self.b_enc = self.b_enc.clone() * factor.clone();
-        self.w_dec = self.w_dec.clone() * factor.clone().unsqueeze();
-        self.b_dec = self.b_dec.clone() * factor;
-    }
-}
-
-impl Sums {
-    fn add(&mut self, rows: usize, active: usize, mse: Tensor<1>, auxk: Option<Tensor<1>>) {
-        let plus = |sum: Option<Tensor<1>>, term: Tensor<1>| match sum {
-            None => term,
-            Some(sum) => sum + term,
-        };
-        self.steps += 1;
-        self.rows += rows as u64;
-        self.active += active as u64;
-        self.mse = Some(plus(self.mse.take(), mse));
-        if let Some(auxk) = auxk {
-            self.auxk = Some(plus(self.auxk.take(), auxk));
-        }
-    }
-}
-
-/// The latents among `ids` whose value is positive, once for each row they fired in.
-fn fired(ids: &[u32], values: &[f32]) -> Vec<u32> {
-    ids.iter().zip(values).filter(|(_, v)| **v > 0.0).map(|(id, _)| *id).collect()
-}
-
-/// `Σ (y - ȳ)²` over the rows of `y` about their mean; tiny rather than zero.
-fn variance(y: MatrixView<'_>) -> f64 {
-    let (mut sum, mut squares) = (vec![0.0_f64; y.cols()], 0.0);
-    for row in y.iter() {
-        for (sum, value) in sum.iter_mut().zip(row) {
-            let value = f64::from(*value);
-            *sum += value;
-            squares += value * value;
-        }
-    }
-    let n = y.rows().max(1) as f64;
-    (squares - sum.iter().map(|s| s * s / n).sum::<f64>()).max(f64::from(f32::MIN_POSITIVE))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use saekit_core::rng::Rng;
 use saekit_core::{Batch, Learner, Matrix, MatrixView, Progress, Scales, State, StateTensor};
-use saekit_learners::top_k::Config;
+use saekit_learners::top_k::{Config, Precision};
 use saekit_learners::{Context, LearnerConfig};
 use safetensors::SafeTensors;
 
@@ -46,14 +46,19 @@ fn step(learner: &mut dyn Learner, x: MatrixView<'_>, step: u64, lr_scale: f64) 
 const TOLERANCE: f32 = 2e-4;
 
 fn follows_pytorch(name: &str, clip_norm: Option<f64>) {
+    let kinds = [(Precision::F32, false), (Precision::Mixed, false), (Precision::F32, true)];
+    for (precision, reference) in kinds {
+        follows(name, Config { clip_norm, precision, reference, ..Config::new(48, 4) });
+    }
+}
+
+fn follows(name: &str, mut config: Config) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/top_k").join(name);
     let bytes = std::fs::read(path).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
-    let mut config = Config::new(48, 4);
     config.adam.lr = 1e-2;
     config.k_aux = Some(3);
     config.dead_after = Some(48);
-    config.clip_norm = clip_norm;
     let mut learner = learner(config, 8, 0);
     let mut state = learner.state().unwrap();
     set(&mut state, "w_enc", &f32s(&golden, "w_init"));

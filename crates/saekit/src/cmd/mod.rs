@@ -1,6 +1,7 @@
 //! The verbs, one a file.
 
 mod analyze;
+mod bench;
 mod completions;
 mod demo;
 mod eval;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Features(features::Args),
     /// Write a dictionary in another tool's format
     Export(export::Args),
+    /// Measure how fast this machine does each part, beside what it could do
+    Bench(bench::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -87,6 +90,7 @@ impl Command {
             Self::Analyze(args) => analyze::run(&args, session),
             Self::Features(args) => features::run(&args),
             Self::Export(args) => export::run(&args, session),
+            Self::Bench(args) => bench::run(&args, session),
             Self::Completions(args) => completions::run(&args),
         }
     }

@@ -32,7 +32,8 @@ A configuration file says what the flags say, and flags override it:
   [learner]
   architecture = \"topk\"
   d_sae = 12288
-  k = 32                               # also auxk_coefficient, k_aux, dead_after, clip_norm
+  k = 32                               # also auxk_coefficient, k_aux, dead_after, clip_norm,
+                                       # precision, reference
   adam = { lr = 3e-4 }                 # also beta1, beta2, eps
 
 The resolved plan is saved in the output folder. The same command resumes a run that was stopped.";
@@ -92,6 +93,9 @@ struct LearnerArgs {
     /// Clip gradients to this global norm [default: off]
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
+    /// Products of the encoder on a CPU: f32, or mixed (bf16, checked in f32) [default: f32]
+    #[arg(long, value_name = "PRECISION", value_parser = ["f32", "mixed"], hide_possible_values = true)]
+    precision: Option<String>,
 }
 
 /// Flags of the loop.
@@ -151,6 +155,7 @@ impl Args {
         put(&mut learner, "k_aux", flags.k_aux)?;
         put(&mut learner, "dead_after", flags.dead_after)?;
         put(&mut learner, "clip_norm", flags.clip_norm)?;
+        put(&mut learner, "precision", flags.precision.as_ref())?;
         put(&mut adam, "lr", flags.lr)?;
         put(&mut learner, "adam", (!adam.is_empty()).then_some(adam))?;
         put(&mut table, "run", (!run.is_empty()).then_some(run))?;

@@ -1,0 +1,452 @@
+//! Encoder and selection in one pass: pre-activations are compared while they are in the innermost
+//! cache and never written anywhere.
+//!
+//! ```text
+//! for each block of rows that the second-level cache holds:         in parallel
+//!     pack it in panels of nr rows
+//!     for each tile of mr latents:                                  weights are read once a block
+//!         for each panel of the block:
+//!             h[mr][nr] = tile · panel + b_enc                      2 mr nr d flops
+//!             for each h above its row's bar and its latent's floor: remember (h, latent)
+//!             where a row has gathered 4 k: keep its k largest, raise its bar
+//! sort each row's latents
+//! ```
+//! `2 B d d_sae` flops; `4 d d_sae` bytes of weights a block. With bf16 products the bar is the
+//! k-th largest lower bound and what exceeds it by its upper bound is kept; at the end the kept ones
+//! (about 1.7 k) are computed again in f32, so that the selection is that of f32.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::codes::SparseRows;
+use crate::product::{Exact, Product, Screened};
+use crate::select::{Select, gather, index_of, keep_largest, key, value_of};
+use crate::simd::{Bars, Isa, Screen, TileShape};
+use crate::vector::Dot;
+
+/// Bytes of packed rows that a thread keeps in its second-level cache.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// Tiles that are worth a task of their own.
+const SMALLEST_RANGE: usize = 32;
+
+/// How the encoder's products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// In f32.
+    F32(Isa),
+    /// Screened in bf16, computed again in f32 where it matters: the same selection, except where
+    /// two values differ by less than the rounding of f32.
+    Mixed(Isa, Screen),
+}
+
+/// The encoder's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder<'a> {
+    /// `[d_sae, d_in]`, latent-major.
+    pub w_enc: &'a [f32],
+    /// `[d_sae]`.
+    pub b_enc: &'a [f32],
+}
+
+/// What screening did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screening {
+    /// Products computed again in f32.
+    pub rescored: u64,
+    /// Rows done in f32 from the start, because nothing could be said of their error.
+    pub redone: u64,
+}
+
+impl std::ops::AddAssign for Screening {
+    fn add_assign(&mut self, other: Self) {
+        self.rescored += other.rescored;
+        self.redone += other.redone;
+    }
+}
+
+/// The active latents of the rows `x`, `[rows, d_in]`, from which `b_dec` was subtracted.
+///
+/// Values that are not numbers are never selected; check the rows and the loss.
+///
+/// # Panics
+/// If the sizes do not fit each other.
+pub fn encode(
+    x: &[f32],
+    encoder: Encoder<'_>,
+    select: Select<'_>,
+    precision: Precision,
+) -> (SparseRows, Screening) {
+    match select {
+        Select::TopK { k } => per_row(x, encoder, Rule { floor: Floor::All(0.0), k }, precision),
+        Select::Positive => {
+            per_row(x, encoder, Rule { floor: Floor::All(0.0), k: usize::MAX }, precision)
+        }
+        Select::Threshold { thresholds, window } => {
+            let floors: Vec<f32> = thresholds.iter().map(|t| t - window / 2.0).collect();
+            let rule = Rule { floor: Floor::Each(&floors), k: usize::MAX };
+            let (mut codes, screening) = per_row(x, encoder, rule, precision);
+            codes.ids.iter().zip(&mut codes.values).for_each(|(id, value)| {
+                *value *= f32::from(u8::from(*value > thresholds[*id as usize]));
+            });
+            (codes, screening)
+        }
+        Select::BatchTopK { k, hint } => batch_top_k(x, encoder, k, hint, precision),
+    }
+}
+
+/// The part below a known threshold is left out at once; where too little is left, the part below a
+/// guessed one; where that was too much as well, nothing.
+fn batch_top_k(
+    x: &[f32],
+    encoder: Encoder<'_>,
+    k: usize,
+    hint: Option<f32>,
+    precision: Precision,
+) -> (SparseRows, Screening) {
+    let d = x.len() / rows_of(x, encoder).max(1);
+    let places = k * rows_of(x, encoder);
+    let guess = || guess(x, d, encoder, k, precision);
+    let hint = hint.filter(|hint| hint.is_finite()).map(|hint| 0.9 * hint);
+    let mut screening = Screening::default();
+    for floor in hint.into_iter().chain(std::iter::once_with(guess)).chain([0.0]) {
+        let rule = Rule { floor: Floor::All(floor.max(0.0)), k: usize::MAX };
+        let (mut codes, done) = per_row(x, encoder, rule, precision);
+        screening += done;
+        if codes.len() >= places || floor <= 0.0 {
+            keep_largest_of_batch(&mut codes, places);
+            return (codes, screening);
+        }
+    }
+    unreachable!("nothing is required of a floor of zero")
+}
+
+/// A value that rather more than `k` a row exceed, from the first rows.
+fn guess(x: &[f32], d: usize, encoder: Encoder<'_>, k: usize, precision: Precision) -> f32 {
+    let sample = &x[..x.len().min(64 * d)];
+    let rule = Rule { floor: Floor::All(0.0), k: 2 * k };
+    let (codes, _) = per_row(sample, encoder, rule, precision);
+    let mut keys: Vec<u64> = codes.values.iter().map(|value| key(*value, 0)).collect();
+    let places = k * codes.rows();
+    keep_largest(&mut keys, places).map_or(0.0, |smallest| 0.8 * smallest)
+}
+
+/// Keeps the `places` largest values; among equal ones the lower row, then the lower latent.
+fn keep_largest_of_batch(codes: &mut SparseRows, places: usize) {
+    if codes.len() <= places {
+        return;
+    }
+    let mut keys: Vec<u64> = (0_u32..).zip(&codes.values).map(|(at, v)| key(*v, at)).collect();
+    keep_largest(&mut keys, places);
+    let mut kept: Vec<usize> = keys.into_iter().map(|key| index_of(key) as usize).collect();
+    kept.sort_unstable();
+    codes.ids = kept.iter().map(|at| codes.ids[*at]).collect();
+    codes.values = kept.iter().map(|at| codes.values[*at]).collect();
+    for offset in &mut codes.offsets {
+        *offset = kept.partition_point(|at| at < offset);
+    }
+}
+
+/// What a row keeps: the `k` largest above the floors.
+#[derive(Clone, Copy)]
+struct Rule<'a> {
+    floor: Floor<'a>,
+    k: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Floor<'a> {
+    All(f32),
+    Each(&'a [f32]),
+}
+
+impl Floor<'_> {
+    fn of(&self, latent: usize) -> f32 {
+        match self {
+            Self::All(floor) => *floor,
+            Self::Each(floors) => floors[latent],
+        }
+    }
+}
+
+fn rows_of(x: &[f32], encoder: Encoder<'_>) -> usize {
+    let d_sae = encoder.b_enc.len();
+    let d = encoder.w_enc.len() / d_sae.max(1);
+    assert_eq!(encoder.w_enc.len(), d_sae * d, "`w_enc` has a row a latent");
+    if d == 0 {
+        return 0;
+    }
+    assert!(x.len().is_multiple_of(d), "rows are {d} wide");
+    x.len() / d
+}
+
+fn per_row(
+    x: &[f32],
+    encoder: Encoder<'_>,
+    rule: Rule<'_>,
+    precision: Precision,
+) -> (SparseRows, Screening) {
+    let rows = rows_of(x, encoder);
+    if rows == 0 || rule.k == 0 {
+        return (
+            SparseRows::fill(std::iter::repeat_n(0, rows), |_, _, _| ()),
+            Screening::default(),
+        );
+    }
+    let d = x.len() / rows;
+    match precision {
+        Precision::F32(isa) => {
+            let product = Exact::new(isa, encoder.w_enc, d);
+            Pass { x, d, encoder, rule, isa, product: &product }.run(rows)
+        }
+        Precision::Mixed(isa, screen) => {
+            let product = Screened::new(screen, encoder.w_enc, d);
+            Pass { x, d, encoder, rule, isa, product: &product }.run(rows)
+        }
+    }
+}
+
+/// One pass over the rows.
+struct Pass<'a, P> {
+    x: &'a [f32],
+    d: usize,
+    encoder: Encoder<'a>,
+    rule: Rule<'a>,
+    isa: Isa,
+    product: &'a P,
+}
+
+/// Some rows by some tiles of latents.
+struct Task {
+    rows: Range<usize>,
+    tiles: Range<usize>,
+}
+
+/// What a task found: keys for each of its rows, in any order.
+struct Found {
+    keys: Vec<Vec<u64>>,
+    screening: Screening,
+}
+
+/// The rows of a panel, and what they have gathered.
+struct Group<Panel> {
+    first_row: usize,
+    panel: Panel,
+    rows: Vec<Gathered>,
+    /// What a value has to exceed, `[nr]`; infinite where there is no row.
+    bar: Vec<f32>,
+    /// By how much the values of the current tile may be off, `[nr]`.
+    slack: Vec<f32>,
+    /// The largest of these so far, `[nr]`.
+    most_slack: Vec<f32>,
+}
+
+/// A row's candidates.
+struct Gathered {
+    /// Each with the least that its value may be.
+    keys: Vec<u64>,
+    /// Thin out at this many.
+    limit: usize,
+}
+
+/// A bound on an error that is larger says nothing: values overflow.
+const LARGEST_SLACK: f32 = 1e30;
+
+impl<P: Product> Pass<'_, P> {
+    fn run(&self, rows: usize) -> (SparseRows, Screening) {
+        let (tasks, ranges) = self.tasks(rows);
+        let found: Vec<Found> = tasks.par_iter().map(|task| self.task(task)).collect();
+        let mut screening = Screening::default();
+        for found in &found {
+            screening += found.screening;
+        }
+        let keys: Vec<Vec<u64>> =
+            found.chunks(ranges).zip(tasks.chunks(ranges)).flat_map(|(f, t)| merge(f, t)).collect();
+        let k = self.rule.k;
+        let codes =
+            SparseRows::fill(keys.iter().map(|keys| keys.len().min(k)), |row, ids, values| {
+                let mut keys = keys[row].clone();
+                keep_largest(&mut keys, k);
+                keys.sort_unstable_by_key(|key| index_of(*key));
+                for ((id, value), key) in ids.iter_mut().zip(values).zip(keys) {
+                    (*id, *value) = (index_of(key), value_of(key));
+                }
+            });
+        (codes, screening)
+    }
+
+    /// Blocks of rows, as many for each thread, and into how many ranges of latents each is cut:
+    /// more than one where there are too few rows to go round.
+    fn tasks(&self, rows: usize) -> (Vec<Task>, usize) {
+        let TileShape { mr, nr } = self.product.shape();
+        let tiles = self.encoder.b_enc.len().div_ceil(mr);
+        let threads = rayon::current_num_threads();
+        let panels = rows.div_ceil(nr);
+        let most = (BLOCK_BYTES / self.product.panel_bytes().max(1)).max(1);
+        let blocks = panels.div_ceil(most).next_multiple_of(threads).min(panels);
+        let wanted = if blocks < threads { threads.div_ceil(blocks) } else { 1 };
+        let ranges = wanted.min(tiles.div_ceil(SMALLEST_RANGE)).max(1);
+        let part = |of: usize, into: usize, i: usize| of * i / into..of * (i + 1) / into;
+        let block = |i: usize| {
+            let panels = part(panels, blocks, i);
+            (panels.start * nr).min(rows)..(panels.end * nr).min(rows)
+        };
+        let tasks = (0..blocks * ranges)
+            .map(|i| Task { rows: block(i / ranges), tiles: part(tiles, ranges, i % ranges) });
+        (tasks.collect(), ranges)
+    }
+
+    fn task(&self, task: &Task) -> Found {
+        let shape = self.product.shape();
+        let mut groups = self.groups(task);
+        let mut values = vec![0.0; shape.mr * shape.nr];
+        let mut above = vec![0; shape.mr];
+        let (mut bias, mut floor) = (vec![0.0; shape.mr], vec![0.0; shape.mr]);
+        for tile in task.tiles.clone() {
+            self.tile_rule(tile, &mut bias, &mut floor);
+            let parts = groups.len();
+            for (i, group) in groups.iter_mut().enumerate() {
+                self.product.multiply(tile, &group.panel, (i, parts), &mut values);
+                self.set_slack(tile, group);
+                let bars =
+                    Bars { bias: &bias, floor: &floor, bar: &group.bar, slack: &group.slack };
+                self.isa.scan(shape, &mut values, &bars, &mut above);
+                for (i, mask) in above.iter().enumerate() {
+                    self.take(tile * shape.mr + i, *mask, &values[i * shape.nr..], group);
+                }
+            }
+        }
+        self.finish(groups, task)
+    }
+
+    fn groups(&self, task: &Task) -> Vec<Group<P::Panel>> {
+        let nr = self.product.shape().nr;
+        let limit = if self.rule.k == usize::MAX { usize::MAX } else { gather(self.rule.k) };
+        let group = |first_row: usize| {
+            let rows = first_row..(first_row + nr).min(task.rows.end);
+            let gathered = || Gathered { keys: Vec::with_capacity(limit.min(4096)), limit };
+            let mut bar = vec![f32::NEG_INFINITY; rows.len()];
+            bar.resize(nr, f32::INFINITY);
+            Group {
+                first_row,
+                panel: self.product.panel(&self.x[rows.start * self.d..rows.end * self.d]),
+                rows: rows.map(|_| gathered()).collect(),
+                bar,
+                slack: vec![0.0; nr],
+                most_slack: vec![0.0; nr],
+            }
+        };
+        task.rows.clone().step_by(nr).map(group).collect()
+    }
+
+    /// Biases and floors of a tile's latents; nothing exceeds the floor of one that is not there.
+    fn tile_rule(&self, tile: usize, bias: &mut [f32], floor: &mut [f32]) {
+        let first = tile * bias.len();
+        for (i, (bias, floor)) in bias.iter_mut().zip(floor).enumerate() {
+            let there = self.encoder.b_enc.get(first + i);
+            *bias = there.copied().unwrap_or(0.0);
+            *floor = there.map_or(f32::INFINITY, |_| self.rule.floor.of(first + i));
+        }
+    }
+
+    fn set_slack(&self, tile: usize, group: &mut Group<P::Panel>) {
+        if !self.product.is_exact() {
+            self.product.slack(tile, &group.panel, &mut group.slack);
+            for (most, slack) in group.most_slack.iter_mut().zip(&group.slack) {
+                if *slack > *most || slack.is_nan() {
+                    *most = *slack;
+                }
+            }
+        }
+    }
+
+    /// Remembers `latent` for the rows whose bit is set.
+    fn take(&self, latent: usize, mut mask: u64, values: &[f32], group: &mut Group<P::Panel>) {
+        while mask != 0 {
+            let lane = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let row = &mut group.rows[lane];
+            row.keys.push(key(values[lane] - group.slack[lane], latent as u32));
+            if row.keys.len() >= row.limit {
+                self.thin(group, lane);
+            }
+        }
+    }
+
+    /// Drops what can no longer be among the `k` largest, and raises the bar: at least `k` values are
+    /// as large as the `k`-th largest of what they are at least.
+    fn thin(&self, group: &mut Group<P::Panel>, lane: usize) {
+        let (k, row) = (self.rule.k, &mut group.rows[lane]);
+        if row.keys.len() < k {
+            return;
+        }
+        row.keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+        let bar = value_of(row.keys[k - 1]);
+        group.bar[lane] = bar;
+        let least = bar - 2.0 * group.most_slack[lane];
+        let mut kept = k;
+        if !self.product.is_exact() {
+            for i in k..row.keys.len() {
+                if value_of(row.keys[i]) >= least {
+                    row.keys.swap(i, kept);
+                    kept += 1;
+                }
+            }
+            row.limit = gather(k).max(2 * kept);
+        }
+        row.keys.truncate(kept);
+    }
+
+    fn finish(&self, mut groups: Vec<Group<P::Panel>>, task: &Task) -> Found {
+        let mut found = Found { keys: Vec::new(), screening: Screening::default() };
+        for group in &mut groups {
+            for lane in 0..group.rows.len() {
+                if self.rule.k != usize::MAX {
+                    self.thin(group, lane);
+                }
+                let row = &mut group.rows[lane];
+                let mut keys = std::mem::take(&mut row.keys);
+                if !self.product.is_exact() {
+                    let x = &self.x[(group.first_row + lane) * self.d..][..self.d];
+                    keys = if group.most_slack[lane] < LARGEST_SLACK {
+                        found.screening.rescored += keys.len() as u64;
+                        self.scores(x, keys.into_iter().map(index_of))
+                    } else {
+                        found.screening.redone += 1;
+                        self.scores(x, self.latents(&task.tiles))
+                    };
+                    keep_largest(&mut keys, self.rule.k);
+                }
+                found.keys.push(keys);
+            }
+        }
+        found
+    }
+
+    /// The latents of some tiles.
+    fn latents(&self, tiles: &Range<usize>) -> Range<u32> {
+        let (mr, d_sae) = (self.product.shape().mr, self.encoder.b_enc.len());
+        (tiles.start * mr) as u32..(tiles.end * mr).min(d_sae) as u32
+    }
+
+    /// The keys of those `latents` of the row `x` that exceed their floors, in f32.
+    fn scores(&self, x: &[f32], latents: impl Iterator<Item = u32>) -> Vec<u64> {
+        let Encoder { w_enc, b_enc } = self.encoder;
+        let mut keys = Vec::new();
+        for id in latents {
+            let latent = id as usize;
+            let w = &w_enc[latent * self.d..][..self.d];
+            let h = self.isa.run(Dot(x, w)) + b_enc[latent];
+            if h > self.rule.floor.of(latent) {
+                keys.push(key(h, id));
+            }
+        }
+        keys
+    }
+}
+
+/// The keys of a block's rows from all ranges of latents.
+fn merge<'a>(found: &'a [Found], tasks: &'a [Task]) -> impl Iterator<Item = Vec<u64>> + 'a {
+    (0..tasks[0].rows.len()).map(|row| found.iter().flat_map(|f| &f.keys[row]).copied().collect())
+}

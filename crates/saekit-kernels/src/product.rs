@@ -1,0 +1,313 @@
+//! Two ways to the encoder's product: exact in f32, or screened in bf16 with a bound on its error.
+//!
+//! Screening rounds rows `x` and weights `w` to bf16 (`x'`, `w'`) and multiplies those. By
+//! Cauchy-Schwarz the product is off by at most
+//! ```text
+//! |x·w - x'·w'| <= ‖x - x'‖ ‖w‖ + ‖x'‖ ‖w - w'‖ + s ‖x'‖ (‖w‖ + ‖w - w'‖)
+//! ```
+//! where `s = (d + 8) 2⁻²²` covers the rounding of the sums. All four norms are of the vectors at
+//! hand, not of the worst case, and a row's bound is shared by the latents of a tile: two numbers a
+//! row, two a tile. Norms are enlarged by a thousandth, which covers their own rounding.
+
+use rayon::prelude::*;
+
+use crate::simd::{Isa, Screen, TileShape, from_bf16, pairs, to_bf16};
+
+/// Products of a tile of latents with a panel of rows.
+pub(crate) trait Product: Sync {
+    /// Some rows as the tile wants them.
+    type Panel: Send + Sync;
+
+    /// The tile.
+    fn shape(&self) -> TileShape;
+
+    /// Bytes of a panel.
+    fn panel_bytes(&self) -> usize;
+
+    /// Packs at most `nr` rows, `[rows, d]`, padded with zeros.
+    fn panel(&self, rows: &[f32]) -> Self::Panel;
+
+    /// Writes the products of the latents of tile number `tile` with the rows to `out`, `[mr, nr]`.
+    /// Meanwhile part `ahead.0` of `ahead.1` of the next tile's weights is fetched from memory.
+    fn multiply(&self, tile: usize, panel: &Self::Panel, ahead: (usize, usize), out: &mut [f32]);
+
+    /// By how much the products of the tile may be too small or too large for each row of the
+    /// panel, `[nr]`: finite, or nothing is known about that row.
+    fn slack(&self, tile: usize, panel: &Self::Panel, out: &mut [f32]);
+
+    /// Whether products are what they will be reported as.
+    fn is_exact(&self) -> bool;
+}
+
+/// `rows`, `[at most nr, d]`, side by side: `[d, nr]`, padded with zeros.
+fn side_by_side<T: Copy + Default>(
+    rows: &[f32],
+    d: usize,
+    nr: usize,
+    value: impl Fn(f32) -> T,
+) -> Vec<T> {
+    let mut packed = vec![T::default(); d * nr];
+    // Sixteen columns at a time: a cache line of each row, sixteen of the panel.
+    for start in (0..d).step_by(16) {
+        for (lane, row) in rows.chunks_exact(d).enumerate() {
+            for p in start..(start + 16).min(d) {
+                packed[p * nr + lane] = value(row[p]);
+            }
+        }
+    }
+    packed
+}
+
+/// Part `i` of `n` of the `size` values from `start`; nothing where they are not all there.
+fn part<T>(values: &[T], start: usize, size: usize, (i, n): (usize, usize)) -> &[T] {
+    values.get(start + size * i / n..start + size * (i + 1) / n).unwrap_or(&[])
+}
+
+/// The product in f32.
+pub(crate) struct Exact<'a> {
+    isa: Isa,
+    d: usize,
+    w_enc: &'a [f32],
+    /// The last latents, padded with zeros to a whole tile.
+    tail: Vec<f32>,
+}
+
+impl<'a> Exact<'a> {
+    /// With the weights `w_enc`, `[d_sae, d]`.
+    pub(crate) fn new(isa: Isa, w_enc: &'a [f32], d: usize) -> Self {
+        let tile = isa.tile().mr * d;
+        let whole = w_enc.len() / tile.max(1) * tile;
+        let mut tail = w_enc[whole..].to_vec();
+        tail.resize(tile, 0.0);
+        Self { isa, d, w_enc: &w_enc[..whole], tail }
+    }
+}
+
+impl Product for Exact<'_> {
+    type Panel = Vec<f32>;
+
+    fn shape(&self) -> TileShape {
+        self.isa.tile()
+    }
+
+    fn panel_bytes(&self) -> usize {
+        4 * self.d * self.shape().nr
+    }
+
+    fn panel(&self, rows: &[f32]) -> Vec<f32> {
+        side_by_side(rows, self.d, self.shape().nr, |v| v)
+    }
+
+    fn multiply(&self, tile: usize, panel: &Vec<f32>, ahead: (usize, usize), out: &mut [f32]) {
+        let size = self.shape().mr * self.d;
+        let weights = self.w_enc.get(tile * size..(tile + 1) * size).unwrap_or(&self.tail);
+        let next = part(self.w_enc, (tile + 1) * size, size, ahead);
+        self.isa.multiply(weights, next, panel, self.d, out);
+    }
+
+    fn slack(&self, _tile: usize, _panel: &Vec<f32>, out: &mut [f32]) {
+        out.fill(0.0);
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}
+
+/// The product in bf16.
+pub(crate) struct Screened {
+    screen: Screen,
+    d: usize,
+    /// `[tiles · mr, pairs]`.
+    weights: Vec<u32>,
+    /// A tile's largest `‖w‖` and `‖w - w'‖`.
+    norms: Vec<Norms>,
+    /// `s` above.
+    rounding: f32,
+}
+
+/// Length of a vector, or the largest of several; and of what rounding took from it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Norms {
+    norm: f32,
+    error: f32,
+}
+
+/// Covers the rounding of the norms themselves.
+const ENLARGED: f32 = 1.001;
+
+impl Screened {
+    /// With the weights `w_enc`, `[d_sae, d]`.
+    pub(crate) fn new(screen: Screen, w_enc: &[f32], d: usize) -> Self {
+        let (mr, width) = (screen.tile().mr, pairs(d));
+        let tiles = (w_enc.len() / d.max(1)).div_ceil(mr);
+        let mut weights = vec![0; tiles * mr * width];
+        let norms = weights
+            .par_chunks_mut((mr * width).max(1))
+            .zip(w_enc.par_chunks((mr * d).max(1)))
+            .with_min_len(8)
+            .map(|(packed, rows)| {
+                let rows = packed.chunks_exact_mut(width).zip(rows.chunks_exact(d));
+                rows.fold(Norms::default(), |most, (packed, row)| {
+                    let Norms { norm, error } = Isa::best().run(Round { row, packed });
+                    Norms { norm: most.norm.max(norm), error: most.error.max(error) }
+                })
+            })
+            .collect();
+        Self { screen, d, weights, norms, rounding: (d + 8) as f32 / (1 << 22) as f32 }
+    }
+}
+
+/// Rows in bf16 and their norms.
+pub(crate) struct ScreenedPanel {
+    packed: Vec<u32>,
+    /// `‖x - x'‖` of each row, enlarged.
+    errors: Vec<f32>,
+    /// A bound on `‖x'‖` of each row, enlarged.
+    norms: Vec<f32>,
+}
+
+impl Product for Screened {
+    type Panel = ScreenedPanel;
+
+    fn shape(&self) -> TileShape {
+        self.screen.tile()
+    }
+
+    fn panel_bytes(&self) -> usize {
+        4 * pairs(self.d) * self.shape().nr
+    }
+
+    fn panel(&self, rows: &[f32]) -> ScreenedPanel {
+        let (nr, width) = (self.shape().nr, pairs(self.d));
+        let mut panel = ScreenedPanel {
+            packed: vec![0; width * nr],
+            errors: vec![0.0; nr],
+            norms: vec![0.0; nr],
+        };
+        let mut row_pairs = vec![0; width];
+        for (lane, row) in rows.chunks_exact(self.d.max(1)).enumerate() {
+            let Norms { norm, error } = Isa::best().run(Round { row, packed: &mut row_pairs });
+            panel.errors[lane] = error * ENLARGED;
+            panel.norms[lane] = (norm + error) * ENLARGED;
+            for (pair, column) in row_pairs.iter().zip(panel.packed.chunks_exact_mut(nr)) {
+                column[lane] = *pair;
+            }
+        }
+        panel
+    }
+
+    fn multiply(&self, tile: usize, panel: &ScreenedPanel, ahead: (usize, usize), out: &mut [f32]) {
+        let width = pairs(self.d);
+        let size = self.shape().mr * width;
+        let weights = &self.weights[tile * size..(tile + 1) * size];
+        let next = part(&self.weights, (tile + 1) * size, size, ahead);
+        self.screen.multiply(weights, next, &panel.packed, width, out);
+    }
+
+    fn slack(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
+        let w = self.norms[tile];
+        let by_error = w.norm * ENLARGED;
+        let by_norm = (w.error + self.rounding * (w.norm + w.error)) * ENLARGED;
+        for ((slack, error), norm) in out.iter_mut().zip(&panel.errors).zip(&panel.norms) {
+            *slack = error * by_error + norm * by_norm;
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+}
+
+/// Rounds a row to pairs and measures it.
+struct Round<'a> {
+    row: &'a [f32],
+    packed: &'a mut [u32],
+}
+
+impl crate::simd::Kernel for Round<'_> {
+    type Output = Norms;
+
+    #[inline(always)]
+    fn run(self) -> Norms {
+        let (mut norm, mut error) = ([0.0_f32; 16], [0.0_f32; 16]);
+        let mut rounded = [0_u32; 32];
+        for (row, packed) in self.row.chunks(32).zip(self.packed.chunks_exact_mut(16)) {
+            let mut values = [0.0_f32; 32];
+            values[..row.len()].copy_from_slice(row);
+            for (rounded, value) in rounded.iter_mut().zip(&values) {
+                *rounded = to_bf16(*value);
+            }
+            for i in 0..32 {
+                let lost = values[i] - from_bf16(rounded[i]);
+                norm[i % 16] += values[i] * values[i];
+                error[i % 16] += lost * lost;
+            }
+            for (packed, pair) in packed.iter_mut().zip(rounded.chunks_exact(2)) {
+                *packed = pair[0] | pair[1] << 16;
+            }
+        }
+        Norms { norm: norm.iter().sum::<f32>().sqrt(), error: error.iter().sum::<f32>().sqrt() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::values;
+    use proptest::prelude::{prop_assert, proptest};
+
+    fn dot(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    }
+
+    /// Each product of the first tile and panel, the exact one, and the bound.
+    fn compare<P: Product>(product: &P, w: &[f32], x: &[f32], d: usize) -> Vec<(f64, f64, f64)> {
+        let TileShape { mr, nr } = product.shape();
+        let panel = product.panel(x);
+        let mut out = vec![f32::NAN; mr * nr];
+        product.multiply(0, &panel, (0, 1), &mut out);
+        let rows = x.chunks(d).enumerate();
+        rows.flat_map(|(lane, x)| {
+            let (out, panel) = (&out, &panel);
+            w.chunks(d).take(mr).enumerate().map(move |(i, w)| {
+                let mut slack = vec![0.0; nr];
+                product.slack(0, panel, &mut slack);
+                (f64::from(out[i * nr + lane]), dot(x, w), f64::from(slack[lane]))
+            })
+        })
+        .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn products_are_within_their_bounds(
+            d in 1_usize..150, n in 1_usize..9, rows in 1_usize..9, seed in 0_u64..99, size in -6..6
+        ) {
+            let grow = |v: Vec<f32>| v.iter().map(|v| v * 10.0_f32.powi(size)).collect::<Vec<_>>();
+            let (w, x) = (values(n * d, seed), grow(values(rows * d, seed + 1)));
+            for screen in Screen::available() {
+                for (got, want, slack) in compare(&Screened::new(screen, &w, d), &w, &x, d) {
+                    prop_assert!((got - want).abs() <= slack, "{screen:?} {got} {want} {slack}");
+                }
+            }
+            for isa in Isa::available() {
+                for (got, want, _) in compare(&Exact::new(isa, &w, d), &w, &x, d) {
+                    let unit = 10.0_f64.powi(size);
+                    prop_assert!((got - want).abs() <= 1e-5 * unit, "{isa:?} {got} {want}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_bf16_cannot_hold() {
+        let (w, x) = (vec![1.0; 8], vec![f32::MAX; 8]);
+        for screen in Screen::available() {
+            let product = Screened::new(screen, &w, 8);
+            let mut slack = vec![0.0; product.shape().nr];
+            product.slack(0, &product.panel(&x), &mut slack);
+            assert!(!slack[0].is_finite());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Decoder, error and the derivative by the values, in one pass over the rows.
+//!
+//! ```text
+//! for each row:                                                    in parallel
+//!     e = y - b_dec - Σ values w_dec[id]        four latents at a time, e stays in the first cache
+//!     error[row] = e;  squares += e · e
+//!     for each active latent: grad = scale e · w_dec[id]           the gathered rows are still near
+//! ```
+//! `4 k d` flops a row over `4 k d` gathered bytes.
+//!
+//! With several prefixes (Matryoshka; Bussmann et al., 2025) the errors of all prefixes come out of
+//! the same gathers, because a row's latents are listed ascending: each prefix's error is the one
+//! before it minus the latents in between. A latent is in every prefix that is longer than it, so
+//! the errors are summed from the longest down, weighted: `error[g] = Σ_{p >= g} weight_p e_p` is what
+//! the latents of group `g` see.
+
+use rayon::prelude::*;
+
+use crate::codes::{SparseRows, split};
+use crate::simd::{Isa, Kernel};
+use crate::vector::{axpy, axpys, dot};
+
+/// The decoder's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder<'a> {
+    /// `[d_sae, d_out]`, latent-major.
+    pub w_dec: &'a [f32],
+    /// Added to every row, `[d_out]`, where there is one.
+    pub b_dec: Option<&'a [f32]>,
+}
+
+/// The first latents of a dictionary, which have to reconstruct alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prefix {
+    /// One more than the last latent.
+    pub end: usize,
+    /// Weight of its error in the loss.
+    pub weight: f32,
+}
+
+/// What codes leave of a target.
+#[derive(Clone, Debug, Default)]
+pub struct Residual {
+    /// The weighted errors `y - ŷ` that the latents of each group see: `[groups, rows, d_out]`.
+    pub errors: Vec<f32>,
+    /// Sums of the squared errors of each prefix.
+    pub squares: Vec<f64>,
+    /// The derivative of `Σ weight Σ (y - ŷ)²` by each value of the codes, times the given scale.
+    pub grads: Vec<f32>,
+}
+
+/// What codes are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The rows, `[rows, d_out]`.
+    pub y: &'a [f32],
+    /// Ascending, the last ends at `d_sae`; one of weight 1 is the usual loss.
+    pub prefixes: &'a [Prefix],
+    /// The loss holds the squared errors times this.
+    pub scale: f32,
+}
+
+/// Compares the decoded `codes` with their target.
+///
+/// # Panics
+/// If the sizes do not fit each other, or the prefixes are not ascending.
+pub fn residual(
+    isa: Isa,
+    codes: &SparseRows,
+    decoder: Decoder<'_>,
+    target: Target<'_>,
+    out: &mut Residual,
+) {
+    let Target { y, prefixes, scale } = target;
+    let rows = codes.rows();
+    let d = y.len().checked_div(rows).unwrap_or(0);
+    assert_eq!(y.len(), rows * d, "a row of the target for each of the codes");
+    assert!(prefixes.is_sorted_by(|a, b| a.end < b.end), "prefixes ascend");
+    let groups = prefixes.len();
+    out.errors.resize(groups * rows * d, 0.0);
+    out.grads.resize(codes.len(), 0.0);
+    let mut squares = vec![0.0; rows * groups];
+    let errors = by_row(&mut out.errors, rows, groups, d);
+    let grads = split(&codes.offsets, &mut out.grads);
+    errors
+        .into_par_iter()
+        .zip(grads)
+        .zip(squares.par_chunks_mut(groups.max(1)))
+        .enumerate()
+        .with_min_len(16)
+        .for_each(|(i, ((errors, grads), squares))| {
+            let (ids, values) = codes.row(i);
+            let y = &y[i * d..(i + 1) * d];
+            isa.run(Row { ids, values, y, decoder, prefixes, scale, errors, grads, squares });
+        });
+    out.squares = (0..groups).map(|g| squares.iter().skip(g).step_by(groups).sum()).collect();
+}
+
+/// Row `i` of each group, for each `i`.
+fn by_row(errors: &mut [f32], rows: usize, groups: usize, d: usize) -> Vec<Vec<&mut [f32]>> {
+    let mut found: Vec<Vec<&mut [f32]>> = (0..rows).map(|_| Vec::with_capacity(groups)).collect();
+    if d > 0 {
+        for (at, row) in errors.chunks_exact_mut(d).enumerate() {
+            found[at % rows].push(row);
+        }
+    }
+    found
+}
+
+/// One row.
+struct Row<'a, 'b> {
+    ids: &'a [u32],
+    values: &'a [f32],
+    y: &'a [f32],
+    decoder: Decoder<'a>,
+    prefixes: &'a [Prefix],
+    scale: f32,
+    errors: Vec<&'b mut [f32]>,
+    grads: &'b mut [f32],
+    squares: &'b mut [f64],
+}
+
+impl Kernel for Row<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let d = self.y.len();
+        let w_dec = self.decoder.w_dec;
+        let latent = |id: u32| &w_dec[id as usize * d..][..d];
+        let mut starts = vec![0; self.errors.len() + 1];
+        for (g, prefix) in self.prefixes.iter().enumerate() {
+            let (done, rest) = self.errors.split_at_mut(g);
+            let error = &mut *rest[0];
+            error.copy_from_slice(done.last().map_or(self.y, |before| before));
+            if let (0, Some(b_dec)) = (g, self.decoder.b_dec) {
+                axpy(error, -1.0, b_dec);
+            }
+            let end = self.ids.partition_point(|id| (*id as usize) < prefix.end);
+            let (ids, values) = (&self.ids[starts[g]..end], &self.values[starts[g]..end]);
+            axpys(error, ids.len(), |i| (-values[i], latent(ids[i])));
+            self.squares[g] = f64::from(dot(error, error));
+            starts[g + 1] = end;
+        }
+        for g in (0..self.errors.len()).rev() {
+            let (here, after) = self.errors.split_at_mut(g + 1);
+            let (error, weight) = (&mut *here[g], self.prefixes[g].weight);
+            if weight != 1.0 {
+                for e in error.iter_mut() {
+                    *e *= weight;
+                }
+            }
+            if let Some(after) = after.first() {
+                axpy(error, 1.0, after);
+            }
+            for i in starts[g]..starts[g + 1] {
+                self.grads[i] = -2.0 * self.scale * dot(error, latent(self.ids[i]));
+            }
+        }
+    }
+}

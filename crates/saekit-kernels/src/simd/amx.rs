@@ -1,0 +1,116 @@
+//! bf16 products on the tile registers of Intel's server processors (AMX).
+//!
+//! ```text
+//! four tiles of 16 x 16 sums; per step of 16 pairs: two tiles of weights, two of rows, four products
+//! ```
+//! The registers are named in assembly because the standard library's intrinsics for them are not
+//! stable; the compiler never uses them by itself.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, _MM_HINT_T1, _mm_prefetch};
+use std::sync::OnceLock;
+
+/// Asks Linux for the right to use a state component.
+const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+/// The tile registers' data.
+const XFEATURE_XTILEDATA: libc::c_long = 18;
+
+/// Whether the processor has the instructions and Linux lets this process use them.
+pub(super) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| has_instructions() && is_permitted())
+}
+
+fn has_instructions() -> bool {
+    const AMX_BF16: u32 = 1 << 22;
+    const AMX_TILE: u32 = 1 << 24;
+    const WANTED: u32 = AMX_BF16 | AMX_TILE;
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & WANTED == WANTED
+}
+
+/// The permission is the process's: every thread has it from then on.
+fn is_permitted() -> bool {
+    // SAFETY: the call takes two numbers and touches no memory of this process.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+/// `ldtilecfg`'s operand: eight registers of 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct Shapes {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    bytes_a_row: [u16; 16],
+    rows: [u8; 16],
+}
+
+static SHAPES: Shapes = {
+    let (mut bytes_a_row, mut rows) = ([0; 16], [0; 16]);
+    let mut i = 0;
+    while i < 8 {
+        bytes_a_row[i] = 64;
+        rows[i] = 16;
+        i += 1;
+    }
+    Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_a_row, rows }
+};
+
+/// # Safety
+/// The instructions are available; `w` is `[32, pairs]`, `panel` `[pairs, 32]`, `out` `[32, 32]`;
+/// `pairs` is a multiple of 16.
+pub(super) unsafe fn multiply(
+    w: *const u32,
+    next: &[u32],
+    panel: *const u32,
+    pairs: usize,
+    out: *mut f32,
+) {
+    let lines_a_step = next.len().div_ceil(pairs.max(1));
+    // SAFETY: each load reads 16 rows of 64 bytes: of the weights at a stride of a row, of the panel
+    // at a stride of 128 bytes; with `p` a multiple of 16 below `pairs` they lie within the caller's
+    // promise, as do the stores. The registers are configured first and released at the end.
+    unsafe {
+        asm!(
+            "ldtilecfg [{shapes}]",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            shapes = in(reg) &raw const SHAPES,
+            options(nostack, readonly),
+        );
+        for p in (0..pairs).step_by(16) {
+            for line in 0..lines_a_step {
+                let at = next.as_ptr().wrapping_add(16 * (p / 16 * lines_a_step + line));
+                _mm_prefetch::<_MM_HINT_T1>(at.cast());
+            }
+            asm!(
+                "tileloadd tmm4, [{w} + {w_stride}]",
+                "tileloadd tmm6, [{x} + {x_stride}]",
+                "tileloadd tmm7, [{x} + {x_stride} + 64]",
+                "tileloadd tmm5, [{w2} + {w_stride}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                w = in(reg) w.add(p),
+                w2 = in(reg) w.add(16 * pairs + p),
+                w_stride = in(reg) 4 * pairs,
+                x = in(reg) panel.add(32 * p),
+                x_stride = in(reg) 128_usize,
+                options(nostack, readonly),
+            );
+        }
+        asm!(
+            "tilestored [{out} + {stride}], tmm0",
+            "tilestored [{out} + {stride} + 64], tmm1",
+            "tilestored [{below} + {stride}], tmm2",
+            "tilestored [{below} + {stride} + 64], tmm3",
+            "tilerelease",
+            out = in(reg) out,
+            below = in(reg) out.add(16 * 32),
+            stride = in(reg) 128_usize,
+            options(nostack),
+        );
+    }
+}

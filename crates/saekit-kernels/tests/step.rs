@@ -1,0 +1,410 @@
+//! Each kernel against the same thing in f64, written the plain way.
+
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
+use saekit_kernels::{
+    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull, Residual,
+    Screen, Select, SparseRows, Target, Weights, apply, centre, encode, gradients, residual,
+    update, variance,
+};
+
+/// A problem: sizes, rows and weights.
+#[derive(Clone, Debug)]
+struct Problem {
+    rows: usize,
+    d: usize,
+    d_sae: usize,
+    k: usize,
+    x: Vec<f32>,
+    weights: Weights,
+}
+
+fn values(n: usize, seed: u64) -> Vec<f32> {
+    let mix = |i: u64| {
+        let x =
+            (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb)
+    };
+    (0..n as u64).map(|i| (mix(i) >> 40) as f32 / (1_u64 << 23) as f32 - 1.0).collect()
+}
+
+impl Problem {
+    fn new(rows: usize, d: usize, d_sae: usize, k: usize, seed: u64) -> Self {
+        let mut weights = Weights {
+            w_enc: values(d_sae * d, seed),
+            b_enc: values(d_sae, seed + 1).iter().map(|v| v / 4.0).collect(),
+            w_dec: values(d_sae * d, seed + 2),
+            b_dec: values(d, seed + 3),
+        };
+        for row in weights.w_dec.chunks_mut(d) {
+            let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-3);
+            for v in row.iter_mut() {
+                *v /= norm;
+            }
+        }
+        // A row of zeros after centring, a latent that nothing wakes, two latents that always tie.
+        let mut x = values(rows * d, seed + 4);
+        if rows > 1 {
+            x[..d].copy_from_slice(&weights.b_dec);
+        }
+        if d_sae > 3 {
+            weights.b_enc[1] = -1e3;
+            let twin = weights.w_enc[2 * d..3 * d].to_vec();
+            weights.w_enc[3 * d..4 * d].copy_from_slice(&twin);
+            weights.b_enc[3] = weights.b_enc[2];
+        }
+        Self { rows, d, d_sae, k, x, weights }
+    }
+
+    fn centred(&self) -> Vec<f32> {
+        let mut x = Vec::new();
+        centre(&self.x, &self.weights.b_dec, &mut x);
+        x
+    }
+
+    fn encoder(&self) -> Encoder<'_> {
+        Encoder { w_enc: &self.weights.w_enc, b_enc: &self.weights.b_enc }
+    }
+
+    /// Pre-activations, in f64.
+    fn pre(&self) -> Vec<Vec<f64>> {
+        let x = self.centred();
+        let h = |x: &[f32], j: usize| -> f64 {
+            let w = &self.weights.w_enc[j * self.d..][..self.d];
+            f64::from(self.weights.b_enc[j]) + dot(x, w)
+        };
+        x.chunks(self.d).map(|x| (0..self.d_sae).map(|j| h(x, j)).collect()).collect()
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+fn problems() -> impl Strategy<Value = Problem> {
+    (0_usize..70, 1_usize..70, 1_usize..150, 1_usize..9, 0_u64..1000)
+        .prop_flat_map(|(rows, d, d_sae, k, seed)| Just(Problem::new(rows, d, d_sae, k, seed)))
+}
+
+fn precisions() -> Vec<Precision> {
+    let exact = Isa::available().into_iter().map(Precision::F32);
+    let mixed = Screen::available().into_iter().map(|s| Precision::Mixed(Isa::best(), s));
+    exact.chain(mixed).collect()
+}
+
+/// Two pre-activations closer than this may change places.
+const TIE: f64 = 1e-5;
+
+/// Fails unless `codes` are the `places` largest of `pre`, up to rounding, with the right values.
+fn are_largest(codes: &SparseRows, pre: &[Vec<f64>], places: usize) -> Result<(), String> {
+    let mut chosen: Vec<f64> = Vec::new();
+    let mut left: Vec<f64> = Vec::new();
+    for (i, pre) in pre.iter().enumerate() {
+        let (ids, values) = codes.row(i);
+        if !ids.is_sorted_by(|a, b| a < b) {
+            return Err(format!("row {i} is not ascending: {ids:?}"));
+        }
+        for (id, value) in ids.iter().zip(values) {
+            let want = pre[*id as usize];
+            if (f64::from(*value) - want).abs() > TIE * want.abs().max(1.0) {
+                return Err(format!("row {i}, latent {id}: {value}, the oracle has {want}"));
+            }
+        }
+        chosen.extend(ids.iter().map(|id| pre[*id as usize]));
+        left.extend(
+            pre.iter().enumerate().filter(|(j, _)| !ids.contains(&(*j as u32))).map(|(_, h)| *h),
+        );
+    }
+    let positive = pre.iter().flatten().filter(|h| **h > TIE).count();
+    let most = pre.iter().flatten().filter(|h| **h > -TIE).count().min(places);
+    let smallest = chosen.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = left.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if chosen.len() > most || chosen.len() < positive.min(places) {
+        return Err(format!("{} chosen, {positive} positive, {places} places", chosen.len()));
+    }
+    if chosen.len() == places && largest > smallest + TIE * largest.abs().max(1.0) {
+        return Err(format!("{largest} was left, {smallest} chosen"));
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn top_k_is_the_oracles(p in problems()) {
+        let (x, pre) = (p.centred(), p.pre());
+        for precision in precisions() {
+            let (codes, _) = encode(&x, p.encoder(), Select::TopK { k: p.k }, precision);
+            prop_assert_eq!(codes.rows(), p.rows);
+            for i in 0..p.rows {
+                let (ids, values) = codes.row(i);
+                let (ids, values) = (ids.to_vec(), values.to_vec());
+                let row = SparseRows { offsets: vec![0, ids.len()], ids, values };
+                let found = are_largest(&row, &pre[i..=i], p.k);
+                prop_assert!(found.is_ok(), "{precision:?} row {i}: {}", found.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn batch_top_k_is_the_oracles(p in problems(), hint in -1.0_f32..4.0) {
+        let (x, pre) = (p.centred(), p.pre());
+        for precision in precisions() {
+            let found: Vec<SparseRows> = [None, Some(hint), Some(f32::INFINITY)]
+                .into_iter()
+                .map(|hint| encode(&x, p.encoder(), Select::BatchTopK { k: p.k, hint }, precision).0)
+                .collect();
+            prop_assert_eq!(&found[0], &found[1]);
+            prop_assert_eq!(&found[0], &found[2]);
+            let found = are_largest(&found[0], &pre, p.k * p.rows);
+            prop_assert!(found.is_ok(), "{precision:?}: {}", found.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn thresholds_are_the_oracles(p in problems(), window in 0.0_f32..0.5) {
+        let thresholds: Vec<f32> = values(p.d_sae, 9).iter().map(|v| v.abs()).collect();
+        let (x, pre) = (p.centred(), p.pre());
+        for precision in precisions() {
+            let select = Select::Threshold { thresholds: &thresholds, window };
+            let (codes, _) = encode(&x, p.encoder(), select, precision);
+            let (positive, _) = encode(&x, p.encoder(), Select::Positive, precision);
+            for (i, pre) in pre.iter().enumerate() {
+                for (j, h) in pre.iter().enumerate() {
+                    let threshold = f64::from(thresholds[j]);
+                    let low = threshold - f64::from(window) / 2.0;
+                    let value = |codes: &SparseRows| {
+                        let (ids, values) = codes.row(i);
+                        ids.iter().position(|id| *id == j as u32).map(|at| f64::from(values[at]))
+                    };
+                    let near = |a: f64| (h - a).abs() < TIE;
+                    if !near(threshold) && !near(low) {
+                        let got = value(&codes);
+                        prop_assert_eq!(got.is_some(), *h > low, "{} {}", h, threshold);
+                        let want = if *h > threshold { *h } else { 0.0 };
+                        prop_assert!(got.is_none_or(|got| (got - want).abs() < TIE * h.abs().max(1.0)));
+                    }
+                    if !near(0.0) {
+                        prop_assert_eq!(value(&positive).is_some(), *h > 0.0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_oracles(p in problems(), parts in 1_usize..4, dense in proptest::bool::ANY) {
+        let prefixes: Vec<Prefix> = (1..=parts)
+            .map(|i| Prefix { end: p.d_sae * i / parts, weight: i as f32 })
+            .collect();
+        if prefixes[0].end == 0 || p.rows == 0 {
+            return Ok(());
+        }
+        let select = if dense { Select::Positive } else { Select::TopK { k: p.k } };
+        let x = p.centred();
+        for isa in Isa::available() {
+            let (codes, _) = encode(&x, p.encoder(), select, Precision::F32(isa));
+            let (got, squares) = our_gradients(isa, &p, &x, &codes, &prefixes);
+            let (want, want_squares) = oracle_gradients(&p, &codes, &prefixes);
+            for (got, want) in squares.iter().zip(want_squares) {
+                prop_assert!((got - want).abs() <= 1e-5 * want.max(1.0), "{got} {want}");
+            }
+            for (name, got, want) in [
+                ("w_enc", &got.w_enc, &want.0),
+                ("b_enc", &got.b_enc, &want.1),
+                ("w_dec", &got.w_dec, &want.2),
+                ("b_dec", &got.b_dec, &want.3),
+            ] {
+                let rms = (want.iter().map(|v| v * v).sum::<f64>() / want.len() as f64).sqrt();
+                for (got, want) in got.iter().zip(want) {
+                    let off = (f64::from(*got) - want).abs();
+                    prop_assert!(off <= 1e-4 * rms.max(1e-2), "{isa:?} {name}: {got} {want} {rms}");
+                }
+            }
+        }
+    }
+}
+
+const SCALE: f32 = 0.25;
+
+fn our_gradients(
+    isa: Isa,
+    p: &Problem,
+    x: &[f32],
+    codes: &SparseRows,
+    prefixes: &[Prefix],
+) -> (Weights, Vec<f64>) {
+    let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
+    let (mut left, mut lists) = (Residual::default(), ByLatent::default());
+    let target = Target { y: &p.x, prefixes, scale: SCALE };
+    residual(isa, codes, decoder, target, &mut left);
+    codes.by_latent(&left.grads, p.d_sae, &mut lists);
+    let errors = &left.errors;
+    let pull = Pull { codes: &lists, errors, prefixes, scale: SCALE, bias: true };
+    let mut grads = p.weights.zeros_like();
+    gradients(isa, &p.weights, Batch { x, pulls: &[pull] }, &mut grads);
+    (grads, left.squares)
+}
+
+type Oracle = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>);
+
+/// The gradient of `SCALE Σ_p weight_p Σ (y - ŷ_p)²`, the decoder's part projected, term by term.
+fn oracle_gradients(p: &Problem, codes: &SparseRows, prefixes: &[Prefix]) -> (Oracle, Vec<f64>) {
+    let d = p.d;
+    let x = p.centred();
+    let (mut w_enc, mut b_enc) = (vec![0.0; p.d_sae * d], vec![0.0; p.d_sae]);
+    let (mut w_dec, mut b_dec) = (vec![0.0; p.d_sae * d], vec![0.0; d]);
+    let mut squares = Vec::new();
+    for prefix in prefixes {
+        let mut total = 0.0;
+        for i in 0..p.rows {
+            let (ids, values) = codes.row(i);
+            let inside = || ids.iter().zip(values).filter(|(id, _)| (**id as usize) < prefix.end);
+            let mut error: Vec<f64> =
+                (0..d).map(|c| f64::from(p.x[i * d + c]) - f64::from(p.weights.b_dec[c])).collect();
+            for (id, value) in inside() {
+                let w = &p.weights.w_dec[*id as usize * d..][..d];
+                for (e, w) in error.iter_mut().zip(w) {
+                    *e -= f64::from(*value) * f64::from(*w);
+                }
+            }
+            total += error.iter().map(|e| e * e).sum::<f64>();
+            let factor = -2.0 * f64::from(SCALE) * f64::from(prefix.weight);
+            for (id, value) in inside() {
+                let j = *id as usize;
+                let w = &p.weights.w_dec[j * d..][..d];
+                let grad: f64 = w.iter().zip(&error).map(|(w, e)| f64::from(*w) * e * factor).sum();
+                b_enc[j] += grad;
+                for c in 0..d {
+                    w_dec[j * d + c] += factor * f64::from(*value) * error[c];
+                    w_enc[j * d + c] += grad * f64::from(x[i * d + c]);
+                    b_dec[c] -= grad * f64::from(p.weights.w_enc[j * d + c]);
+                }
+            }
+            b_dec.iter_mut().zip(&error).for_each(|(b, e)| *b += factor * e);
+        }
+        squares.push(total);
+    }
+    for (grad, w) in w_dec.chunks_mut(d).zip(p.weights.w_dec.chunks(d)) {
+        let along: f64 = grad.iter().zip(w).map(|(g, w)| g * f64::from(*w)).sum();
+        grad.iter_mut().zip(w).for_each(|(g, w)| *g -= along * f64::from(*w));
+    }
+    ((w_enc, b_enc, w_dec, b_dec), squares)
+}
+
+fn adam(t: i32) -> AdamStep {
+    AdamStep {
+        lr: 1e-2,
+        beta1: 0.9,
+        beta2: 0.999,
+        gain1: 0.1,
+        gain2: 0.001,
+        eps: 1e-8,
+        correction1: 1.0 / (1.0 - 0.9_f32.powi(t)),
+        correction2: 1.0 / (1.0 - 0.999_f32.powi(t)),
+    }
+}
+
+/// Steps of a problem, fused or with stored gradients.
+fn trained(p: &Problem, isa: Isa, steps: i32, fused: bool) -> (Weights, Moments) {
+    let mut p = p.clone();
+    let mut moments = Moments::new(&p.weights);
+    let prefixes = [Prefix { end: p.d_sae, weight: 1.0 }];
+    let (mut left, mut lists) = (Residual::default(), ByLatent::default());
+    for t in 1..=steps {
+        let x = p.centred();
+        let precision = Precision::F32(isa);
+        let (codes, _) = encode(&x, p.encoder(), Select::TopK { k: p.k }, precision);
+        let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
+        let target = Target { y: &p.x, prefixes: &prefixes, scale: SCALE };
+        residual(isa, &codes, decoder, target, &mut left);
+        codes.by_latent(&left.grads, p.d_sae, &mut lists);
+        let errors = &left.errors;
+        let pull = Pull { codes: &lists, errors, prefixes: &prefixes, scale: SCALE, bias: true };
+        let batch = Batch { x: &x, pulls: &[pull] };
+        if fused {
+            update(isa, &mut p.weights, &mut moments, batch, adam(t));
+        } else {
+            let mut grads = p.weights.zeros_like();
+            gradients(isa, &p.weights, batch, &mut grads);
+            apply(isa, &mut p.weights, &mut moments, &mut grads, 1.0, adam(t));
+        }
+    }
+    (p.weights, moments)
+}
+
+#[test]
+fn stored_gradients_do_what_the_fused_update_does() {
+    let p = Problem::new(50, 37, 130, 5, 3);
+    for isa in Isa::available() {
+        let (fused, split) = (trained(&p, isa, 5, true), trained(&p, isa, 5, false));
+        for (a, b) in [
+            (&fused.0.w_enc, &split.0.w_enc),
+            (&fused.0.b_enc, &split.0.b_enc),
+            (&fused.0.w_dec, &split.0.w_dec),
+            (&fused.0.b_dec, &split.0.b_dec),
+            (&fused.1.second.w_dec, &split.1.second.w_dec),
+        ] {
+            assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{isa:?}");
+        }
+    }
+}
+
+#[test]
+fn decoder_rows_keep_unit_norm() {
+    let p = Problem::new(50, 37, 130, 5, 3);
+    let (weights, _) = trained(&p, Isa::best(), 10, true);
+    for row in weights.w_dec.chunks(p.d) {
+        assert!((dot(row, row) - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let p = Problem::new(300, 37, 700, 5, 3);
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trained(&p, Isa::best(), 200, true))
+    };
+    let one = on(1);
+    assert!(one == on(2) && one == on(5));
+}
+
+#[test]
+fn variance_is_the_oracles() {
+    let p = Problem::new(131, 13, 4, 1, 8);
+    let mean = |c: usize| (0..p.rows).map(|i| f64::from(p.x[i * p.d + c])).sum::<f64>() / 131.0;
+    let want: f64 = (0..p.d)
+        .map(|c| {
+            let mean = mean(c);
+            (0..p.rows).map(|i| (f64::from(p.x[i * p.d + c]) - mean).powi(2)).sum::<f64>()
+        })
+        .sum();
+    for isa in Isa::available() {
+        assert!((variance(isa, &p.x, p.d) - want).abs() < 1e-9 * want);
+    }
+    assert!(variance(Isa::best(), &[], 13) > 0.0);
+}
+
+#[test]
+fn without_rows_nothing_happens() {
+    let p = Problem::new(0, 7, 20, 3, 1);
+    for precision in precisions() {
+        for select in [Select::TopK { k: 3 }, Select::BatchTopK { k: 3, hint: None }] {
+            assert_eq!(encode(&[], p.encoder(), select, precision).0.offsets, [0]);
+        }
+    }
+}
+
+#[test]
+fn what_bf16_cannot_hold_is_done_in_f32() {
+    let mut p = Problem::new(3, 8, 40, 2, 5);
+    p.x[8..16].fill(3.4e38);
+    p.weights.w_enc.iter_mut().for_each(|w| *w *= 1e-3);
+    let x = p.centred();
+    let exact = encode(&x, p.encoder(), Select::TopK { k: 2 }, Precision::F32(Isa::best())).0;
+    for screen in Screen::available() {
+        let precision = Precision::Mixed(Isa::best(), screen);
+        let (mixed, done) = encode(&x, p.encoder(), Select::TopK { k: 2 }, precision);
+        assert_eq!((done.redone, mixed.row(1).0), (1, exact.row(1).0));
+    }
+}

@@ -1,0 +1,265 @@
+use saekit_core::{Batch, State, StateTensor};
+use saekit_kernels::{
+    AdamStep, Batch as Rows, ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull,
+    Screening, Select, SparseRows, Target, Weights, apply, centre, encode, gradients, residual,
+    update, variance,
+};
+
+use super::{Engine, Explained, Goal, moment_names};
+use crate::{Error, Result};
+
+/// The sparse kernels, on the CPU; see the [module](super).
+pub struct HostEngine {
+    isa: Isa,
+    precision: Precision,
+    weights: Weights,
+    moments: Moments,
+    /// The batch, `[B, d_in]`, centred and as it is wanted.
+    x: Vec<f32>,
+    target: Vec<f32>,
+    /// Buffers of steps before.
+    spare_residuals: Vec<saekit_kernels::Residual>,
+    spare_lists: Vec<ByLatent>,
+    /// Where BatchTopK's threshold was.
+    last_threshold: Option<f32>,
+    screening: Screening,
+}
+
+/// What codes left of their goal.
+pub struct HostResidual {
+    inner: saekit_kernels::Residual,
+    prefixes: Vec<Prefix>,
+    /// The loss's term over the squared errors.
+    scale: f32,
+    left: f64,
+    bias: bool,
+}
+
+impl HostEngine {
+    /// An engine that goes on from `weights`.
+    pub fn new(weights: Weights, precision: Precision) -> Self {
+        let isa = match precision {
+            Precision::F32(isa) | Precision::Mixed(isa, _) => isa,
+        };
+        Self {
+            isa,
+            precision,
+            moments: Moments::new(&weights),
+            weights,
+            x: Vec::new(),
+            target: Vec::new(),
+            spare_residuals: Vec::new(),
+            spare_lists: Vec::new(),
+            last_threshold: None,
+            screening: Screening::default(),
+        }
+    }
+
+    /// What screening in bf16 has done since the engine was made.
+    pub fn screening(&self) -> Screening {
+        self.screening
+    }
+
+    fn by_latent(&mut self, terms: &[Explained<SparseRows, HostResidual>]) -> Vec<ByLatent> {
+        let d_sae = self.weights.b_enc.len();
+        let list = |term: &Explained<SparseRows, HostResidual>| {
+            let mut list = self.spare_lists.pop().unwrap_or_default();
+            term.codes.by_latent(&term.residual.inner.grads, d_sae, &mut list);
+            list
+        };
+        terms.iter().map(list).collect()
+    }
+
+    fn keep_buffers(
+        &mut self,
+        terms: Vec<Explained<SparseRows, HostResidual>>,
+        lists: Vec<ByLatent>,
+    ) {
+        self.spare_residuals.extend(terms.into_iter().map(|term| term.residual.inner));
+        self.spare_lists.extend(lists);
+    }
+
+    /// The parameters by name, with their sizes.
+    fn parts(weights: &Weights) -> [(&'static str, &Vec<f32>, Vec<usize>); 4] {
+        let Weights { w_enc, b_enc, w_dec, b_dec } = weights;
+        let d_sae = b_enc.len();
+        [
+            ("w_enc", w_enc, vec![d_sae, w_enc.len() / d_sae.max(1)]),
+            ("b_enc", b_enc, vec![d_sae]),
+            ("w_dec", w_dec, vec![d_sae, b_dec.len()]),
+            ("b_dec", b_dec, vec![b_dec.len()]),
+        ]
+    }
+}
+
+/// What pulls on the weights.
+fn pulls<'a>(
+    terms: &'a [Explained<SparseRows, HostResidual>],
+    lists: &'a [ByLatent],
+) -> Vec<Pull<'a>> {
+    let pull = |(term, codes): (&'a Explained<SparseRows, HostResidual>, &'a ByLatent)| {
+        let HostResidual { inner, prefixes, scale, bias, .. } = &term.residual;
+        Pull { codes, errors: &inner.errors, prefixes, scale: *scale, bias: *bias }
+    };
+    terms.iter().zip(lists).map(pull).collect()
+}
+
+impl Engine for HostEngine {
+    type Codes = SparseRows;
+    type Residual = HostResidual;
+    type Grads = Weights;
+    type Scalar = f64;
+
+    fn d_in(&self) -> usize {
+        self.weights.b_dec.len()
+    }
+
+    fn d_sae(&self) -> usize {
+        self.weights.b_enc.len()
+    }
+
+    fn set_b_dec(&mut self, b_dec: &[f32]) -> Result<()> {
+        self.weights.b_dec.copy_from_slice(b_dec);
+        Ok(())
+    }
+
+    fn load(&mut self, batch: &Batch<'_>) -> Result<()> {
+        centre(batch.input.as_slice(), &self.weights.b_dec, &mut self.x);
+        self.target.clear();
+        self.target.extend_from_slice(batch.target.as_slice());
+        Ok(())
+    }
+
+    fn encode(&mut self, select: Select<'_>, among: Option<&[u32]>) -> Result<SparseRows> {
+        let Weights { w_enc, b_enc, .. } = &self.weights;
+        let (codes, screening) = match among {
+            None => encode(&self.x, Encoder { w_enc, b_enc }, select, self.precision),
+            Some(among) => {
+                let d = self.weights.b_dec.len();
+                let rows = among.iter().flat_map(|id| &w_enc[*id as usize * d..][..d]);
+                let w_enc: Vec<f32> = rows.copied().collect();
+                let b_enc: Vec<f32> = among.iter().map(|id| b_enc[*id as usize]).collect();
+                let encoder = Encoder { w_enc: &w_enc, b_enc: &b_enc };
+                let (mut codes, screening) = encode(&self.x, encoder, select, self.precision);
+                codes.ids.iter_mut().for_each(|id| *id = among[*id as usize]);
+                (codes, screening)
+            }
+        };
+        if matches!(select, Select::BatchTopK { .. }) && among.is_none() {
+            self.last_threshold = codes.values.iter().copied().reduce(f32::min);
+        }
+        self.screening += screening;
+        Ok(codes)
+    }
+
+    fn fired<'a>(&self, codes: &'a SparseRows) -> Box<dyn Iterator<Item = u32> + 'a> {
+        Box::new(codes.ids.iter().zip(&codes.values).filter(|(_, v)| **v > 0.0).map(|(id, _)| *id))
+    }
+
+    fn explain(
+        &mut self,
+        codes: &SparseRows,
+        goal: Goal<'_, HostResidual>,
+        prefixes: &[Prefix],
+        weight: f64,
+    ) -> Result<HostResidual> {
+        let d = self.d_in();
+        let (target, bias) = match goal {
+            Goal::Target => (&self.target[..], true),
+            Goal::Error(other) => (&other.inner.errors[..codes.rows() * d], false),
+        };
+        let variance = variance(self.isa, target, d);
+        let scale = (weight / variance) as f32;
+        let Weights { w_dec, b_dec, .. } = &self.weights;
+        let decoder = Decoder { w_dec, b_dec: bias.then_some(b_dec) };
+        let mut inner = self.spare_residuals.pop().unwrap_or_default();
+        residual(self.isa, codes, decoder, Target { y: target, prefixes, scale }, &mut inner);
+        let left = inner.squares.last().map_or(0.0, |squares| squares / variance);
+        if !left.is_finite() {
+            return Err(Error::Diverged { loss: left });
+        }
+        Ok(HostResidual { inner, prefixes: prefixes.to_vec(), scale, left, bias })
+    }
+
+    fn left(&self, residual: &HostResidual) -> f64 {
+        residual.left
+    }
+
+    fn add(&self, sum: f64, term: f64) -> f64 {
+        sum + term
+    }
+
+    fn read(&self, scalar: f64) -> Result<f64> {
+        Ok(scalar)
+    }
+
+    fn update(
+        &mut self,
+        terms: Vec<Explained<SparseRows, HostResidual>>,
+        adam: AdamStep,
+    ) -> Result<()> {
+        let lists = self.by_latent(&terms);
+        let batch = Rows { x: &self.x, pulls: &pulls(&terms, &lists) };
+        update(self.isa, &mut self.weights, &mut self.moments, batch, adam);
+        self.keep_buffers(terms, lists);
+        Ok(())
+    }
+
+    fn gradients(&mut self, terms: Vec<Explained<SparseRows, HostResidual>>) -> Result<Weights> {
+        let lists = self.by_latent(&terms);
+        let batch = Rows { x: &self.x, pulls: &pulls(&terms, &lists) };
+        let mut grads = self.weights.zeros_like();
+        gradients(self.isa, &self.weights, batch, &mut grads);
+        self.keep_buffers(terms, lists);
+        Ok(grads)
+    }
+
+    fn apply(&mut self, mut grads: Weights, limit: Option<f64>, adam: AdamStep) -> Result<()> {
+        let factor = limit.map_or(1.0, |limit| {
+            let norm = grads.norm(self.isa).max(f64::from(f32::MIN_POSITIVE));
+            (limit / norm).min(1.0)
+        });
+        apply(self.isa, &mut self.weights, &mut self.moments, &mut grads, factor as f32, adam);
+        Ok(())
+    }
+
+    fn state(&self) -> Result<State> {
+        let mut state = State::new();
+        let mut put = |name: String, data: &Vec<f32>, shape: &[usize]| {
+            state.insert(name, StateTensor::F32 { shape: shape.to_vec(), data: data.clone() });
+        };
+        let Moments { first, second } = &self.moments;
+        let moments = Self::parts(first).into_iter().zip(Self::parts(second));
+        for ((name, data, shape), (first, second)) in
+            Self::parts(&self.weights).into_iter().zip(moments)
+        {
+            let [first_name, second_name] = moment_names(name);
+            put(name.to_owned(), data, &shape);
+            put(first_name, first.1, &shape);
+            put(second_name, second.1, &shape);
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> saekit_core::Result<()> {
+        let Moments { first, second } = &mut self.moments;
+        for (weights, moment) in [(&mut self.weights, None), (first, Some(0)), (second, Some(1))] {
+            let Weights { w_enc, b_enc, w_dec, b_dec } = weights;
+            let parts = [("w_enc", w_enc), ("b_enc", b_enc), ("w_dec", w_dec), ("b_dec", b_dec)];
+            for (parameter, values) in parts {
+                let name = match moment {
+                    None => parameter.to_owned(),
+                    Some(which) => moment_names(parameter)[which].clone(),
+                };
+                let stored = StateTensor::f32s(state, &name, values.len())?;
+                values.copy_from_slice(stored);
+            }
+        }
+        self.last_threshold = None;
+        Ok(())
+    }
+
+    fn weights(&self) -> Result<Weights> {
+        Ok(self.weights.clone())
+    }
+}
