@@ -5,7 +5,7 @@
 //! for each row, each entry: place it at offsets[latent]++      one pass, rows ascending: stable
 //! ```
 //! A stable counting sort: each latent's entries stand in the order of the rows, so that sums over
-//! them have one order. 4 bytes an entry read, 12 written.
+//! them have one order. 16 bytes an entry read, 12 written.
 
 use rayon::prelude::*;
 

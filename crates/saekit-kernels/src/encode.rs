@@ -8,7 +8,7 @@
 //!         for each panel of the block:
 //!             h[mr][nr] = tile · panel + b_enc                      2 mr nr d flops
 //!             for each h above its row's bar and its latent's floor: remember (h, latent)
-//!             where a row has gathered 4 k: keep its k largest, raise its bar
+//!             where a row has gathered 2 k: keep its k largest, raise its bar
 //! sort each row's latents
 //! ```
 //! `2 B d d_sae` flops; `4 d d_sae` bytes of weights a block. With bf16 products the bar is the
@@ -22,8 +22,7 @@ use rayon::prelude::*;
 use crate::codes::SparseRows;
 use crate::product::{Exact, Product, Screened};
 use crate::select::{Select, gather, index_of, keep_largest, key, value_of};
-use crate::simd::{Bars, Isa, Screen, TileShape};
-use crate::vector::Dot;
+use crate::simd::{Bars, Dot, Isa, Screen, TileShape};
 
 /// Bytes of packed rows that a thread keeps in its second-level cache.
 const BLOCK_BYTES: usize = 512 << 10;
@@ -55,7 +54,8 @@ pub struct Encoder<'a> {
 pub struct Screening {
     /// Products computed again in f32.
     pub rescored: u64,
-    /// Rows done in f32 from the start, because nothing could be said of their error.
+    /// Rows done in f32 from the start, because nothing could be said of their error; counted once for
+    /// each range of latents that a thread was given.
     pub redone: u64,
 }
 
@@ -106,7 +106,7 @@ fn batch_top_k(
     precision: Precision,
 ) -> (SparseRows, Screening) {
     let d = x.len() / rows_of(x, encoder).max(1);
-    let places = k * rows_of(x, encoder);
+    let places = k.saturating_mul(rows_of(x, encoder));
     let guess = || guess(x, d, encoder, k, precision);
     let hint = hint.filter(|hint| hint.is_finite()).map(|hint| 0.9 * hint);
     let mut screening = Screening::default();
@@ -125,10 +125,10 @@ fn batch_top_k(
 /// A value that rather more than `k` a row exceed, from the first rows.
 fn guess(x: &[f32], d: usize, encoder: Encoder<'_>, k: usize, precision: Precision) -> f32 {
     let sample = &x[..x.len().min(64 * d)];
-    let rule = Rule { floor: Floor::All(0.0), k: 2 * k };
+    let rule = Rule { floor: Floor::All(0.0), k: k.saturating_mul(2) };
     let (codes, _) = per_row(sample, encoder, rule, precision);
     let mut keys: Vec<u64> = codes.values.iter().map(|value| key(*value, 0)).collect();
-    let places = k * codes.rows();
+    let places = k.saturating_mul(codes.rows());
     keep_largest(&mut keys, places).map_or(0.0, |smallest| 0.8 * smallest)
 }
 
@@ -250,6 +250,9 @@ struct Gathered {
     limit: usize,
 }
 
+/// Covers the rounding of sums with a bias, and of a candidate's least value.
+const BIAS_ROUNDING: f32 = 1.0 / (1 << 21) as f32;
+
 /// A bound on an error that is larger says nothing: values overflow.
 const LARGEST_SLACK: f32 = 1e30;
 
@@ -261,18 +264,17 @@ impl<P: Product> Pass<'_, P> {
         for found in &found {
             screening += found.screening;
         }
-        let keys: Vec<Vec<u64>> =
-            found.chunks(ranges).zip(tasks.chunks(ranges)).flat_map(|(f, t)| merge(f, t)).collect();
+        let mut keys = merge(found, ranges);
         let k = self.rule.k;
-        let codes =
-            SparseRows::fill(keys.iter().map(|keys| keys.len().min(k)), |row, ids, values| {
-                let mut keys = keys[row].clone();
-                keep_largest(&mut keys, k);
-                keys.sort_unstable_by_key(|key| index_of(*key));
-                for ((id, value), key) in ids.iter_mut().zip(values).zip(keys) {
-                    (*id, *value) = (index_of(key), value_of(key));
-                }
-            });
+        keys.par_iter_mut().with_min_len(64).for_each(|keys| {
+            keep_largest(keys, k);
+            keys.sort_unstable_by_key(|key| index_of(*key));
+        });
+        let codes = SparseRows::fill(keys.iter().map(Vec::len), |row, ids, values| {
+            for ((id, value), key) in ids.iter_mut().zip(values).zip(&keys[row]) {
+                (*id, *value) = (index_of(*key), value_of(*key));
+            }
+        });
         (codes, screening)
     }
 
@@ -305,10 +307,11 @@ impl<P: Product> Pass<'_, P> {
         let (mut bias, mut floor) = (vec![0.0; shape.mr], vec![0.0; shape.mr]);
         for tile in task.tiles.clone() {
             self.tile_rule(tile, &mut bias, &mut floor);
+            let rounding = bias.iter().fold(0.0_f32, |most, b| most.max(b.abs())) * BIAS_ROUNDING;
             let parts = groups.len();
             for (i, group) in groups.iter_mut().enumerate() {
                 self.product.multiply(tile, &group.panel, (i, parts), &mut values);
-                self.set_slack(tile, group);
+                self.set_slack(tile, rounding, group);
                 let bars =
                     Bars { bias: &bias, floor: &floor, bar: &group.bar, slack: &group.slack };
                 self.isa.scan(shape, &mut values, &bars, &mut above);
@@ -350,10 +353,12 @@ impl<P: Product> Pass<'_, P> {
         }
     }
 
-    fn set_slack(&self, tile: usize, group: &mut Group<P::Panel>) {
+    /// Sets the slack of a tile whose biases may take up to `rounding` off a sum.
+    fn set_slack(&self, tile: usize, rounding: f32, group: &mut Group<P::Panel>) {
         if !self.product.is_exact() {
             self.product.slack(tile, &group.panel, &mut group.slack);
-            for (most, slack) in group.most_slack.iter_mut().zip(&group.slack) {
+            for (most, slack) in group.most_slack.iter_mut().zip(&mut group.slack) {
+                *slack += rounding;
                 if *slack > *most || slack.is_nan() {
                     *most = *slack;
                 }
@@ -446,7 +451,18 @@ impl<P: Product> Pass<'_, P> {
     }
 }
 
-/// The keys of a block's rows from all ranges of latents.
-fn merge<'a>(found: &'a [Found], tasks: &'a [Task]) -> impl Iterator<Item = Vec<u64>> + 'a {
-    (0..tasks[0].rows.len()).map(|row| found.iter().flat_map(|f| &f.keys[row]).copied().collect())
+/// The keys of each row, from all the `ranges` of latents of its block.
+fn merge(found: Vec<Found>, ranges: usize) -> Vec<Vec<u64>> {
+    let mut keys: Vec<Vec<u64>> = Vec::new();
+    for (task, found) in found.into_iter().enumerate() {
+        if task.is_multiple_of(ranges) {
+            keys.extend(found.keys);
+        } else {
+            let first = keys.len() - found.keys.len();
+            for (all, more) in keys[first..].iter_mut().zip(found.keys) {
+                all.extend(more);
+            }
+        }
+    }
+    keys
 }

@@ -3,14 +3,15 @@
 //! No tensor library and no file format is known here. Matrices are row-major; both weights of a
 //! dictionary are latent-major, `[d_sae, d]`, so that a latent's weights are one contiguous row.
 //!
-//! A training step is five calls, each parallel over the current rayon pool:
+//! A training step is a few calls, parallel over the current rayon pool:
+//! * [`centre`]: the rows less `b_dec`; [`variance`]: what there is to explain.
 //! * [`encode`]: rows to sparse codes, encoder and selection in one.
 //! * [`residual`]: what the codes leave of the target, and the loss's derivative by their values.
 //! * [`SparseRows::by_latent`]: the same codes seen from the latents.
 //! * [`update`]: each latent's gradient, built in cache and applied at once by Adam; or
 //!   [`gradients`] and [`apply`], where something has to be known of all gradients before.
 //!
-//! Every function gives the same bits whatever the number of threads. `docs/kernels.md` has each
+//! Every function gives the same values, bit for bit, whatever the number of threads. `docs/kernels.md` has each
 //! algorithm with its bytes, flops and measured share of the machine.
 
 #![expect(
@@ -30,7 +31,6 @@ mod simd;
 #[cfg(test)]
 mod testing;
 mod update;
-mod vector;
 
 pub use codes::{ByLatent, Entry, SparseRows};
 pub use decode::decode_row;
@@ -39,7 +39,7 @@ pub use penalty::{add_l1, threshold_gradient};
 pub use residual::{Decoder, Prefix, Residual, Target, residual};
 pub use rows::{centre, variance};
 pub use select::{Select, top_k};
-pub use simd::{Isa, Screen, Strided, Threads, matmul, matmul_nt};
+pub use simd::{Isa, Screen, matmul_nt};
 pub use update::{
     AdamStep, Batch, DENSE, Moments, Pull, Weights, adam_vector, apply, gradients, update,
 };

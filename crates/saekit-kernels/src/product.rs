@@ -7,11 +7,14 @@
 //! ```
 //! where `s = (d + 8) 2⁻²²` covers the rounding of the sums. All four norms are of the vectors at
 //! hand, not of the worst case, and a row's bound is shared by the latents of a tile: two numbers a
-//! row, two a tile. Norms are enlarged by a thousandth, which covers their own rounding.
+//! row, two a tile. Norms are enlarged by a thousandth, which covers their own rounding, and none but
+//! zero is taken for less than 1e-12, because squares and products of what is smaller vanish.
 
 use rayon::prelude::*;
 
-use crate::simd::{Isa, Screen, TileShape, from_bf16, pairs, to_bf16};
+use crate::simd::{
+    Aligned, Isa, Kernel, Lanes, Screen, Simd, TileShape, from_bf16, pairs, to_bf16,
+};
 
 /// Products of a tile of latents with a panel of rows.
 pub(crate) trait Product: Sync {
@@ -28,7 +31,8 @@ pub(crate) trait Product: Sync {
     fn panel(&self, rows: &[f32]) -> Self::Panel;
 
     /// Writes the products of the latents of tile number `tile` with the rows to `out`, `[mr, nr]`.
-    /// Meanwhile part `ahead.0` of `ahead.1` of the next tile's weights is fetched from memory.
+    /// Meanwhile, where the processor has instructions for it, part `ahead.0` of `ahead.1` of the next
+    /// tile's weights is fetched from memory.
     fn multiply(&self, tile: usize, panel: &Self::Panel, ahead: (usize, usize), out: &mut [f32]);
 
     /// By how much the products of the tile may be too small or too large for each row of the
@@ -40,18 +44,13 @@ pub(crate) trait Product: Sync {
 }
 
 /// `rows`, `[at most nr, d]`, side by side: `[d, nr]`, padded with zeros.
-fn side_by_side<T: Copy + Default>(
-    rows: &[f32],
-    d: usize,
-    nr: usize,
-    value: impl Fn(f32) -> T,
-) -> Vec<T> {
-    let mut packed = vec![T::default(); d * nr];
+fn side_by_side(rows: &[f32], d: usize, nr: usize) -> Aligned<f32> {
+    let mut packed = Aligned::zeros(d * nr);
     // Sixteen columns at a time: a cache line of each row, sixteen of the panel.
     for start in (0..d).step_by(16) {
         for (lane, row) in rows.chunks_exact(d).enumerate() {
             for p in start..(start + 16).min(d) {
-                packed[p * nr + lane] = value(row[p]);
+                packed[p * nr + lane] = row[p];
             }
         }
     }
@@ -84,7 +83,7 @@ impl<'a> Exact<'a> {
 }
 
 impl Product for Exact<'_> {
-    type Panel = Vec<f32>;
+    type Panel = Aligned<f32>;
 
     fn shape(&self) -> TileShape {
         self.isa.tile()
@@ -94,18 +93,18 @@ impl Product for Exact<'_> {
         4 * self.d * self.shape().nr
     }
 
-    fn panel(&self, rows: &[f32]) -> Vec<f32> {
-        side_by_side(rows, self.d, self.shape().nr, |v| v)
+    fn panel(&self, rows: &[f32]) -> Aligned<f32> {
+        side_by_side(rows, self.d, self.shape().nr)
     }
 
-    fn multiply(&self, tile: usize, panel: &Vec<f32>, ahead: (usize, usize), out: &mut [f32]) {
+    fn multiply(&self, tile: usize, panel: &Aligned<f32>, ahead: (usize, usize), out: &mut [f32]) {
         let size = self.shape().mr * self.d;
         let weights = self.w_enc.get(tile * size..(tile + 1) * size).unwrap_or(&self.tail);
         let next = part(self.w_enc, (tile + 1) * size, size, ahead);
         self.isa.multiply(weights, next, panel, self.d, out);
     }
 
-    fn slack(&self, _tile: usize, _panel: &Vec<f32>, out: &mut [f32]) {
+    fn slack(&self, _tile: usize, _panel: &Aligned<f32>, out: &mut [f32]) {
         out.fill(0.0);
     }
 
@@ -118,8 +117,8 @@ impl Product for Exact<'_> {
 pub(crate) struct Screened {
     screen: Screen,
     d: usize,
-    /// `[tiles · mr, pairs]`.
-    weights: Vec<u32>,
+    /// Of each tile, `[mr, pairs]`.
+    weights: Vec<Aligned<u32>>,
     /// A tile's largest `‖w‖` and `‖w - w'‖`.
     norms: Vec<Norms>,
     /// `s` above.
@@ -133,6 +132,9 @@ struct Norms {
     error: f32,
 }
 
+/// What a norm is taken for at the least, unless it is zero.
+const LEAST: f32 = 1e-12;
+
 /// Covers the rounding of the norms themselves.
 const ENLARGED: f32 = 1.001;
 
@@ -140,27 +142,23 @@ impl Screened {
     /// With the weights `w_enc`, `[d_sae, d]`.
     pub(crate) fn new(screen: Screen, w_enc: &[f32], d: usize) -> Self {
         let (mr, width) = (screen.tile().mr, pairs(d));
-        let tiles = (w_enc.len() / d.max(1)).div_ceil(mr);
-        let mut weights = vec![0; tiles * mr * width];
-        let norms = weights
-            .par_chunks_mut((mr * width).max(1))
-            .zip(w_enc.par_chunks((mr * d).max(1)))
-            .with_min_len(8)
-            .map(|(packed, rows)| {
-                let rows = packed.chunks_exact_mut(width).zip(rows.chunks_exact(d));
-                rows.fold(Norms::default(), |most, (packed, row)| {
-                    let Norms { norm, error } = Isa::best().run(Round { row, packed });
-                    Norms { norm: most.norm.max(norm), error: most.error.max(error) }
-                })
-            })
-            .collect();
+        let tile = |rows: &[f32]| {
+            let mut packed = Aligned::zeros(mr * width);
+            let mut most = Norms::default();
+            for (packed, row) in packed.chunks_exact_mut(width).zip(rows.chunks_exact(d)) {
+                let Norms { norm, error } = Isa::best().run(Round { row, packed });
+                most = Norms { norm: most.norm.max(norm), error: most.error.max(error) };
+            }
+            (packed, most)
+        };
+        let (weights, norms) = w_enc.par_chunks((mr * d).max(1)).with_min_len(8).map(tile).unzip();
         Self { screen, d, weights, norms, rounding: (d + 8) as f32 / (1 << 22) as f32 }
     }
 }
 
 /// Rows in bf16 and their norms.
 pub(crate) struct ScreenedPanel {
-    packed: Vec<u32>,
+    packed: Aligned<u32>,
     /// `‖x - x'‖` of each row, enlarged.
     errors: Vec<f32>,
     /// A bound on `‖x'‖` of each row, enlarged.
@@ -181,7 +179,7 @@ impl Product for Screened {
     fn panel(&self, rows: &[f32]) -> ScreenedPanel {
         let (nr, width) = (self.shape().nr, pairs(self.d));
         let mut panel = ScreenedPanel {
-            packed: vec![0; width * nr],
+            packed: Aligned::zeros(width * nr),
             errors: vec![0.0; nr],
             norms: vec![0.0; nr],
         };
@@ -198,11 +196,9 @@ impl Product for Screened {
     }
 
     fn multiply(&self, tile: usize, panel: &ScreenedPanel, ahead: (usize, usize), out: &mut [f32]) {
-        let width = pairs(self.d);
-        let size = self.shape().mr * width;
-        let weights = &self.weights[tile * size..(tile + 1) * size];
-        let next = part(&self.weights, (tile + 1) * size, size, ahead);
-        self.screen.multiply(weights, next, &panel.packed, width, out);
+        let next = self.weights.get(tile + 1);
+        let next = next.map_or(&[][..], |next| part(next, 0, next.len(), ahead));
+        self.screen.multiply(&self.weights[tile], next, &panel.packed, pairs(self.d), out);
     }
 
     fn slack(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
@@ -225,11 +221,11 @@ struct Round<'a> {
     packed: &'a mut [u32],
 }
 
-impl crate::simd::Kernel for Round<'_> {
+impl Kernel for Round<'_> {
     type Output = Norms;
 
     #[inline(always)]
-    fn run(self) -> Norms {
+    fn run<V: Lanes>(self, _simd: Simd<V>) -> Norms {
         let (mut norm, mut error) = ([0.0_f32; 16], [0.0_f32; 16]);
         let mut rounded = [0_u32; 32];
         for (row, packed) in self.row.chunks(32).zip(self.packed.chunks_exact_mut(16)) {
@@ -238,16 +234,22 @@ impl crate::simd::Kernel for Round<'_> {
             for (rounded, value) in rounded.iter_mut().zip(&values) {
                 *rounded = to_bf16(*value);
             }
-            for i in 0..32 {
-                let lost = values[i] - from_bf16(rounded[i]);
-                norm[i % 16] += values[i] * values[i];
-                error[i % 16] += lost * lost;
+            for half in [0, 16] {
+                for i in 0..16 {
+                    let value = values[half + i];
+                    let lost = value - from_bf16(rounded[half + i]);
+                    norm[i] += value * value;
+                    error[i] += lost * lost;
+                }
             }
             for (packed, pair) in packed.iter_mut().zip(rounded.chunks_exact(2)) {
                 *packed = pair[0] | pair[1] << 16;
             }
         }
-        Norms { norm: norm.iter().sum::<f32>().sqrt(), error: error.iter().sum::<f32>().sqrt() }
+        // Squares of what is very small vanish: the row counts as longer then.
+        let least = if self.row.iter().all(|v| *v == 0.0) { 0.0 } else { LEAST };
+        let length = |squares: [f32; 16]| squares.iter().sum::<f32>().sqrt().max(least);
+        Norms { norm: length(norm), error: length(error) }
     }
 }
 

@@ -17,8 +17,7 @@
 use rayon::prelude::*;
 
 use crate::codes::{SparseRows, split};
-use crate::simd::{Isa, Kernel};
-use crate::vector::{axpy, axpys, dot};
+use crate::simd::{Isa, Kernel, Lanes, Simd};
 
 /// The decoder's parameters.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +75,9 @@ pub fn residual(
     let d = y.len().checked_div(rows).unwrap_or(0);
     assert_eq!(y.len(), rows * d, "a row of the target for each of the codes");
     assert!(prefixes.is_sorted_by(|a, b| a.end < b.end), "prefixes ascend");
+    let end = prefixes.last().map_or(0, |prefix| prefix.end);
+    assert!(codes.ids.iter().all(|id| (*id as usize) < end), "prefixes hold every latent");
+    assert!(decoder.b_dec.is_none_or(|b_dec| b_dec.len() == d || rows == 0), "`b_dec` is [{d}]");
     let groups = prefixes.len();
     out.errors.resize(groups * rows * d, 0.0);
     out.grads.resize(codes.len(), 0.0);
@@ -124,7 +126,7 @@ impl Kernel for Row<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(mut self) {
+    fn run<V: Lanes>(mut self, simd: Simd<V>) {
         let d = self.y.len();
         let w_dec = self.decoder.w_dec;
         let latent = |id: u32| &w_dec[id as usize * d..][..d];
@@ -134,12 +136,12 @@ impl Kernel for Row<'_, '_> {
             let error = &mut *rest[0];
             error.copy_from_slice(done.last().map_or(self.y, |before| before));
             if let (0, Some(b_dec)) = (g, self.decoder.b_dec) {
-                axpy(error, -1.0, b_dec);
+                simd.axpy(error, -1.0, b_dec);
             }
             let end = self.ids.partition_point(|id| (*id as usize) < prefix.end);
             let (ids, values) = (&self.ids[starts[g]..end], &self.values[starts[g]..end]);
-            axpys(error, ids.len(), |i| (-values[i], latent(ids[i])));
-            self.squares[g] = f64::from(dot(error, error));
+            simd.axpys(error, ids.len(), |i| (-values[i], latent(ids[i])));
+            self.squares[g] = f64::from(simd.dot(error, error));
             starts[g + 1] = end;
         }
         for g in (0..self.errors.len()).rev() {
@@ -151,10 +153,10 @@ impl Kernel for Row<'_, '_> {
                 }
             }
             if let Some(after) = after.first() {
-                axpy(error, 1.0, after);
+                simd.axpy(error, 1.0, after);
             }
             for i in starts[g]..starts[g + 1] {
-                self.grads[i] = -2.0 * self.scale * dot(error, latent(self.ids[i]));
+                self.grads[i] = -2.0 * self.scale * simd.dot(error, latent(self.ids[i]));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::{Isa, Kernel};
+use crate::simd::{Isa, Kernel, Lanes, Simd};
 
 /// Rows a task.
 const TASK_ROWS: usize = 64;
@@ -24,7 +24,8 @@ pub fn centre(x: &[f32], b_dec: &[f32], out: &mut Vec<f32>) {
     });
 }
 
-/// `Σ (x - x̄)²` over the rows of `x`, `[rows, d]`, about their mean; tiny rather than zero.
+/// `Σ (x - x̄)²` over the rows of `x`, `[rows, d]`, about their mean; a trillionth of `Σ x²` rather than
+/// what rounding would leave, and tiny rather than zero.
 pub fn variance(isa: Isa, x: &[f32], d: usize) -> f64 {
     let task = (TASK_ROWS * d).max(1);
     let parts: Vec<(Vec<f64>, f64)> =
@@ -36,7 +37,8 @@ pub fn variance(isa: Isa, x: &[f32], d: usize) -> f64 {
         squares += square;
     }
     let n = (x.len() / d.max(1)).max(1) as f64;
-    (squares - sum.iter().map(|s| s * s / n).sum::<f64>()).max(f64::from(f32::MIN_POSITIVE))
+    let spread = squares - sum.iter().map(|s| s * s / n).sum::<f64>();
+    spread.max(1e-12 * squares).max(f64::from(f32::MIN_POSITIVE))
 }
 
 /// Sums of the columns and of all squares, in f64.
@@ -49,7 +51,7 @@ impl Kernel for Spread<'_> {
     type Output = (Vec<f64>, f64);
 
     #[inline(always)]
-    fn run(self) -> (Vec<f64>, f64) {
+    fn run<V: Lanes>(self, _simd: Simd<V>) -> (Vec<f64>, f64) {
         let mut sum = vec![0.0; self.d];
         let mut squares = [0.0; 8];
         for row in self.x.chunks_exact(self.d.max(1)) {

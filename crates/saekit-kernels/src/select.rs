@@ -3,9 +3,9 @@
 //! A candidate is one `u64`: its value above, its index below, both mapped so that the order of the
 //! integers is the order of the selection (larger value first, among equal ones the lower index).
 //! ```text
-//! threshold = floor; candidates = []
+//! threshold = none, or a floor; candidates = []
 //! for each value above the threshold:
-//!     append; where 4 k (at least 128) have gathered: keep the k largest, threshold = the smallest kept
+//!     append; where 2 k (at least 64) have gathered: keep the k largest, threshold = the smallest kept
 //! keep the k largest
 //! ```
 //! One pass over the row; after the first few hundred values hardly any passes the threshold.
@@ -61,12 +61,15 @@ pub(crate) fn index_of(key: u64) -> u32 {
 
 /// How many candidates for `k` places are gathered before they are thinned out.
 pub(crate) fn gather(k: usize) -> usize {
-    (2 * k).max(64)
+    k.saturating_mul(2).max(64)
 }
 
 /// Keeps the `k` largest keys, in any order, and returns the smallest kept value; `None` where there
 /// are fewer than `k`.
 pub(crate) fn keep_largest(keys: &mut Vec<u64>, k: usize) -> Option<f32> {
+    if k == 0 {
+        keys.clear();
+    }
     if k == 0 || keys.len() < k {
         return None;
     }

@@ -10,8 +10,8 @@
 //! ```
 //! Gradients live in the first cache and are never stored: a step reads and writes parameters and
 //! moments once, 24 bytes a parameter. Rows without entries get a gradient of zero, as in dense Adam.
-//! Where more than [`DENSE`] of a task's values are active, its sums over entries are two dense
-//! products instead.
+//! Where more than [`DENSE`] of the values of a task's latents are active, its sums over entries are two
+//! dense products instead, unless several things pull or the latents are in several groups.
 //!
 //! Every sum has one order, whatever the number of threads: a latent's entries ascend, and `b_dec`'s
 //! parts are added by number of task.
@@ -20,8 +20,7 @@ use rayon::prelude::*;
 
 use crate::codes::{ByLatent, Entry};
 use crate::residual::Prefix;
-use crate::simd::{Isa, Kernel, Strided, Threads, matmul, multiply_add};
-use crate::vector::{axpy, axpys, dot};
+use crate::simd::{Isa, Kernel, Lanes, Simd, Strided, Threads, matmul};
 
 /// Latents a task.
 const TASK_LATENTS: usize = 64;
@@ -32,8 +31,11 @@ const TASK_ROWS: usize = 64;
 /// Density of a task's codes above which dense products are faster.
 pub const DENSE: f64 = 0.08;
 
-/// Decoder rows shorter than this are left alone rather than blown up.
+/// Decoder rows shorter than this are divided by this.
 const MIN_NORM: f32 = 1e-8;
+
+/// First moments closer to zero are zero: whatever the second is, such a step moves nothing.
+const NEGLIGIBLE: f32 = 1e-30;
 
 /// A value for each parameter of a sparse autoencoder: the parameters themselves, their gradients,
 /// or a moment of these.
@@ -144,6 +146,10 @@ impl Weights {
         parts.map(|((b_enc, w_enc), w_dec)| Part { w_enc, b_enc, w_dec })
     }
 
+    fn sizes(&self) -> [usize; 4] {
+        [&self.w_enc, &self.b_enc, &self.w_dec, &self.b_dec].map(Vec::len)
+    }
+
     fn d_in(&self) -> usize {
         self.w_enc.len() / self.b_enc.len().max(1)
     }
@@ -153,6 +159,10 @@ impl Moments {
     /// Zero moments of `weights`.
     pub fn new(weights: &Weights) -> Self {
         Self { first: weights.zeros_like(), second: weights.zeros_like() }
+    }
+
+    fn fit(&self, weights: &Weights) -> bool {
+        [&self.first, &self.second].iter().all(|moment| moment.sizes() == weights.sizes())
     }
 }
 
@@ -167,7 +177,7 @@ struct Part<'a> {
 /// the decoder's unit norms. Gradients are not stored.
 ///
 /// # Panics
-/// If the sizes do not fit each other.
+/// If the sizes do not fit each other; the rows are centred by `b_dec`, so that `d_in` is `d_out`.
 pub fn update(
     isa: Isa,
     weights: &mut Weights,
@@ -176,7 +186,9 @@ pub fn update(
     adam: AdamStep,
 ) {
     let d_in = weights.d_in();
-    let mut b_dec = bias_gradient(isa, &batch, weights.b_dec.len());
+    assert_eq!(d_in, weights.b_dec.len(), "rows are centred by `b_dec`");
+    assert!(moments.fit(weights), "two moments a weight");
+    let mut b_dec = bias_gradient(isa, &batch, d_in);
     let parts = weights.tasks().zip(moments.first.tasks()).zip(moments.second.tasks());
     let tasks: Vec<_> = parts.enumerate().collect();
     let shifts: Vec<Vec<f32>> = tasks
@@ -196,10 +208,12 @@ pub fn update(
 /// Writes the gradients of the loss to `grads`, the decoder's part projected.
 ///
 /// # Panics
-/// If the sizes do not fit each other.
+/// As [`update`].
 pub fn gradients(isa: Isa, weights: &Weights, batch: Batch<'_>, grads: &mut Weights) {
     let d_in = weights.d_in();
-    let mut b_dec = bias_gradient(isa, &batch, weights.b_dec.len());
+    assert_eq!(d_in, weights.b_dec.len(), "rows are centred by `b_dec`");
+    assert_eq!(weights.sizes(), grads.sizes(), "a gradient a weight");
+    let mut b_dec = bias_gradient(isa, &batch, d_in);
     let tasks: Vec<_> = grads.tasks().enumerate().collect();
     let shifts: Vec<Vec<f32>> = tasks
         .into_par_iter()
@@ -225,6 +239,7 @@ pub fn apply(
     factor: f32,
     adam: AdamStep,
 ) {
+    assert!(moments.fit(weights) && weights.sizes() == grads.sizes(), "two moments, one gradient");
     let parts = weights.tasks().zip(moments.first.tasks()).zip(moments.second.tasks());
     let tasks: Vec<_> = parts.zip(grads.tasks()).collect();
     tasks.into_par_iter().for_each(|(((weights, first), second), grads)| {
@@ -295,7 +310,7 @@ impl<'a> Sums<'a> {
 
     /// The gradients of latent number `i` of these: writes `g_enc` and `g_dec`, returns `g_b`.
     #[inline(always)]
-    fn of(&self, i: usize, g_enc: &mut [f32], g_dec: &mut [f32]) -> f32 {
+    fn of<V: Lanes>(&self, simd: Simd<V>, i: usize, g_enc: &mut [f32], g_dec: &mut [f32]) -> f32 {
         let latent = self.first + i;
         let (d_in, d_out) = (g_enc.len(), g_dec.len());
         if let Some((encoder, decoder)) = &self.dense {
@@ -312,11 +327,11 @@ impl<'a> Sums<'a> {
             if self.dense.is_none() {
                 let errors = group_errors(pull, latent);
                 let (x, factor) = (self.batch.x, -2.0 * pull.scale);
-                axpys(g_dec, entries.len(), |i| {
+                simd.axpys(g_dec, entries.len(), |i| {
                     let Entry { row, value, .. } = entries[i];
                     (factor * value, &errors[row as usize * d_out..][..d_out])
                 });
-                axpys(g_enc, entries.len(), |i| {
+                simd.axpys(g_enc, entries.len(), |i| {
                     let Entry { row, value, grad } = entries[i];
                     let grad = if value == 0.0 { 0.0 } else { grad };
                     (grad, &x[row as usize * d_in..][..d_in])
@@ -387,7 +402,7 @@ impl Kernel for UpdateTask<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run(self) -> Vec<f32> {
+    fn run<V: Lanes>(self, simd: Simd<V>) -> Vec<f32> {
         let Self { sums, d_in, weights, first, second, adam } = self;
         let latents = weights.b_enc.len();
         let d_out = weights.w_dec.len() / latents;
@@ -396,24 +411,24 @@ impl Kernel for UpdateTask<'_> {
         let mut shift = vec![0.0; d_in];
         for (i, g_b) in g_b_enc.iter_mut().enumerate() {
             let (encoder, decoder) = (i * d_in..(i + 1) * d_in, i * d_out..(i + 1) * d_out);
-            *g_b = sums.of(i, &mut g_enc, &mut g_dec);
-            axpy(&mut shift, -*g_b, &weights.w_enc[encoder.clone()]);
+            *g_b = sums.of(simd, i, &mut g_enc, &mut g_dec);
+            simd.axpy(&mut shift, -*g_b, &weights.w_enc[encoder.clone()]);
             let w_enc = Row {
                 weights: &mut weights.w_enc[encoder.clone()],
                 first: &mut first.w_enc[encoder.clone()],
                 second: &mut second.w_enc[encoder],
             };
-            adam_row(w_enc, &g_enc, adam);
+            adam_row(simd, w_enc, &g_enc, adam);
             let w_dec = Row {
                 weights: &mut weights.w_dec[decoder.clone()],
                 first: &mut first.w_dec[decoder.clone()],
                 second: &mut second.w_dec[decoder],
             };
-            project(&mut g_dec, w_dec.weights);
-            renormalise(adam_row(w_dec, &g_dec, adam));
+            project(simd, &mut g_dec, w_dec.weights);
+            renormalise(simd, adam_row(simd, w_dec, &g_dec, adam));
         }
         let b_enc = Row { weights: weights.b_enc, first: first.b_enc, second: second.b_enc };
-        adam_row(b_enc, &g_b_enc, adam);
+        adam_row(simd, b_enc, &g_b_enc, adam);
         shift
     }
 }
@@ -430,16 +445,16 @@ impl Kernel for GradientTask<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run(self) -> Vec<f32> {
+    fn run<V: Lanes>(self, simd: Simd<V>) -> Vec<f32> {
         let Self { sums, first, weights, grads } = self;
         let d_in = sums.d_in;
         let d_out = weights.b_dec.len();
         let mut shift = vec![0.0; d_in];
         let rows = grads.w_enc.chunks_exact_mut(d_in).zip(grads.w_dec.chunks_exact_mut(d_out));
         for (i, (g_enc, g_dec)) in rows.enumerate() {
-            grads.b_enc[i] = sums.of(i, g_enc, g_dec);
-            axpy(&mut shift, -grads.b_enc[i], &weights.w_enc[(first + i) * d_in..][..d_in]);
-            project(g_dec, &weights.w_dec[(first + i) * d_out..][..d_out]);
+            grads.b_enc[i] = sums.of(simd, i, g_enc, g_dec);
+            simd.axpy(&mut shift, -grads.b_enc[i], &weights.w_enc[(first + i) * d_in..][..d_in]);
+            project(simd, g_dec, &weights.w_dec[(first + i) * d_out..][..d_out]);
         }
         shift
     }
@@ -459,7 +474,7 @@ impl Kernel for ApplyTask<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, simd: Simd<V>) {
         let Self { weights, first, second, grads, factor, adam } = self;
         let latents = weights.b_enc.len();
         let d_out = weights.w_dec.len() / latents;
@@ -469,10 +484,10 @@ impl Kernel for ApplyTask<'_> {
             }
         }
         let row = |weights, first, second| Row { weights, first, second };
-        adam_row(row(weights.w_enc, first.w_enc, second.w_enc), grads.w_enc, adam);
-        adam_row(row(weights.b_enc, first.b_enc, second.b_enc), grads.b_enc, adam);
-        adam_row(row(&mut *weights.w_dec, first.w_dec, second.w_dec), grads.w_dec, adam);
-        weights.w_dec.chunks_exact_mut(d_out).for_each(renormalise);
+        adam_row(simd, row(weights.w_enc, first.w_enc, second.w_enc), grads.w_enc, adam);
+        adam_row(simd, row(weights.b_enc, first.b_enc, second.b_enc), grads.b_enc, adam);
+        adam_row(simd, row(&mut *weights.w_dec, first.w_dec, second.w_dec), grads.w_dec, adam);
+        weights.w_dec.chunks_exact_mut(d_out).for_each(|row| renormalise(simd, row));
     }
 }
 
@@ -485,7 +500,12 @@ struct Row<'a> {
 
 /// One step of Adam; gives the weights.
 #[inline(always)]
-fn adam_row<'a>(row: Row<'a>, grad: &[f32], adam: AdamStep) -> &'a mut [f32] {
+fn adam_row<'a, V: Lanes>(
+    simd: Simd<V>,
+    row: Row<'a>,
+    grad: &[f32],
+    adam: AdamStep,
+) -> &'a mut [f32] {
     let Row { weights, first, second } = row;
     let AdamStep { beta1, beta2, gain1, gain2, eps, correction2, .. } = adam;
     let size = adam.lr * adam.correction1;
@@ -493,8 +513,10 @@ fn adam_row<'a>(row: Row<'a>, grad: &[f32], adam: AdamStep) -> &'a mut [f32] {
     let (first, second, grad) = (&mut first[..n], &mut second[..n], &grad[..n]);
     for i in 0..n {
         let g = grad[i];
-        first[i] = multiply_add(beta1, first[i], gain1 * g);
-        second[i] = multiply_add(beta2, second[i], gain2 * g * g);
+        let mean = simd.multiply_add(beta1, first[i], gain1 * g);
+        // Of a latent that no longer fires it would end among the numbers that are slow to compute.
+        first[i] = if mean.abs() < NEGLIGIBLE { 0.0 } else { mean };
+        second[i] = simd.multiply_add(beta2, second[i], gain2 * g * g);
         weights[i] -= size * first[i] / ((second[i] * correction2).sqrt() + eps);
     }
     weights
@@ -502,15 +524,15 @@ fn adam_row<'a>(row: Row<'a>, grad: &[f32], adam: AdamStep) -> &'a mut [f32] {
 
 /// Removes from `grad` its part along the unit vector `direction`.
 #[inline(always)]
-fn project(grad: &mut [f32], direction: &[f32]) {
-    let along = dot(grad, direction);
-    axpy(grad, -along, direction);
+fn project<V: Lanes>(simd: Simd<V>, grad: &mut [f32], direction: &[f32]) {
+    let along = simd.dot(grad, direction);
+    simd.axpy(grad, -along, direction);
 }
 
 /// Divides a row by its norm.
 #[inline(always)]
-fn renormalise(row: &mut [f32]) {
-    let inverse = 1.0 / dot(row, row).sqrt().max(MIN_NORM);
+fn renormalise<V: Lanes>(simd: Simd<V>, row: &mut [f32]) {
+    let inverse = 1.0 / simd.dot(row, row).sqrt().max(MIN_NORM);
     for v in row.iter_mut() {
         *v *= inverse;
     }
@@ -527,8 +549,8 @@ impl Kernel for AdamRow<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        adam_row(self.row, self.grad, self.adam);
+    fn run<V: Lanes>(self, simd: Simd<V>) {
+        adam_row(simd, self.row, self.grad, self.adam);
     }
 }
 
@@ -542,8 +564,8 @@ impl<T: AsRef<[f32]>> Kernel for AddAll<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        axpys(self.out, self.parts.len(), |i| (1.0, self.parts[i].as_ref()));
+    fn run<V: Lanes>(self, simd: Simd<V>) {
+        simd.axpys(self.out, self.parts.len(), |i| (1.0, self.parts[i].as_ref()));
     }
 }
 
@@ -558,8 +580,8 @@ impl Kernel for AddScaled<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        axpy(self.out, self.factor, self.values);
+    fn run<V: Lanes>(self, simd: Simd<V>) {
+        simd.axpy(self.out, self.factor, self.values);
     }
 }
 
@@ -573,7 +595,7 @@ impl Kernel for Scale<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, _simd: Simd<V>) {
         for v in self.values.iter_mut() {
             *v *= self.factor;
         }
@@ -587,7 +609,7 @@ impl Kernel for Squares<'_> {
     type Output = f32;
 
     #[inline(always)]
-    fn run(self) -> f32 {
-        dot(self.0, self.0)
+    fn run<V: Lanes>(self, simd: Simd<V>) -> f32 {
+        simd.dot(self.0, self.0)
     }
 }

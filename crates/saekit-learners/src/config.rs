@@ -34,6 +34,13 @@ impl LearnerConfig {
         }
     }
 
+    /// Whether the encoder's products are screened in bf16.
+    pub fn is_mixed(&self) -> bool {
+        match self {
+            Self::TopK(config) => config.precision == top_k::Precision::Mixed,
+        }
+    }
+
     /// The settings with everything left open decided, for rows of width `d_in` and `rows` of them.
     ///
     /// # Errors

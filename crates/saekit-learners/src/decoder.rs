@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Rows shorter than this are left alone rather than blown up.
+/// Rows shorter than this are divided by this.
 const MIN_NORM: f64 = 1e-8;
 
 /// Removes from each row of `grad` its part along the same row of `w_dec` (unit rows), both

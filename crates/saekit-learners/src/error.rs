@@ -17,7 +17,7 @@ pub enum Error {
     },
     /// Training ran away.
     #[error(
-        "the loss became {loss}; lower the learning rate or set `clip_norm`, and look for outlier rows \
+        "the loss or a weight became {loss}; lower the learning rate or set `clip_norm`, and look for outlier rows \
          with `saekit inspect`"
     )]
     Diverged {

@@ -113,6 +113,7 @@ impl Config {
         check(auxk >= 0.0 && auxk.is_finite(), "auxk_coefficient", auxk.to_string(), expected)?;
         let clip = self.clip_norm.unwrap_or(1.0);
         check(clip > 0.0, "clip_norm", clip.to_string(), "a positive number")?;
+        check(self.k_aux != Some(0), "k_aux", "0".to_owned(), "at least 1")?;
         self.adam.check()?;
         self.k_aux.get_or_insert((d_in / 2).max(1));
         self.dead_after.get_or_insert((rows / 10).clamp(1, LONGEST_DEAD_WINDOW));
@@ -142,7 +143,7 @@ pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner
         return Err(Error::Setting {
             setting: "precision",
             found: "mixed".to_owned(),
-            expected: "f32, unless the CPU's kernels are used (`--device cpu`)".to_owned(),
+            expected: "f32, which is all there is beside the CPU's kernels".to_owned(),
         });
     }
     Ok(Box::new(TopK::new(config, TensorEngine::new(&weights, device))))
@@ -202,7 +203,7 @@ impl<E: Engine> TopK<E> {
         if dead.is_empty() || self.config.auxk_coefficient == 0.0 {
             return Ok(None);
         }
-        let k = self.config.k_aux.unwrap_or(self.engine.d_in() / 2).min(dead.len());
+        let k = self.config.k_aux.unwrap_or(self.engine.d_in() / 2).clamp(1, dead.len());
         let codes = self.engine.encode(Select::TopK { k }, Some(&dead))?;
         let (goal, whole) = (Goal::Error(&main.residual), self.whole());
         let weight = self.config.auxk_coefficient;

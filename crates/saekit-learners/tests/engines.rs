@@ -70,8 +70,7 @@ impl Problem {
         let residual = engine.explain(&codes, Goal::Target, &self.prefixes, 1.0).unwrap();
         let left = engine.read(engine.left(&residual)).unwrap();
         let mut terms = vec![Explained { codes, residual }];
-        // The error of a single prefix is what AuxK explains.
-        if self.prefixes.len() == 1 && !self.dead.is_empty() {
+        if !self.dead.is_empty() {
             let k = K_AUX.min(self.dead.len());
             let codes = engine.encode(Select::TopK { k }, Some(&self.dead)).unwrap();
             let goal = Goal::Error(&terms[0].residual);
@@ -110,8 +109,9 @@ impl Problem {
             let weight = f64::from(prefix.weight) / variance;
             loss = loss + (error.clone() * error.clone()).sum().mul_scalar(weight);
         }
-        if self.prefixes.len() == 1 && !self.dead.is_empty() {
-            let goal = error.inner().mul_scalar(f64::from(self.prefixes[0].weight));
+        if !self.dead.is_empty() {
+            let weight = self.prefixes.last().unwrap().weight;
+            let goal = error.inner().mul_scalar(f64::from(weight));
             let ids: Vec<i32> = self.dead.iter().map(|id| id.cast_signed()).collect();
             let ids = Tensor::<1, burn::tensor::Int>::from_data(
                 TensorData::new(ids.clone(), [ids.len()]),
@@ -193,6 +193,9 @@ proptest! {
             prop_assert!(off.is_none(), "{precision:?}: {}", off.unwrap());
             prop_assert!((got.left - reference.left).abs() < 1e-5 * reference.left.max(1.0));
             prop_assert!(got.fired == reference.fired);
+            let done = host.screening();
+            prop_assert!(done.redone == 0);
+            prop_assert!((done.rescored > 0) == matches!(precision, Precision::Mixed(..)));
         }
     }
 }

@@ -7,7 +7,7 @@
 //! stable; the compiler never uses them by itself.
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count, _MM_HINT_T1, _mm_prefetch};
+use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::OnceLock;
 
 /// Asks Linux for the right to use a state component.
@@ -55,6 +55,9 @@ static SHAPES: Shapes = {
     Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_a_row, rows }
 };
 
+/// Lines of `next` that are asked for a step.
+const LINES: usize = 4;
+
 /// # Safety
 /// The instructions are available; `w` is `[32, pairs]`, `panel` `[pairs, 32]`, `out` `[32, 32]`;
 /// `pairs` is a multiple of 16.
@@ -65,10 +68,12 @@ pub(super) unsafe fn multiply(
     pairs: usize,
     out: *mut f32,
 ) {
-    let lines_a_step = next.len().div_ceil(pairs.max(1));
+    // Without a next tile the same line is asked for again.
+    let ahead = if next.is_empty() { 0 } else { 64 * LINES };
     // SAFETY: each load reads 16 rows of 64 bytes: of the weights at a stride of a row, of the panel
-    // at a stride of 128 bytes; with `p` a multiple of 16 below `pairs` they lie within the caller's
-    // promise, as do the stores. The registers are configured first and released at the end.
+    // at a stride of 128 bytes; in `pairs / 16` steps of 64 bytes and of 2 KiB they lie within the
+    // caller's promise, as do the stores. A prefetch of any address is allowed. The registers are
+    // configured first, released at the end and declared as overwritten.
     unsafe {
         asm!(
             "ldtilecfg [{shapes}]",
@@ -76,40 +81,51 @@ pub(super) unsafe fn multiply(
             "tilezero tmm1",
             "tilezero tmm2",
             "tilezero tmm3",
-            shapes = in(reg) &raw const SHAPES,
-            options(nostack, readonly),
-        );
-        for p in (0..pairs).step_by(16) {
-            for line in 0..lines_a_step {
-                let at = next.as_ptr().wrapping_add(16 * (p / 16 * lines_a_step + line));
-                _mm_prefetch::<_MM_HINT_T1>(at.cast());
-            }
-            asm!(
-                "tileloadd tmm4, [{w} + {w_stride}]",
-                "tileloadd tmm6, [{x} + {x_stride}]",
-                "tileloadd tmm7, [{x} + {x_stride} + 64]",
-                "tileloadd tmm5, [{w2} + {w_stride}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-                w = in(reg) w.add(p),
-                w2 = in(reg) w.add(16 * pairs + p),
-                w_stride = in(reg) 4 * pairs,
-                x = in(reg) panel.add(32 * p),
-                x_stride = in(reg) 128_usize,
-                options(nostack, readonly),
-            );
-        }
-        asm!(
-            "tilestored [{out} + {stride}], tmm0",
-            "tilestored [{out} + {stride} + 64], tmm1",
-            "tilestored [{below} + {stride}], tmm2",
-            "tilestored [{below} + {stride} + 64], tmm3",
+            "test {steps}, {steps}",
+            "jz 3f",
+            "2:",
+            "tileloadd tmm4, [{w} + {w_stride}]",
+            "tileloadd tmm6, [{x} + {two_lines}]",
+            "tileloadd tmm7, [{x} + {two_lines} + 64]",
+            "tileloadd tmm5, [{below} + {w_stride}]",
+            "prefetcht1 [{next}]",
+            "prefetcht1 [{next} + 64]",
+            "prefetcht1 [{next} + 128]",
+            "prefetcht1 [{next} + 192]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {w}, 64",
+            "add {below}, 64",
+            "add {x}, 2048",
+            "add {next}, {ahead}",
+            "dec {steps}",
+            "jnz 2b",
+            "3:",
+            "tilestored [{out} + {two_lines}], tmm0",
+            "tilestored [{out} + {two_lines} + 64], tmm1",
+            "tilestored [{out} + {two_lines} + 2048], tmm2",
+            "tilestored [{out} + {two_lines} + 2112], tmm3",
             "tilerelease",
+            shapes = in(reg) &raw const SHAPES,
+            steps = inout(reg) pairs / 16 => _,
+            w = inout(reg) w => _,
+            below = inout(reg) w.wrapping_add(16 * pairs) => _,
+            w_stride = in(reg) 4 * pairs,
+            x = inout(reg) panel => _,
+            next = inout(reg) next.as_ptr() => _,
+            ahead = in(reg) ahead,
+            two_lines = in(reg) 128_usize,
             out = in(reg) out,
-            below = in(reg) out.add(16 * 32),
-            stride = in(reg) 128_usize,
+            out("tmm0") _,
+            out("tmm1") _,
+            out("tmm2") _,
+            out("tmm3") _,
+            out("tmm4") _,
+            out("tmm5") _,
+            out("tmm6") _,
+            out("tmm7") _,
             options(nostack),
         );
     }

@@ -10,8 +10,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::lanes::multiply_add;
-use super::{Isa, Kernel, TileShape};
+use super::{Isa, Kernel, Lanes, Simd, TileShape};
 
 /// Rows are padded to a multiple of so many pairs.
 const PAIRS: usize = 16;
@@ -82,7 +81,8 @@ impl Screen {
     }
 
     /// Writes the products of the `mr` rows of `w`, `[mr, pairs]`, with the `nr` columns of `panel`,
-    /// `[pairs, nr]`, to `out`, `[mr, nr]`; meanwhile `next` is fetched from memory.
+    /// `[pairs, nr]`, to `out`, `[mr, nr]`; native products fetch (a part of) `next` from memory
+    /// meanwhile.
     ///
     /// # Panics
     /// If a slice is shorter than that.
@@ -145,15 +145,15 @@ impl Kernel for Widened<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, simd: Simd<V>) {
         for (i, out) in self.out.chunks_exact_mut(16).take(4).enumerate() {
             let w = &self.w[i * self.pairs..(i + 1) * self.pairs];
             let mut acc = [0.0_f32; 16];
             for (w, x) in w.iter().zip(self.panel.as_chunks::<16>().0) {
                 let (low, high) = (from_bf16(*w), from_bf16(w >> 16));
                 for (acc, x) in acc.iter_mut().zip(x) {
-                    *acc = multiply_add(low, from_bf16(*x), *acc);
-                    *acc = multiply_add(high, from_bf16(x >> 16), *acc);
+                    *acc = simd.multiply_add(low, from_bf16(*x), *acc);
+                    *acc = simd.multiply_add(high, from_bf16(x >> 16), *acc);
                 }
             }
             out.copy_from_slice(&acc);

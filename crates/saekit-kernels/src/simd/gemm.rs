@@ -4,17 +4,17 @@ use gemm::Parallelism;
 
 /// A matrix over a slice: the distance from a row to the next and from a column to the next.
 #[derive(Clone, Copy, Debug)]
-pub struct Strided<'a> {
+pub(crate) struct Strided<'a> {
     /// The values.
-    pub values: &'a [f32],
+    pub(crate) values: &'a [f32],
     /// Number of rows.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Number of columns.
-    pub cols: usize,
+    pub(crate) cols: usize,
     /// From a row to the next.
-    pub row_stride: usize,
+    pub(crate) row_stride: usize,
     /// From a column to the next.
-    pub col_stride: usize,
+    pub(crate) col_stride: usize,
 }
 
 impl<'a> Strided<'a> {
@@ -22,15 +22,14 @@ impl<'a> Strided<'a> {
     ///
     /// # Panics
     /// If `values` are no whole number of rows.
-    pub fn rows(values: &'a [f32], cols: usize) -> Self {
+    pub(crate) fn rows(values: &'a [f32], cols: usize) -> Self {
         let rows = values.len().checked_div(cols).unwrap_or(0);
         assert_eq!(values.len(), rows * cols, "rows are {cols} wide");
         Self { values, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
     /// The same values with rows and columns exchanged.
-    #[must_use]
-    pub fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.cols,
             cols: self.rows,
@@ -40,18 +39,22 @@ impl<'a> Strided<'a> {
         }
     }
 
-    /// One more than the last position that is read.
-    fn end(&self) -> usize {
-        if self.rows == 0 || self.cols == 0 {
-            return 0;
-        }
-        (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1
+    /// Whether every position that is read is in the slice.
+    fn lies_within(&self) -> bool {
+        let last = |n: usize, stride: usize| n.checked_sub(1).map(|n| n.checked_mul(stride));
+        let (Some(down), Some(along)) =
+            (last(self.rows, self.row_stride), last(self.cols, self.col_stride))
+        else {
+            return true;
+        };
+        let end = down.zip(along).and_then(|(down, along)| down.checked_add(along));
+        end.is_some_and(|end| end < self.values.len())
     }
 }
 
 /// How many threads take part in a product; the result is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
+pub(crate) enum Threads {
     /// The caller only.
     One,
     /// Those of the current pool.
@@ -65,11 +68,11 @@ pub enum Threads {
 ///
 /// # Panics
 /// If the sizes do not fit each other or their slices.
-pub fn matmul(a: Strided<'_>, b: Strided<'_>, threads: Threads, out: &mut [f32]) {
+pub(crate) fn matmul(a: Strided<'_>, b: Strided<'_>, threads: Threads, out: &mut [f32]) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     assert_eq!(k, b.rows, "columns of `a` are rows of `b`");
-    assert!(a.end() <= a.values.len() && b.end() <= b.values.len(), "matrices lie within slices");
-    assert_eq!(out.len(), m * n, "`out` is [{m}, {n}]");
+    assert!(a.lies_within() && b.lies_within(), "matrices lie within slices");
+    assert_eq!(Some(out.len()), m.checked_mul(n), "`out` is [{m}, {n}]");
     if k == 0 {
         out.fill(0.0);
     }

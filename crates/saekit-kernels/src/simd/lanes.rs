@@ -2,9 +2,12 @@
 
 /// `LANES` values in a register. Every method is inlined into a function that enables the
 /// instruction set; outside of one, only the implementation for arrays may be used.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Values a register.
     const LANES: usize;
+
+    /// `a b + c` of single values, in one rounding where that is one instruction.
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32;
 
     /// All lanes `value`.
     ///
@@ -49,18 +52,17 @@ pub(super) trait Lanes: Copy {
     unsafe fn above(self, other: Self) -> u32;
 }
 
-/// Multiplies and adds, in one rounding where that is one instruction.
-#[inline(always)]
-pub(crate) fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-        a.mul_add(b, c)
-    } else {
-        a * b + c
-    }
-}
-
 impl Lanes for [f32; 4] {
     const LANES: usize = 4;
+
+    #[inline(always)]
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+            a.mul_add(b, c)
+        } else {
+            a * b + c
+        }
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -82,8 +84,8 @@ impl Lanes for [f32; 4] {
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
         let ([a, b, c, d], [e, f, g, h], [i, j, k, l]) = (self, factor, term);
-        let first = [multiply_add(a, e, i), multiply_add(b, f, j)];
-        [first[0], first[1], multiply_add(c, g, k), multiply_add(d, h, l)]
+        let m = Self::multiply_add;
+        [m(a, e, i), m(b, f, j), m(c, g, k), m(d, h, l)]
     }
 
     #[inline(always)]
@@ -121,6 +123,11 @@ mod x86 {
 
     impl Lanes for __m256 {
         const LANES: usize = 8;
+
+        #[inline(always)]
+        fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+            a.mul_add(b, c)
+        }
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
@@ -167,6 +174,11 @@ mod x86 {
 
     impl Lanes for __m512 {
         const LANES: usize = 16;
+
+        #[inline(always)]
+        fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+            a.mul_add(b, c)
+        }
 
         #[inline(always)]
         fn prefetch(from: *const f32) {

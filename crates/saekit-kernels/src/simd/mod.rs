@@ -9,21 +9,28 @@
 //! on.
 #![expect(unsafe_code, reason = "instruction sets and pointers live here and nowhere else")]
 
+mod aligned;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 mod bf16;
 mod gemm;
 mod lanes;
 mod tile;
+mod vector;
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
 use std::sync::OnceLock;
 
+pub(crate) use aligned::Aligned;
 pub use bf16::Screen;
 pub(crate) use bf16::{from_bf16, pairs, to_bf16};
-pub use gemm::{Strided, Threads, matmul, matmul_nt};
-pub(crate) use lanes::multiply_add;
+pub use gemm::matmul_nt;
+pub(crate) use gemm::{Strided, Threads, matmul};
+pub(crate) use lanes::Lanes;
 pub(crate) use tile::Bars;
 pub(crate) use tile::TileShape;
+pub(crate) use vector::{Dot, Simd};
 
 /// An instruction set that this machine has; the kernels run on the one they are given.
 ///
@@ -46,7 +53,7 @@ pub(crate) trait Kernel {
     /// What it gives back.
     type Output;
     /// The loops.
-    fn run(self) -> Self::Output;
+    fn run<V: Lanes>(self, simd: Simd<V>) -> Self::Output;
 }
 
 impl Isa {
@@ -86,7 +93,8 @@ impl Isa {
     /// Runs `kernel` compiled for this instruction set.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            Level::Portable => kernel.run(),
+            // SAFETY: arrays need no instruction set.
+            Level::Portable => kernel.run(unsafe { Simd::<[f32; 4]>::new() }),
             // SAFETY: an `Isa` of this level exists only where its features were detected.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { run_avx2(kernel) },
@@ -100,13 +108,15 @@ impl Isa {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+    // SAFETY: this function is compiled for it, and called where it was detected.
+    kernel.run(unsafe { Simd::<__m256>::new() })
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+    // SAFETY: this function is compiled for it, and called where it was detected.
+    kernel.run(unsafe { Simd::<__m512>::new() })
 }
 
 #[cfg(test)]

@@ -15,6 +15,12 @@ use super::{Isa, Level};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 
+/// Columns between two requests for the next tile's weights,
+const SPACING: usize = 8;
+
+/// and cache lines a request: a third of a tile while another is multiplied.
+const LINES: usize = 2;
+
 /// How many latents by how many rows a tile holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileShape {
@@ -49,7 +55,7 @@ impl Isa {
     }
 
     /// Writes the products of the `mr` rows of `w`, `[mr, d]`, with the `nr` columns of `panel`,
-    /// `[d, nr]`, to `out`, `[mr, nr]`.
+    /// `[d, nr]`, to `out`, `[mr, nr]`; AVX-512 fetches `next` from memory meanwhile.
     ///
     /// # Panics
     /// If a slice is shorter than that.
@@ -64,16 +70,16 @@ impl Isa {
         let TileShape { mr, nr } = self.tile();
         assert!(w.len() >= mr * d && panel.len() >= d * nr && out.len() >= mr * nr);
         let (w, panel, out) = (w.as_ptr(), panel.as_ptr(), out.as_mut_ptr());
-        let (next, step) = (next.as_ptr(), (next.len().div_ceil(d.max(1))).min(16));
+        let next = next.as_ptr();
         // SAFETY: the assertion makes every element that a tile of this shape reads or writes lie
         // within its slice, and an `Isa` of a level exists only where its features were detected.
         unsafe {
             match self.0 {
-                Level::Portable => multiply::<[f32; 4], 4, 2>(w, (next, step), panel, d, out),
+                Level::Portable => multiply::<[f32; 4], 4, 2>(w, next, panel, d, out),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => multiply_avx2(w, (next, step), panel, d, out),
+                Level::Avx2 => multiply_avx2(w, next, panel, d, out),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => multiply_avx512(w, (next, step), panel, d, out),
+                Level::Avx512 => multiply_avx512(w, next, panel, d, out),
             }
         }
     }
@@ -82,8 +88,7 @@ impl Isa {
     /// which of them exceed both its floor and the row's bar.
     ///
     /// # Panics
-    /// If a slice is shorter than the shape wants, or `nr` is no multiple of 16 up to 64 (8 for
-    /// portable code).
+    /// If a slice is shorter than the shape wants, or `nr` is no multiple of 8 up to 64.
     pub(crate) fn scan(
         self,
         shape: TileShape,
@@ -116,7 +121,7 @@ impl Isa {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn multiply_avx2(
     w: *const f32,
-    next: (*const f32, usize),
+    next: *const f32,
     panel: *const f32,
     d: usize,
     out: *mut f32,
@@ -131,7 +136,7 @@ unsafe fn multiply_avx2(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
 unsafe fn multiply_avx512(
     w: *const f32,
-    next: (*const f32, usize),
+    next: *const f32,
     panel: *const f32,
     d: usize,
     out: *mut f32,
@@ -146,7 +151,7 @@ unsafe fn multiply_avx512(
 #[inline(always)]
 unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
     w: *const f32,
-    (next, step): (*const f32, usize),
+    next: *const f32,
     panel: *const f32,
     d: usize,
     out: *mut f32,
@@ -156,7 +161,11 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
     unsafe {
         let mut acc = [[V::splat(0.0); NV]; MR];
         for p in 0..d {
-            V::prefetch(next.wrapping_add(step * p));
+            if p.is_multiple_of(SPACING) {
+                for line in 0..LINES {
+                    V::prefetch(next.wrapping_add(16 * (p / SPACING * LINES + line)));
+                }
+            }
             let mut rows = [V::splat(0.0); NV];
             for (j, row) in rows.iter_mut().enumerate() {
                 *row = V::load(panel.add(p * nr + j * V::LANES));

@@ -60,6 +60,15 @@ impl HostEngine {
         self.screening
     }
 
+    /// Fails where a weight is not finite: an encoder's would select nothing, and the loss not tell.
+    fn check(&self) -> Result<()> {
+        let values = Self::parts(&self.weights).into_iter().flat_map(|(_, values, _)| values);
+        match values.copied().find(|value| !value.is_finite()) {
+            Some(value) => Err(Error::Diverged { loss: f64::from(value) }),
+            None => Ok(()),
+        }
+    }
+
     fn by_latent(&mut self, terms: &[Explained<SparseRows, HostResidual>]) -> Vec<ByLatent> {
         let d_sae = self.weights.b_enc.len();
         let list = |term: &Explained<SparseRows, HostResidual>| {
@@ -132,14 +141,22 @@ impl Engine for HostEngine {
 
     fn encode(&mut self, select: Select<'_>, among: Option<&[u32]>) -> Result<SparseRows> {
         let Weights { w_enc, b_enc, .. } = &self.weights;
+        let select = match (select, among) {
+            (Select::BatchTopK { k, hint }, None) => {
+                Select::BatchTopK { k, hint: hint.or(self.last_threshold) }
+            }
+            _ => select,
+        };
         let (codes, screening) = match among {
             None => encode(&self.x, Encoder { w_enc, b_enc }, select, self.precision),
             Some(among) => {
                 let d = self.weights.b_dec.len();
-                let rows = among.iter().flat_map(|id| &w_enc[*id as usize * d..][..d]);
-                let w_enc: Vec<f32> = rows.copied().collect();
+                let mut picked = Vec::with_capacity(among.len() * d);
+                for id in among {
+                    picked.extend_from_slice(&w_enc[*id as usize * d..][..d]);
+                }
                 let b_enc: Vec<f32> = among.iter().map(|id| b_enc[*id as usize]).collect();
-                let encoder = Encoder { w_enc: &w_enc, b_enc: &b_enc };
+                let encoder = Encoder { w_enc: &picked, b_enc: &b_enc };
                 let (mut codes, screening) = encode(&self.x, encoder, select, self.precision);
                 codes.ids.iter_mut().for_each(|id| *id = among[*id as usize]);
                 (codes, screening)
@@ -166,7 +183,10 @@ impl Engine for HostEngine {
         let d = self.d_in();
         let (target, bias) = match goal {
             Goal::Target => (&self.target[..], true),
-            Goal::Error(other) => (&other.inner.errors[..codes.rows() * d], false),
+            Goal::Error(other) => {
+                let errors = &other.inner.errors;
+                (&errors[errors.len() - codes.rows() * d..], false)
+            }
         };
         let variance = variance(self.isa, target, d);
         let scale = (weight / variance) as f32;
@@ -224,6 +244,7 @@ impl Engine for HostEngine {
     }
 
     fn state(&self) -> Result<State> {
+        self.check()?;
         let mut state = State::new();
         let mut put = |name: String, data: &Vec<f32>, shape: &[usize]| {
             state.insert(name, StateTensor::F32 { shape: shape.to_vec(), data: data.clone() });
@@ -260,6 +281,7 @@ impl Engine for HostEngine {
     }
 
     fn weights(&self) -> Result<Weights> {
+        self.check()?;
         Ok(self.weights.clone())
     }
 }

@@ -32,7 +32,8 @@ use crate::Result;
 pub enum Goal<'a, R> {
     /// The batch's target, with the decoder's bias.
     Target,
-    /// What another explanation left of its target, without the bias; no gradient reaches that one.
+    /// What another explanation's last prefix left of its goal, times that prefix's weight, and
+    /// without the bias; no gradient reaches that one.
     Error(&'a R),
 }
 

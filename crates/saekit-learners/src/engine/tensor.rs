@@ -156,10 +156,12 @@ fn positive(ids: &[u32], values: &[f32]) -> Vec<u32> {
     ids.iter().zip(values).filter(|(_, v)| **v > 0.0).map(|(id, _)| *id).collect()
 }
 
-/// `Σ (y - ȳ)²`, `[1]`; tiny rather than zero.
+/// `Σ (y - ȳ)²`, `[1]`; a trillionth of `Σ y²` rather than what rounding would leave, and tiny rather
+/// than zero.
 fn variance(y: &Tensor<2>) -> Tensor<1> {
     let centred = y.clone() - y.clone().mean_dim(0);
-    (centred.clone() * centred).sum().clamp_min(f64::from(f32::MIN_POSITIVE))
+    let least = (y.clone() * y.clone()).sum().mul_scalar(1e-12);
+    (centred.clone() * centred).sum().max_pair(least).clamp_min(f64::from(f32::MIN_POSITIVE))
 }
 
 impl Engine for TensorEngine {
@@ -217,7 +219,10 @@ impl Engine for TensorEngine {
         let d = w_dec.dims()[1];
         let (goal, bias) = match goal {
             Goal::Target => (self.target.clone(), true),
-            Goal::Error(other) => (other.errors[0].clone(), false),
+            Goal::Error(other) => {
+                let last = other.errors.last().expect("there is a prefix");
+                (last.clone(), false)
+            }
         };
         let variance = variance(&goal);
         let mut left = variance.zeros_like();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use saekit_core::{HookPoint, Provenance, Scales};
+use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
 use saekit_store::{ColumnInfo, Manifest, Store, StreamConfig};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
@@ -239,6 +240,9 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     }
     let folder = RunFolder::claim(job.out, &text, job.force)?;
     session.say(&begin_line(&plan, &folder));
+    if config.is_mixed() && !Screen::best().is_native() {
+        session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
+    }
     let mut learner = config.build(&Context {
         d_in: column.width,
         rows: plan.rows,

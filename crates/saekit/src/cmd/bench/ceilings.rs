@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Times each is measured; the best counts.
 const TIMES: usize = 5;
-/// Rows of a product that stays in the cache.
+/// Rows of a product at a time.
 const BLOCK_ROWS: usize = 256;
 /// Bytes of each of the two buffers of a copy.
 const COPY_BYTES: usize = 256 << 20;
@@ -52,8 +52,8 @@ impl Ceilings {
         }
     }
 
-    /// The time that a step of the encoder's `flops` on `parameters` cannot be faster than: one
-    /// product, and 24 bytes a parameter.
+    /// The time of one f32 product of the encoder's `flops` and of moving 24 bytes a parameter: what a
+    /// step in f32 cannot be faster than.
     pub(super) fn floor(&self, flops: f64, parameters: f64) -> f64 {
         flops / (1e9 * self.matmul_gflops) + 24.0 * parameters / (1e9 * self.copy_gb_per_s)
     }

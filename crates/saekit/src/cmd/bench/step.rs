@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use clap::ValueEnum;
 use saekit_core::rng::Rng;
@@ -75,10 +75,12 @@ const GROUPS: [usize; 4] = [8, 4, 2, 1];
 pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
     let Args { d_in, d_sae, k, batch_rows, .. } = *args;
     check_sizes(d_in, d_sae, k, batch_rows)?;
-    anyhow::ensure!((0.0..=1.0).contains(&args.dead), "`--dead` is {}, expected 0 to 1", args.dead);
+    ensure!((0.0..=1.0).contains(&args.dead), "`--dead` is {}, expected 0 to 1", args.dead);
+    let is_topk = args.selection == Selection::Topk;
+    ensure!(args.dead == 0.0 || is_topk, "`--dead` goes with `--selection topk`");
     let source = synthetic::Source::new(d_in);
     let batches: Vec<Matrix> = (0..BATCHES).map(|i| source.rows(i + 1, batch_rows)).collect();
-    let fixed = args.selection == Selection::Topk && args.dead == 0.0;
+    let fixed = is_topk && args.dead == 0.0;
     // The step that training runs is the learner's; its parts are those of the same kernels in turn.
     let (mut report, parts) = if fixed {
         let mut learner = learner(args)?;
@@ -116,6 +118,9 @@ fn composed(
 ) -> Result<(Composed, Vec<f64>)> {
     let mut parts = Composed::new(args, &batches[0]);
     let seconds = repeat(times, session, |step| {
+        if step == times.warmup {
+            parts.laps.clear();
+        }
         parts.step(step, batches[step as usize % batches.len()].as_slice());
         Ok(())
     })?;
@@ -315,7 +320,7 @@ impl Composed {
         let (mut codes, _) = encode(&self.x, encoder, Select::TopK { k }, self.precision);
         codes.ids.iter_mut().for_each(|id| *id = self.dead[*id as usize]);
         let [main, other] = &mut self.left;
-        let goal = &main.errors[..rows * d];
+        let goal = &main.errors[main.errors.len() - rows * d..];
         let scale = (1.0 / 32.0 / variance(self.isa, goal, d)) as f32;
         let whole = [Prefix { end: self.weights.b_enc.len(), weight: 1.0 }];
         let target = Target { y: goal, prefixes: &whole, scale };
