@@ -2,33 +2,49 @@
 
 RUN is the run of a full `saekit demo` (saekit-demo/run). The features are the first twelve of the
 site's order. Each idea says which tokens the feature fires on. It was formed on firings drawn with
-seeds 7, 11 and 42, and is judged here on 20 drawn with seed 43. Prints the table of docs/features.md.
+seeds 7, 11 and 42, and is judged here on 20 drawn with seed 44 and 20 with seed 45. The first idea of
+latent 344 failed on seed 44, so that its second was formed on that draw too and is judged on seed 45
+alone. Prints the table of docs/features.md.
 """
 
 import json
 import subprocess
 import sys
+from fnmatch import fnmatchcase as fnmatch
 
-# Latent: the idea, and the tokens (without spaces around them, any case) on which it is right.
+SEEDS = (44, 45)
+FORMED = {344: (44,)}  # draws that an idea was formed on
+
+# Latent: the idea, and the tokens (without spaces around them, any case, * for anything) on which it
+# is right.
 IDEAS = {
-    1036: (
-        "a conjunction that goes on with a clause or a list, above all “and”",
-        "and but nor or yea",
+    1036: ("a conjunction that goes on with a clause or a list, above all “and”", "and but nor"),
+    239: ("“of”, and more weakly “unto”", "of unto"),
+    53: (
+        "“be”, above all after a modal verb, weakly “is”, and infinitives like “break”",
+        "be is break exist go look send",
     ),
-    100: ("the article “a”, or an A that begins a name", "a an"),
-    239: ("a preposition between two nouns, above all “of”", "of unto by in for on concerning"),
-    53: ("“be” and infinitives like it, in prose on what may or must be done", "be break go to"),
-    1401: ("an article, above all “the”", "the a an"),
-    565: ("a modal verb", "can cannot may might could shall should must will would"),
-    748: ("“and”, “or” and their like between two terms or clauses", "and or but nor than"),
-    271: ("a determiner, above all “the”", "the his a an those"),
-    497: (
-        "a noun of programming, above all “type”",
-        "type types value values string strings impl trait traits pattern",
+    565: (
+        "a modal verb, or “either” after one",
+        "can cannot may might could shall should must will would either",
     ),
-    1040: ("a connective that opens a clause or phrase", "for but and so not yet"),
-    283: ("a conjunction in an explanation", "and then but even or rather thus"),
-    846: ("the word that opens a clause", "and for the but that therefore so a then"),
+    100: ("the article “a”, or an A in a name or at its head", "a an"),
+    1401: ("a determiner, above all “the”", "the a an this that his your its their each"),
+    271: (
+        "a determiner or an adjective before a noun, above all “the”",
+        "the a an his four great far",
+    ),
+    283: (
+        "a conjunction or an adverb that connects, above all “and”, mostly in an explanation",
+        "and but or then rather ather even thus while",
+    ),
+    748: (
+        "“and”, “or” and their like, and the “or” that ends “major” and “minor”",
+        "and or nor but than rather",
+    ),
+    996: ("a word that points at something, above all “this”", "this that which it another"),
+    344: ("a token that ends in s", "*s"),
+    953: ("a form of “be”", "be am is are was were been being"),
 }
 
 
@@ -44,15 +60,22 @@ def main(run: str) -> int:
         print(f"the first features are {first}, the ideas are of {list(IDEAS)}", file=sys.stderr)
         return 1
     wrong = 0
-    print("| latent | idea | right of 20 |\n| --- | --- | --- |")
+    print("| latent | idea | right of 20, seed 44 | seed 45 |\n| --- | --- | --- | --- |")
     for latent in first:
         idea, tokens = IDEAS[latent]
-        firings = saekit(run, "--id", str(latent), "--sample", "20", "--seed", "43")
-        texts = [firing["texts"][firing["at"]].strip().lower() for firing in firings]
-        right = sum(text in tokens.split() for text in texts)
-        wrong += right < 16
-        print(f"| {latent} | {idea} | {right} |")
+        seeds = [seed for seed in SEEDS if seed not in FORMED.get(latent, ())]
+        right = {seed: judge(run, latent, tokens.split(), seed) for seed in seeds}
+        wrong += sum(right.values()) < 16 * len(seeds)
+        counts = " | ".join(str(right.get(seed, "")) for seed in SEEDS)
+        print(f"| {latent} | {idea} | {counts} |")
     return 1 if wrong else 0
+
+
+def judge(run: str, latent: int, tokens: list[str], seed: int) -> int:
+    """How many of 20 firings, drawn with `seed`, are on one of the tokens."""
+    firings = saekit(run, "--id", str(latent), "--sample", "20", "--seed", str(seed))
+    texts = [firing["texts"][firing["at"]].strip().lower() for firing in firings]
+    return sum(any(fnmatch(text, token) for token in tokens) for text in texts)
 
 
 if __name__ == "__main__":
