@@ -30,6 +30,29 @@ fn learns_a_synthetic_store() {
 }
 
 #[test]
+fn other_precisions_and_the_reference_learn_the_same() {
+    let sandbox = with_store();
+    sandbox.write("reference.toml", "[learner]\nreference = true\n");
+    let fvu = |name: &str, more: &str| {
+        sandbox.ok(&format!(
+            "train --device cpu --store acts --out {name} --d-sae 128 --k 4 --batch 500 --lr 3e-3 {more}"
+        ));
+        let summary = sandbox.json(&format!("{name}/summary.json"));
+        summary["last"]["fvu"].as_f64().expect("a number")
+    };
+    let f32 = fvu("f32", "");
+    for other in [fvu("mixed", "--precision mixed"), fvu("slow", "--config reference.toml")] {
+        assert!((other - f32).abs() < 1e-3 * f32, "FVU {other}, in f32 {f32}");
+    }
+    let plan = String::from_utf8(sandbox.read("mixed/plan.toml")).expect("text");
+    assert!(plan.contains("precision = \"mixed\""), "{plan}");
+    let message = sandbox
+        .run("train --store acts --out no --d-sae 64 --k 4 --device cpu --precision bf16")
+        .error();
+    assert!(message.contains("f32, mixed"), "{message}");
+}
+
+#[test]
 fn flags_and_a_file_say_the_same() {
     let sandbox = with_store();
     sandbox

@@ -9,6 +9,10 @@
 
 use rayon::prelude::*;
 
+/// Density of codes above which dense products are faster than gathers: at `d` 768 and 12,288 latents
+/// the two cross at 0.07 in the update and at 0.09 in the residual (two cores with AVX-512).
+pub const DENSE: f64 = 0.08;
+
 /// The codes of a batch: each row lists its active latents, ids ascending.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparseRows {

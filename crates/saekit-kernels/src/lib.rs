@@ -32,7 +32,7 @@ mod simd;
 mod testing;
 mod update;
 
-pub use codes::{ByLatent, Entry, SparseRows};
+pub use codes::{ByLatent, DENSE, Entry, SparseRows};
 pub use decode::decode_row;
 pub use encode::{Encoder, Precision, Screening, encode};
 pub use penalty::{add_l1, threshold_gradient};
@@ -40,6 +40,4 @@ pub use residual::{Decoder, Prefix, Residual, Target, residual};
 pub use rows::{centre, variance};
 pub use select::{Select, top_k};
 pub use simd::{Isa, Screen, matmul_nt};
-pub use update::{
-    AdamStep, Batch, DENSE, Moments, Pull, Weights, adam_vector, apply, gradients, update,
-};
+pub use update::{AdamStep, Batch, Moments, Pull, Weights, adam_vector, apply, gradients, update};

@@ -6,7 +6,8 @@
 //!     error[row] = e;  squares += e · e
 //!     for each active latent: grad = scale e · w_dec[id]           the gathered rows are still near
 //! ```
-//! `4 k d` flops a row over `4 k d` gathered bytes.
+//! `4 k d` flops a row over `4 k d` gathered bytes. Where more than [`DENSE`] of a task's values are
+//! active, two dense products do the same.
 //!
 //! With several prefixes (Matryoshka; Bussmann et al., 2025) the errors of all prefixes come out of
 //! the same gathers, because a row's latents are listed ascending: each prefix's error is the one
@@ -16,8 +17,11 @@
 
 use rayon::prelude::*;
 
-use crate::codes::{SparseRows, split};
-use crate::simd::{Isa, Kernel, Lanes, Simd};
+use crate::codes::{DENSE, SparseRows, split};
+use crate::simd::{Isa, Kernel, Lanes, Simd, Strided, Threads, matmul};
+
+/// Rows a task.
+const TASK_ROWS: usize = 32;
 
 /// The decoder's parameters.
 #[derive(Clone, Copy, Debug)]
@@ -82,20 +86,53 @@ pub fn residual(
     out.errors.resize(groups * rows * d, 0.0);
     out.grads.resize(codes.len(), 0.0);
     let mut squares = vec![0.0; rows * groups];
-    let errors = by_row(&mut out.errors, rows, groups, d);
-    let grads = split(&codes.offsets, &mut out.grads);
-    errors
-        .into_par_iter()
-        .zip(grads)
-        .zip(squares.par_chunks_mut(groups.max(1)))
+    let parts = by_row(&mut out.errors, rows, groups, d)
+        .into_iter()
+        .zip(split(&codes.offsets, &mut out.grads))
+        .zip(squares.chunks_mut(groups.max(1)));
+    let mut rows: Vec<Row<'_, '_>> = parts
         .enumerate()
-        .with_min_len(16)
-        .for_each(|(i, ((errors, grads), squares))| {
+        .map(|(i, ((errors, grads), squares))| {
             let (ids, values) = codes.row(i);
             let y = &y[i * d..(i + 1) * d];
-            isa.run(Row { ids, values, y, decoder, prefixes, scale, errors, grads, squares });
-        });
+            Row { ids, values, y, decoder, prefixes, scale, errors, grads, squares }
+        })
+        .collect();
+    rows.par_chunks_mut(TASK_ROWS).for_each(|rows| {
+        let entries: usize = rows.iter().map(|row| row.ids.len()).sum();
+        if groups == 1 && entries as f64 > DENSE * (rows.len() * end) as f64 {
+            dense_rows(isa, rows, end);
+        } else {
+            for row in rows {
+                isa.run(row);
+            }
+        }
+    });
     out.squares = (0..groups).map(|g| squares.iter().skip(g).step_by(groups).sum()).collect();
+}
+
+/// Rows that share a prefix, of which so many values are active that dense products are faster.
+fn dense_rows(isa: Isa, rows: &mut [Row<'_, '_>], d_sae: usize) {
+    let (n, d) = (rows.len(), rows[0].y.len());
+    let w_dec = &rows[0].decoder.w_dec[..d_sae * d];
+    let mut values = vec![0.0; n * d_sae];
+    for (row, values) in rows.iter().zip(values.chunks_exact_mut(d_sae)) {
+        for (id, value) in row.ids.iter().zip(row.values) {
+            values[*id as usize] = *value;
+        }
+    }
+    let mut errors = vec![0.0; n * d];
+    let w_dec = Strided::rows(w_dec, d);
+    matmul(Strided::rows(&values, d_sae), w_dec, Threads::One, &mut errors);
+    for (row, error) in rows.iter_mut().zip(errors.chunks_exact_mut(d)) {
+        isa.run(DenseRow { row, error });
+    }
+    matmul(Strided::rows(&errors, d), w_dec.transposed(), Threads::One, &mut values);
+    for (row, products) in rows.iter_mut().zip(values.chunks_exact(d_sae)) {
+        for (grad, id) in row.grads.iter_mut().zip(row.ids) {
+            *grad = -2.0 * row.scale * products[*id as usize];
+        }
+    }
 }
 
 /// Row `i` of each group, for each `i`.
@@ -122,11 +159,11 @@ struct Row<'a, 'b> {
     squares: &'b mut [f64],
 }
 
-impl Kernel for Row<'_, '_> {
+impl Kernel for &mut Row<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(mut self, simd: Simd<V>) {
+    fn run<V: Lanes>(self, simd: Simd<V>) {
         let d = self.y.len();
         let w_dec = self.decoder.w_dec;
         let latent = |id: u32| &w_dec[id as usize * d..][..d];
@@ -159,5 +196,31 @@ impl Kernel for Row<'_, '_> {
                 self.grads[i] = -2.0 * self.scale * simd.dot(error, latent(self.ids[i]));
             }
         }
+    }
+}
+
+/// A row with what its codes decode to, which becomes its error.
+struct DenseRow<'a, 'b, 'c> {
+    row: &'a mut Row<'b, 'c>,
+    error: &'a mut [f32],
+}
+
+impl Kernel for DenseRow<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self, simd: Simd<V>) {
+        let Self { row, error } = self;
+        for (e, y) in error.iter_mut().zip(row.y) {
+            *e = y - *e;
+        }
+        if let Some(b_dec) = row.decoder.b_dec {
+            simd.axpy(error, -1.0, b_dec);
+        }
+        row.squares[0] = f64::from(simd.dot(error, error));
+        for e in error.iter_mut() {
+            *e *= row.prefixes[0].weight;
+        }
+        row.errors[0].copy_from_slice(error);
     }
 }

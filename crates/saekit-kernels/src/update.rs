@@ -18,7 +18,7 @@
 
 use rayon::prelude::*;
 
-use crate::codes::{ByLatent, Entry};
+use crate::codes::{ByLatent, DENSE, Entry};
 use crate::residual::Prefix;
 use crate::simd::{Isa, Kernel, Lanes, Simd, Strided, Threads, matmul};
 
@@ -27,9 +27,6 @@ const TASK_LATENTS: usize = 64;
 
 /// Rows a task, in sums over rows.
 const TASK_ROWS: usize = 64;
-
-/// Density of a task's codes above which dense products are faster.
-pub const DENSE: f64 = 0.08;
 
 /// Decoder rows shorter than this are divided by this.
 const MIN_NORM: f32 = 1e-8;

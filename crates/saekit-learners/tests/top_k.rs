@@ -195,6 +195,10 @@ fn bad_settings_are_named() {
     let mut config = Config::new(4, 2);
     config.adam.lr = f64::NAN;
     assert_eq!(message(config), "`lr` is NaN, expected a positive number");
+    let config = Config { k_aux: Some(0), ..Config::new(4, 2) };
+    assert_eq!(message(config), "`k_aux` is 0, expected at least 1");
+    let config = Config { precision: Precision::Mixed, reference: true, ..Config::new(4, 2) };
+    assert!(message(config).contains("`precision` is mixed, expected f32"));
 }
 
 #[test]

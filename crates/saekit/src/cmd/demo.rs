@@ -57,7 +57,7 @@ struct Settings {
     sequences: u32,
 }
 
-/// The demo, for two cores and four minutes.
+/// The demo, for two cores and a minute or two.
 const FULL: Settings = Settings {
     hook: "blocks.1.hook_resid_post",
     rows: 1_000_000,
