@@ -85,7 +85,8 @@ fn read(store: &Store) -> Result<f64> {
 
 fn random_store(dir: &Path, args: &Args) -> Result<PathBuf> {
     let columns = vec![ColumnSpec { name: HookPoint::new("bench"), width: args.d_in }];
-    let mut writer = StoreWriter::create(dir, StoreSpec { columns, ..StoreSpec::default() })?;
+    let spec = StoreSpec { columns, has_tokens: false, ..StoreSpec::default() };
+    let mut writer = StoreWriter::create(dir, spec)?;
     let source = synthetic::Source::new(args.d_in);
     for start in (0..args.rows).step_by(8192) {
         let rows = (args.rows - start).min(8192);
