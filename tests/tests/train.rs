@@ -44,6 +44,15 @@ fn other_precisions_and_the_reference_learn_the_same() {
     for other in [fvu("mixed", "--precision mixed"), fvu("slow", "--config reference.toml")] {
         assert!((other - f32).abs() < 1e-3 * f32, "FVU {other}, in f32 {f32}");
     }
+    let rescored = |name: &str| {
+        sandbox.json(&format!("{name}/summary.json"))["last"]["counts"]["rescored"].as_f64()
+    };
+    assert!(
+        rescored("mixed").is_some_and(|n| (1.0..128.0).contains(&n)),
+        "{:?}",
+        rescored("mixed")
+    );
+    assert_eq!(rescored("f32"), None);
     let plan = String::from_utf8(sandbox.read("mixed/plan.toml")).expect("text");
     assert!(plan.contains("precision = \"mixed\""), "{plan}");
     let message = sandbox

@@ -49,6 +49,9 @@ pub struct StepReport {
     pub l0: f64,
     /// Fraction of the latents that count as dead now.
     pub dead_fraction: f64,
+    /// What else the method counts, a row, by name: how often screening had to compute again, say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, f64>,
 }
 
 /// A learner's whole state as named tensors: what a checkpoint keeps.

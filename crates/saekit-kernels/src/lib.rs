@@ -5,10 +5,10 @@
 //!
 //! A training step is a few calls, parallel over the current rayon pool:
 //! * [`centre`]: the rows less `b_dec`; [`variance`]: what there is to explain.
-//! * [`encode`]: rows to sparse codes, encoder and selection in one.
-//! * [`residual`]: what the codes leave of the target, and the loss's derivative by their values.
+//! * [`encode()`]: rows to sparse codes, encoder and selection in one.
+//! * [`residual()`]: what the codes leave of the target, and the loss's derivative by their values.
 //! * [`SparseRows::by_latent`]: the same codes seen from the latents.
-//! * [`update`]: each latent's gradient, built in cache and applied at once by Adam; or
+//! * [`update()`]: each latent's gradient, built in cache and applied at once by Adam; or
 //!   [`gradients`] and [`apply`], where something has to be known of all gradients before.
 //!
 //! Every function gives the same values, bit for bit, whatever the number of threads. `docs/kernels.md` has each

@@ -276,16 +276,19 @@ impl<E: Engine> Learner for TopK<E> {
             let total = sum.map_or(Ok(0.0), |sum| self.engine.read(sum))?;
             Ok(total / sums.steps.max(1) as f64)
         };
+        let rows = sums.rows.max(1) as f64;
         let (mse, auxk) = (mean(sums.mse)?, mean(sums.auxk)? * self.config.auxk_coefficient);
         if !(mse + auxk).is_finite() {
             return Err(Error::Diverged { loss: mse + auxk }.into());
         }
+        let counts = self.engine.take_counts().into_iter();
         Ok(StepReport {
             loss: mse + auxk,
             terms: BTreeMap::from([("mse".to_owned(), mse), ("auxk".to_owned(), auxk)]),
             fvu: mse,
-            l0: sums.active as f64 / sums.rows.max(1) as f64,
+            l0: sums.active as f64 / rows,
             dead_fraction: self.dead.fraction(),
+            counts: counts.map(|(name, n)| (name.to_owned(), n as f64 / rows)).collect(),
         })
     }
 

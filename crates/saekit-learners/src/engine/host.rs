@@ -55,11 +55,6 @@ impl HostEngine {
         }
     }
 
-    /// What screening in bf16 has done since the engine was made.
-    pub fn screening(&self) -> Screening {
-        self.screening
-    }
-
     /// Fails where a weight is not finite: an encoder's would select nothing, and the loss not tell.
     fn check(&self) -> Result<()> {
         let values = Self::parts(&self.weights).into_iter().flat_map(|(_, values, _)| values);
@@ -207,6 +202,14 @@ impl Engine for HostEngine {
 
     fn add(&self, sum: f64, term: f64) -> f64 {
         sum + term
+    }
+
+    fn take_counts(&mut self) -> Vec<(&'static str, u64)> {
+        let Screening { rescored, redone } = std::mem::take(&mut self.screening);
+        match self.precision {
+            Precision::F32(_) => Vec::new(),
+            Precision::Mixed(..) => vec![("rescored", rescored), ("redone", redone)],
+        }
     }
 
     fn read(&self, scalar: f64) -> Result<f64> {

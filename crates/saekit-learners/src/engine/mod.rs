@@ -94,6 +94,11 @@ pub trait Engine: Send {
     /// `sum + term`.
     fn add(&self, sum: Self::Scalar, term: Self::Scalar) -> Self::Scalar;
 
+    /// What the engine has counted since it was last asked, by name; nothing unless it counts.
+    fn take_counts(&mut self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Waits for a number.
     fn read(&self, scalar: Self::Scalar) -> Result<f64>;
 

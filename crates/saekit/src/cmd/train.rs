@@ -1,5 +1,6 @@
 //! `saekit train`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -309,8 +310,12 @@ fn begin_line(plan: &RunPlan, folder: &RunFolder) -> String {
 fn report(summary: &Summary, out: &Path) -> String {
     let Summary { steps, rows, last, .. } = summary;
     let dir = out.display();
+    let mut counts = String::new();
+    for (name, n) in &last.counts {
+        write!(counts, ", {name} {n:.2} a row").expect("writing to a string succeeds");
+    }
     format!(
-        "{dir}: {} steps, {} rows; at the end loss {:.4}, FVU {:.4}, L0 {:.2}, dead {}\n\
+        "{dir}: {} steps, {} rows; at the end loss {:.4}, FVU {:.4}, L0 {:.2}, dead {}{counts}\n\
          dictionary: {}\nnext: saekit eval {dir} --store HELDOUT\n",
         human::count(*steps),
         human::count(*rows),
