@@ -19,9 +19,11 @@
     reason = "a call that is not inlined would not have its caller's instruction set"
 )]
 
+mod adam;
 mod codes;
 mod decode;
 mod encode;
+mod gradient;
 mod penalty;
 mod product;
 mod residual;
@@ -31,13 +33,17 @@ mod simd;
 #[cfg(test)]
 mod testing;
 mod update;
+mod weights;
 
+pub use adam::{AdamStep, adam_vector};
 pub use codes::{ByLatent, DENSE, Entry, SparseRows};
 pub use decode::decode_row;
 pub use encode::{Encoder, Precision, Screening, encode};
+pub use gradient::{Batch, Pull};
 pub use penalty::{add_l1, threshold_gradient};
 pub use residual::{Decoder, Prefix, Residual, Target, residual};
 pub use rows::{centre, variance};
 pub use select::{Select, top_k};
 pub use simd::{Isa, Screen, matmul_nt};
-pub use update::{AdamStep, Batch, Moments, Pull, Weights, adam_vector, apply, gradients, update};
+pub use update::{apply, gradients, update};
+pub use weights::{Moments, Weights};
