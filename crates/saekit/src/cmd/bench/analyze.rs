@@ -13,7 +13,7 @@ use saekit_store::{
 };
 
 use super::encode::dictionary;
-use super::{Report, check_sizes, synthetic};
+use super::{Report, Sizes, synthetic};
 use crate::session::Session;
 
 const HOOK: &str = "blocks.0.hook_resid_post";
@@ -23,15 +23,8 @@ const VOCABULARY: f64 = 50_257.0;
 /// Arguments of the case.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Width of the rows
-    #[arg(long, value_name = "N", default_value_t = 768)]
-    d_in: usize,
-    /// Number of latents
-    #[arg(long, value_name = "N", default_value_t = 12288)]
-    d_sae: usize,
-    /// Latents active a row
-    #[arg(long, value_name = "K", default_value_t = 32)]
-    k: usize,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Rows, in sequences of 128 random tokens
     #[arg(long, value_name = "ROWS", default_value_t = 25_600)]
     rows: usize,
@@ -46,8 +39,9 @@ pub(super) struct Args {
 /// Analyses a random dictionary on random rows, and encodes the same rows by themselves. There is no
 /// model, so that promoted tokens are not in it.
 pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
-    let Args { d_in, d_sae, k, rows, .. } = *args;
-    check_sizes(d_in, d_sae, k, rows)?;
+    let Args { sizes, rows, .. } = *args;
+    sizes.check(rows)?;
+    let Sizes { d_in, d_sae, k } = sizes;
     let dir = tempfile::tempdir()?;
     let store = random_store(&dir.path().join("store"), d_in, rows)?;
     let dictionary =
@@ -64,9 +58,8 @@ pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
     let index = analyse(&dir.path().join("analysis"), &dictionary, &store, memory, session)?;
     let whole = begun.elapsed().as_secs_f64();
     let mut report = Report::new("analyze", store.manifest().rows, vec![whole]);
-    for (name, value) in [("d_in", d_in), ("d_sae", d_sae), ("k", k), ("rows", rows)] {
-        report.set(name, value);
-    }
+    report.set_sizes(sizes);
+    report.set("rows", rows);
     report.parts = vec![("index", index), ("encoding alone", encoding)];
     report.figures = vec![
         ("index_over_encoding", index / encoding),

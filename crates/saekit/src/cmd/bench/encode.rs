@@ -6,21 +6,14 @@ use saekit_core::{Codec as _, Matrix};
 use saekit_dictionary::{Activation, Dictionary};
 
 use super::ceilings::Ceilings;
-use super::{Repeat, Report, check_sizes, repeat, synthetic};
+use super::{Repeat, Report, Sizes, repeat, synthetic};
 use crate::session::Session;
 
 /// Arguments of the case.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Width of the rows
-    #[arg(long, value_name = "N", default_value_t = 768)]
-    d_in: usize,
-    /// Number of latents
-    #[arg(long, value_name = "N", default_value_t = 12288)]
-    d_sae: usize,
-    /// Latents active a row
-    #[arg(long, value_name = "K", default_value_t = 32)]
-    k: usize,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Rows a repetition
     #[arg(long, value_name = "ROWS", default_value_t = 2048)]
     batch_rows: usize,
@@ -30,8 +23,9 @@ pub(super) struct Args {
 
 /// Encodes random rows with a random TopK dictionary.
 pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
-    let Args { d_in, d_sae, k, batch_rows, .. } = *args;
-    check_sizes(d_in, d_sae, k, batch_rows)?;
+    let Args { sizes, batch_rows, .. } = *args;
+    sizes.check(batch_rows)?;
+    let Sizes { d_in, d_sae, k } = sizes;
     let x = synthetic::Source::new(d_in).rows(1, batch_rows);
     let weights = synthetic::directions(Rng::new(2, "bench.weights"), d_sae, d_in);
     let dictionary = dictionary(weights.clone(), k);
@@ -40,9 +34,8 @@ pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
         Ok(())
     })?;
     let mut report = Report::new("encode", batch_rows as u64, seconds);
-    for (name, value) in [("d_in", d_in), ("d_sae", d_sae), ("k", k), ("batch_rows", batch_rows)] {
-        report.set(name, value);
-    }
+    report.set_sizes(sizes);
+    report.set("batch_rows", batch_rows);
     let ceilings = Ceilings::measure(x.as_slice(), weights.as_slice(), d_in);
     let flops = 2.0 * (batch_rows * d_in * d_sae) as f64;
     report.ceilings = Some((ceilings, ceilings.floor(flops, 0.0)));

@@ -51,6 +51,34 @@ enum Case {
     Analyze(analyze::Args),
 }
 
+/// Sizes of a dictionary.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Sizes {
+    /// Width of the rows
+    #[arg(long, value_name = "N", default_value_t = 768)]
+    d_in: usize,
+    /// Number of latents
+    #[arg(long, value_name = "N", default_value_t = 12288)]
+    d_sae: usize,
+    /// Latents active a row; at the start, where the selection does not fix it
+    #[arg(long, value_name = "K", default_value_t = 32)]
+    k: usize,
+}
+
+impl Sizes {
+    /// Fails where a size, or the number of `rows`, is zero, or `k` is more than there are latents.
+    fn check(self, rows: usize) -> Result<()> {
+        let Self { d_in, d_sae, k } = self;
+        if d_in == 0 || d_sae == 0 || rows == 0 {
+            bail!("sizes have to be at least 1");
+        }
+        if k == 0 || k > d_sae {
+            bail!("`--k` is {k}, expected 1 to `--d-sae` ({d_sae})");
+        }
+        Ok(())
+    }
+}
+
 /// How often to measure, and how to print.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Repeat {
@@ -110,6 +138,13 @@ impl Report {
             figures: Vec::new(),
             peak_rss_mb: peak_rss_mb(),
             ceilings: None,
+        }
+    }
+
+    fn set_sizes(&mut self, sizes: Sizes) {
+        let Sizes { d_in, d_sae, k } = sizes;
+        for (name, value) in [("d_in", d_in), ("d_sae", d_sae), ("k", k)] {
+            self.set(name, value);
         }
     }
 
@@ -212,17 +247,6 @@ fn peak_rss_mb() -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
-}
-
-/// Fails where a size is zero or `k` is more than there are latents.
-fn check_sizes(d_in: usize, d_sae: usize, k: usize, batch_rows: usize) -> Result<()> {
-    if d_in == 0 || d_sae == 0 || batch_rows == 0 {
-        bail!("sizes have to be at least 1");
-    }
-    if k == 0 || k > d_sae {
-        bail!("`--k` is {k}, expected 1 to `--d-sae` ({d_sae})");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,21 +15,14 @@ use saekit_kernels::{
 use saekit_learners::{AdamConfig, Context, LearnerConfig, top_k};
 
 use super::ceilings::Ceilings;
-use super::{Repeat, Report, check_sizes, median, repeat, synthetic};
+use super::{Repeat, Report, Sizes, median, repeat, synthetic};
 use crate::session::Session;
 
 /// Arguments of the case.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Width of the rows
-    #[arg(long, value_name = "N", default_value_t = 768)]
-    d_in: usize,
-    /// Number of latents
-    #[arg(long, value_name = "N", default_value_t = 12288)]
-    d_sae: usize,
-    /// Latents active a row, at the start where the selection does not fix it
-    #[arg(long, value_name = "K", default_value_t = 32)]
-    k: usize,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Rows a step
     #[arg(long, value_name = "ROWS", default_value_t = 2048)]
     batch_rows: usize,
@@ -73,8 +66,9 @@ const GROUPS: [usize; 4] = [8, 4, 2, 1];
 
 /// Measures steps on random rows.
 pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
-    let Args { d_in, d_sae, k, batch_rows, .. } = *args;
-    check_sizes(d_in, d_sae, k, batch_rows)?;
+    let Args { sizes, batch_rows, .. } = *args;
+    sizes.check(batch_rows)?;
+    let Sizes { d_in, d_sae, .. } = sizes;
     ensure!((0.0..=1.0).contains(&args.dead), "`--dead` is {}, expected 0 to 1", args.dead);
     let is_topk = args.selection == Selection::Topk;
     ensure!(args.dead == 0.0 || is_topk, "`--dead` goes with `--selection topk`");
@@ -128,10 +122,9 @@ fn composed(
 }
 
 fn describe(args: &Args, parts: &Composed, report: &mut Report) {
-    let Args { d_in, d_sae, k, batch_rows, .. } = *args;
-    for (name, value) in [("d_in", d_in), ("d_sae", d_sae), ("k", k), ("batch_rows", batch_rows)] {
-        report.set(name, value);
-    }
+    let batch_rows = args.batch_rows;
+    report.set_sizes(args.sizes);
+    report.set("batch_rows", batch_rows);
     report.set("selection", format!("{:?}", args.selection).to_lowercase());
     report.set("precision", args.precision.clone());
     report.parts = parts.laps.iter().map(|(name, laps)| (*name, median(laps))).collect();
@@ -146,13 +139,13 @@ fn describe(args: &Args, parts: &Composed, report: &mut Report) {
 
 /// The learner as a run has it.
 fn learner(args: &Args) -> Result<Box<dyn Learner>> {
-    let mut config = top_k::Config::new(args.d_sae, args.k);
+    let mut config = top_k::Config::new(args.sizes.d_sae, args.sizes.k);
     if args.precision == "mixed" {
         config.precision = top_k::Precision::Mixed;
     }
     // A long run, in which no latent is dead yet.
     let rows = 1_000_000_000;
-    let context = Context { d_in: args.d_in, rows, seed: 0, device: Device::flex() };
+    let context = Context { d_in: args.sizes.d_in, rows, seed: 0, device: Device::flex() };
     Ok(LearnerConfig::TopK(config).build(&context)?)
 }
 
@@ -180,7 +173,8 @@ struct Composed {
 
 impl Composed {
     fn new(args: &Args, sample: &Matrix) -> Self {
-        let Args { d_in, d_sae, k, selection, .. } = *args;
+        let Args { sizes, selection, .. } = *args;
+        let Sizes { d_in, d_sae, k } = sizes;
         let w_dec = synthetic::directions(Rng::new(2, "bench.weights"), d_sae, d_in).into_vec();
         let mut weights = Weights {
             w_enc: w_dec.clone(),
