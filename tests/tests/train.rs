@@ -59,6 +59,10 @@ fn other_precisions_and_the_reference_learn_the_same() {
         .run("train --store acts --out no --d-sae 64 --k 4 --device cpu --precision bf16")
         .error();
     assert!(message.contains("f32, mixed"), "{message}");
+    let both = "train --store acts --out no --d-sae 64 --k 4 --device cpu --precision mixed";
+    let message = sandbox.run(&format!("{both} --config reference.toml")).error();
+    assert!(message.contains("`precision` is mixed, expected f32"), "{message}");
+    assert!(!sandbox.path("no").exists(), "a run that cannot be leaves no folder");
 }
 
 #[test]

@@ -143,7 +143,7 @@ pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner
         return Err(Error::Setting {
             setting: "precision",
             found: "mixed".to_owned(),
-            expected: "f32, which is all there is beside the CPU's kernels".to_owned(),
+            expected: "f32; mixed is for `--device cpu` without `reference`".to_owned(),
         });
     }
     Ok(Box::new(TopK::new(config, TensorEngine::new(&weights, device))))

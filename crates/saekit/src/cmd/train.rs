@@ -230,6 +230,13 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let column = job.store.column(&job.hook)?;
     let plan = job.run.clone().resolve(job.store.manifest().rows)?;
     let config = job.learner.clone().resolve(column.width, plan.rows)?;
+    // Before the folder is touched: not every device can do what the settings ask for.
+    let mut learner = config.build(&Context {
+        d_in: column.width,
+        rows: plan.rows,
+        seed: plan.seed,
+        device: job.device.device.clone(),
+    })?;
     let mut source = job.store.stream(StreamConfig {
         seed: plan.seed,
         pool_bytes: plan.pool_mib << 20,
@@ -244,12 +251,6 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     if config.is_mixed() && !Screen::best().is_native() {
         session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
     }
-    let mut learner = config.build(&Context {
-        d_in: column.width,
-        rows: plan.rows,
-        seed: plan.seed,
-        device: job.device.device.clone(),
-    })?;
     let run = Run {
         plan: &plan,
         folder: &folder,
