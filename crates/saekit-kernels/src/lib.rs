@@ -11,8 +11,8 @@
 //! * [`update()`]: each latent's gradient, built in cache and applied at once by Adam; or
 //!   [`gradients`] and [`apply`], where something has to be known of all gradients before.
 //!
-//! Every function gives the same values, bit for bit, whatever the number of threads. `docs/kernels.md` has each
-//! algorithm with its bytes, flops and measured share of the machine.
+//! Every function gives the same values, bit for bit, whatever the number of threads.
+//! `docs/kernels.md` has each algorithm with its bytes, flops and measured share of the machine.
 
 #![expect(
     clippy::inline_always,
