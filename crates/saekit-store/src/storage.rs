@@ -1,0 +1,204 @@
+//! Bytes, wherever they lie: what reading a store needs of a disk, a bucket or a hub.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use saekit_core::{Error as CoreError, Result};
+
+/// A place with files: a folder, a bucket's prefix, a dataset on the Hub.
+///
+/// Paths are relative to it and have `/` between their parts. What is read is never cached in
+/// memory here; an implementation that reaches over a network retries what may pass, and keeps
+/// secrets out of every message.
+pub trait Storage: fmt::Debug + Send + Sync {
+    /// Where it is, as people write it: a path, or an address such as `s3://bucket/acts`.
+    fn location(&self) -> &Path;
+
+    /// Every file in it, also in folders of folders, ascending by path.
+    fn list(&self) -> Result<Vec<Listed>>;
+
+    /// The file at `path`; `None` where there is none.
+    fn open(&self, path: &str) -> Result<Option<Arc<dyn Blob>>>;
+
+    /// What the file at `path` is called in messages.
+    fn path(&self, path: &str) -> PathBuf {
+        self.location().join(path)
+    }
+}
+
+/// A file of a [`Storage`], as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Relative to the storage, with `/`.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The bytes of one file, as they were when it was opened.
+///
+/// A file that has been replaced since is an error of [`read_at`](Self::read_at), never other bytes.
+pub trait Blob: fmt::Debug + Send + Sync {
+    /// Its size.
+    fn bytes(&self) -> u64;
+
+    /// Something that changes whenever its bytes do, such as an etag; `None` where nothing does.
+    fn version(&self) -> Option<&str>;
+
+    /// Fills `out` with the bytes from `offset` on. Fails where there are fewer, or where the file is
+    /// not the one that was opened.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
+}
+
+/// A folder on a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    dir: PathBuf,
+}
+
+impl Folder {
+    /// The folder `dir`, which need not be there yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn collect(&self, prefix: &str, found: &mut Vec<Listed>) -> Result<()> {
+        let dir = self.dir.join(prefix);
+        for entry in fs::read_dir(&dir).map_err(CoreError::io("list", &dir))? {
+            let path = entry.map_err(CoreError::io("list", &dir))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let listed =
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            let metadata = fs::metadata(&path).map_err(CoreError::io("read", &path))?;
+            if metadata.is_dir() {
+                self.collect(&listed, found)?;
+            } else {
+                found.push(Listed { path: listed, bytes: metadata.len() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Storage for Folder {
+    fn location(&self) -> &Path {
+        &self.dir
+    }
+
+    fn list(&self) -> Result<Vec<Listed>> {
+        let mut found = Vec::new();
+        self.collect("", &mut found)?;
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn open(&self, path: &str) -> Result<Option<Arc<dyn Blob>>> {
+        let path = self.dir.join(path);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(Arc::new(LocalFile::new(path, &metadata)))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CoreError::io("read", &path)(error)),
+        }
+    }
+}
+
+/// A file on a disk. It is opened anew for every read, since a store may have more shards than a
+/// process may hold open.
+#[derive(Debug)]
+struct LocalFile {
+    path: PathBuf,
+    bytes: u64,
+    version: Option<String>,
+}
+
+impl LocalFile {
+    fn new(path: PathBuf, metadata: &fs::Metadata) -> Self {
+        Self { path, bytes: metadata.len(), version: version(metadata) }
+    }
+
+    fn replaced(&self) -> CoreError {
+        let problem = "it was replaced while it was being read; restore it and start again";
+        CoreError::io("read", &self.path)(std::io::Error::other(problem))
+    }
+}
+
+impl Blob for LocalFile {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let mut read = || {
+            let file = File::open(&self.path)?;
+            let metadata = file.metadata()?;
+            if (metadata.len(), version(&metadata)) != (self.bytes, self.version.clone()) {
+                return Ok(false);
+            }
+            read_exact_at(&file, offset, out)?;
+            Ok(true)
+        };
+        let same = read().map_err(CoreError::io("read", &self.path))?;
+        if same { Ok(()) } else { Err(self.replaced()) }
+    }
+}
+
+/// When the file was last changed, in nanoseconds.
+fn version(metadata: &fs::Metadata) -> Option<String> {
+    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(changed.as_nanos().to_string())
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+#[cfg(not(unix))]
+fn read_exact_at(mut file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+    use std::io::{Read as _, Seek as _};
+    file.seek(std::io::SeekFrom::Start(offset))?;
+    file.read_exact(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_folders_are_listed_in_order_and_read_from_anywhere() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("b")).unwrap();
+        fs::write(dir.path().join("b/c"), "inner").unwrap();
+        fs::write(dir.path().join("a"), "outer").unwrap();
+        let folder = Folder::new(dir.path());
+        let listed: Vec<_> =
+            folder.list().unwrap().into_iter().map(|f| (f.path, f.bytes)).collect();
+        assert_eq!(listed, [("a".to_owned(), 5), ("b/c".to_owned(), 5)]);
+        let mut out = [0; 3];
+        folder.open("b/c").unwrap().unwrap().read_at(2, &mut out).unwrap();
+        assert_eq!(&out, b"ner");
+        assert!(folder.open("d").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_replaced_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "12345").unwrap();
+        let blob = Folder::new(dir.path()).open("a").unwrap().unwrap();
+        File::create(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        fs::write(dir.path().join("b"), "54321").unwrap();
+        fs::rename(dir.path().join("b"), &path).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(7)).unwrap();
+        let message = blob.read_at(0, &mut [0; 5]).unwrap_err().to_string();
+        assert!(message.contains("replaced"), "{message}");
+    }
+}
