@@ -63,7 +63,12 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 /// Reads `path` as JSON; `what` names it in the error, such as "store manifest".
 pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Json {
+    parse_json(&bytes, path, what)
+}
+
+/// [`read_json`] of the `bytes` of `path`, which have been read.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], path: &Path, what: &'static str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Json {
         what,
         path: path.to_owned(),
         source,

@@ -60,7 +60,8 @@ pub(crate) fn end(dir: &Path) -> Result<()> {
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     let (manifest, marker) = (dir.join(MANIFEST), dir.join(UNFINISHED));
     if manifest.exists() {
-        check_format(&manifest)?;
+        let bytes = fs::read(&manifest).map_err(saekit_core::Error::io("read", &manifest))?;
+        check_format(&bytes, &manifest)?;
         // Should removing be cut short, the mark says whose the rest is.
         fs::write(&marker, []).map_err(saekit_core::Error::io("write", &marker))?;
         remove_all(&[manifest])?;
@@ -80,9 +81,9 @@ struct Header {
     version: u64,
 }
 
-/// The version of the manifest at `path`; fails where it is not a store's.
-pub(crate) fn check_format(path: &Path) -> Result<u64> {
-    let header: Header = saekit_core::files::read_json(path, "store manifest")?;
+/// The version of the manifest `bytes`, which lie at `path`; fails where it is not a store's.
+pub(crate) fn check_format(bytes: &[u8], path: &Path) -> Result<u64> {
+    let header: Header = saekit_core::files::parse_json(bytes, path, "store manifest")?;
     if header.format != Manifest::FORMAT {
         return Err(Error::OtherFormat { path: path.to_owned(), found: header.format });
     }

@@ -90,14 +90,14 @@ impl Manifest {
     /// The version of the format this crate writes and reads.
     pub const VERSION: u32 = 1;
 
-    /// Reads and checks the manifest at `path`.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
-        let version = layout::check_format(path)?;
+    /// Reads and checks the manifest `bytes`, which lie at `path`.
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let version = layout::check_format(bytes, path)?;
         if version != u64::from(Self::VERSION) {
             let (path, supported) = (path.to_owned(), Self::VERSION);
             return Err(Error::OtherVersion { path, found: version, supported });
         }
-        let manifest: Self = saekit_core::files::read_json(path, "store manifest")?;
+        let manifest: Self = saekit_core::files::parse_json(bytes, path, "store manifest")?;
         match manifest.problem() {
             Some(problem) => Err(Error::Manifest { path: path.to_owned(), problem }),
             None => Ok(manifest),

@@ -1,18 +1,43 @@
-//! The order of a shuffled epoch: which row groups share a pool, and in which order their rows come.
+//! The order of an epoch: which row groups share a pool, and in which order their rows come.
 
 use std::ops::Range;
 
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::rows::{Group, Selection};
 use crate::store::Inner;
 use crate::{Error, Result};
 
+/// How far rows move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shuffle {
+    /// Over the whole store: each pool has as many rows of each shard as its size allows, other
+    /// ones in every epoch.
+    #[default]
+    Full,
+    /// Within pools of consecutive row groups: the order that rows have as they are harvested, so
+    /// that training from a store and training while harvesting see the same.
+    Window,
+}
+
+impl Shuffle {
+    /// Its name in flags and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Window => "window",
+        }
+    }
+}
+
 /// Everything that decides the order of every epoch.
 #[derive(Debug)]
 pub(crate) struct Plan {
     seed: u64,
+    shuffle: Shuffle,
     groups: Vec<Group>,
     groups_per_pool: usize,
     rows: u64,
@@ -33,18 +58,18 @@ impl Plan {
         store: &Inner,
         selection: &Selection,
         seed: u64,
-        pool_bytes: u64,
+        (shuffle, pool_bytes): (Shuffle, u64),
     ) -> Result<Self> {
         let groups = store.groups();
         let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
         let group_bytes = largest * selection.row_bytes();
         let groups_per_pool = pool_bytes / 2 / group_bytes.max(1);
         if groups_per_pool == 0 {
-            let (path, needed) = (store.dir.clone(), 2 * group_bytes);
+            let (path, needed) = (store.location(), 2 * group_bytes);
             return Err(Error::PoolTooSmall { path, pool_bytes, needed });
         }
         let groups_per_pool = groups_per_pool.min(groups.len() as u64) as usize;
-        Ok(Self { seed, groups, groups_per_pool, rows: store.manifest.rows })
+        Ok(Self { seed, shuffle, groups, groups_per_pool, rows: store.manifest.rows })
     }
 
     /// Rows of an epoch.
@@ -54,27 +79,61 @@ impl Plan {
 
     /// Hash of what decides the order beside the store.
     pub(crate) fn sha256(&self) -> String {
-        let text =
-            format!("shuffled 1, seed {}, {} groups a pool", self.seed, self.groups_per_pool);
+        let Self { seed, shuffle, groups_per_pool, .. } = self;
+        let shuffle = shuffle.name();
+        let text = format!("shuffled 2, {shuffle}, seed {seed}, {groups_per_pool} groups a pool");
         sha256(text.as_bytes())
     }
 
-    /// Pools of an epoch: as few as hold it, and as equal as row groups allow.
+    /// Pools of an epoch.
     pub(crate) fn pools(&self) -> usize {
         self.groups.len().div_ceil(self.groups_per_pool)
     }
 
     fn pool_range(&self, pool: usize) -> Range<usize> {
-        let start = |pool: usize| pool * self.groups.len() / self.pools();
+        let start = |pool: usize| match self.shuffle {
+            // As equal as row groups allow.
+            Shuffle::Full => pool * self.groups.len() / self.pools(),
+            Shuffle::Window => (pool * self.groups_per_pool).min(self.groups.len()),
+        };
         start(pool)..start(pool + 1)
     }
 
     /// The order of epoch `number`.
     pub(crate) fn epoch(&self, number: u64) -> Epoch<'_> {
-        let mut order: Vec<u32> = (0..self.groups.len() as u32).collect();
-        Rng::new(self.seed, "store.row-groups").child(number).shuffle(&mut order);
+        let order = match self.shuffle {
+            Shuffle::Full => {
+                spread(&self.groups, Rng::new(self.seed, "store.row-groups").child(number))
+            }
+            Shuffle::Window => (0..self.groups.len() as u32).collect(),
+        };
         Epoch { plan: self, number, order }
     }
+}
+
+/// A random order of `groups`, by place, in which those of each shard lie evenly.
+///
+/// A shard's rows were permuted when it was written, so what decides how well a pool is mixed is
+/// that it has its share of every shard, not which row groups those are. The groups of a shard, in
+/// random order, are put at equal distances with a random beginning.
+fn spread(groups: &[Group], rng: Rng) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..groups.len() as u32).collect();
+    rng.shuffle(&mut order);
+    let shard_of = |place: u32| groups[place as usize].shard as usize;
+    let shards = groups.last().map_or(0, |group| group.shard as usize + 1);
+    let mut sizes = vec![0_u32; shards];
+    for place in &order {
+        sizes[shard_of(*place)] += 1;
+    }
+    let mut next: Vec<f64> = (0..shards as u64).map(|s| rng.child(s).uniform(0)).collect();
+    let mut keyed = Vec::with_capacity(order.len());
+    for place in order {
+        let shard = shard_of(place);
+        keyed.push((next[shard] / f64::from(sizes[shard]), place));
+        next[shard] += 1.0;
+    }
+    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    keyed.into_iter().map(|(_, place)| place).collect()
 }
 
 impl Epoch<'_> {

@@ -45,7 +45,7 @@ impl Prefetch {
         }
         let stop = Interrupt::default();
         let (job, flag) = (Arc::clone(job), stop.clone());
-        let dir = job.store.dir.clone();
+        let dir = job.store.location();
         let thread = Builder::new()
             .name("saekit-store".to_owned())
             .spawn(move || read_ahead(&job, (epoch, pool), &spent_receiver, &ready_sender, &flag))

@@ -26,9 +26,9 @@ impl Selection {
     pub(crate) fn new(store: &Inner, columns: &[(HookPoint, f32)]) -> Result<Self> {
         if columns.is_empty() {
             let available = store.manifest.available();
-            return Err(Error::NoColumn { path: store.dir.clone(), available });
+            return Err(Error::NoColumn { path: store.location(), available });
         }
-        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.tokens.is_some() };
+        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_tokens() };
         for (name, scale) in columns {
             let index = store.column_index(name)?;
             let info = &store.manifest.columns[index];
@@ -72,6 +72,7 @@ pub(crate) struct Group {
 /// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    groups: Vec<Group>,
     columns: Vec<AlignedBytes>,
     sequences: Vec<u32>,
     positions: Vec<u32>,
@@ -118,6 +119,8 @@ impl Rows {
         stop: &Interrupt,
     ) -> Result<()> {
         self.resize(selection, groups.iter().map(|group| group.rows as usize).sum());
+        self.groups.clear();
+        self.groups.extend_from_slice(groups);
         let mut first = 0;
         for group in groups {
             stop.check()?;
@@ -146,13 +149,12 @@ impl Rows {
         group: Group,
         first: usize,
     ) -> Result<()> {
-        let shard = store.shards[group.shard as usize].file()?;
+        let shard = &store.shards[group.shard as usize];
         let (index, rows) = (group.index as usize, group.rows as usize);
         for (bytes, column) in self.columns.iter_mut().zip(&selection.columns) {
-            let info = &store.manifest.columns[column.index];
             let start = first * column.row_bytes;
             let target = &mut bytes.bytes_mut()[start..start + rows * column.row_bytes];
-            shard.read_activations(index, column.index, info, target)?;
+            shard.read_column(index, column.index, target)?;
         }
         if selection.tokens {
             let range = first..first + rows;
@@ -163,16 +165,50 @@ impl Rows {
     }
 
     /// Copies row `row` into row `to` of `batch`, converted and scaled. Rows are given in ascending
-    /// order of `to`.
-    pub(crate) fn copy(&self, row: usize, selection: &Selection, to: usize, batch: &mut RowBatch) {
+    /// order of `to`. Fails at a value that is not finite.
+    pub(crate) fn copy(
+        &self,
+        row: usize,
+        source: (&Inner, &Selection),
+        to: usize,
+        batch: &mut RowBatch,
+    ) -> Result<()> {
+        let (store, selection) = source;
         let columns = self.columns.iter().zip(&selection.columns).zip(&mut batch.columns);
         for ((bytes, column), matrix) in columns {
             let stored = &bytes.bytes()[row * column.row_bytes..][..column.row_bytes];
-            column.dtype.load(stored, column.scale, matrix.row_mut(to));
+            if !column.dtype.load(stored, column.scale, matrix.row_mut(to)) {
+                return Err(self.non_finite(store, column, row, matrix.row(to)));
+            }
         }
         if selection.tokens {
             batch.sequences.push(self.sequences[row]);
             batch.positions.push(self.positions[row]);
         }
+        Ok(())
+    }
+
+    /// The error for row `row`, which has `values` in `column`.
+    #[cold]
+    fn non_finite(&self, store: &Inner, column: &Selected, row: usize, values: &[f32]) -> Error {
+        let element = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
+        let mut first = 0;
+        for group in &self.groups {
+            let rows = group.rows as usize;
+            if row < first + rows {
+                let shard = &store.shards[group.shard as usize];
+                let before = shard.group_rows().iter().take(group.index as usize);
+                let before: u64 = before.map(|rows| u64::from(*rows)).sum();
+                return Error::StoredNonFinite {
+                    path: shard.path().to_owned(),
+                    column: store.manifest.columns[column.index].name.to_string(),
+                    row: before + (row - first) as u64,
+                    element,
+                    value: values[element],
+                };
+            }
+            first += rows;
+        }
+        unreachable!("the row is of one of the groups")
     }
 }

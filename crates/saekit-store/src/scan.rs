@@ -45,7 +45,7 @@ impl ScannedRows {
                 self.load(group)?;
             }
             let row = (row - self.starts[group]) as usize;
-            self.rows.copy(row, &self.selection, to, &mut batch);
+            self.rows.copy(row, (&self.store, &self.selection), to, &mut batch)?;
         }
         Ok(batch)
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use saekit_core::HookPoint;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Shuffle};
 use crate::prefetch::{Job, Pool, Prefetch};
 use crate::rows::Selection;
 use crate::store::Inner;
@@ -13,6 +13,8 @@ use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSource};
 pub struct StreamConfig {
     /// Decides the order of every epoch.
     pub seed: u64,
+    /// How far rows move.
+    pub shuffle: Shuffle,
     /// Memory for rows, bytes: half is consumed while the other half is read.
     pub pool_bytes: u64,
     /// The columns to read, and the factor their rows are multiplied by.
@@ -26,17 +28,22 @@ impl StreamConfig {
 
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { seed: 0, pool_bytes: Self::POOL_BYTES, columns: Vec::new() }
+        Self {
+            seed: 0,
+            shuffle: Shuffle::default(),
+            pool_bytes: Self::POOL_BYTES,
+            columns: Vec::new(),
+        }
     }
 }
 
 /// The rows of a store in a random order, epoch after epoch; made by
 /// [`Store::stream`](crate::Store::stream).
 ///
-/// An epoch puts the row groups of all shards in a random order and cuts it into pools; the rows of
-/// a pool come in a random order of their own. Two pools are in memory, of which a thread fills one.
-/// Since rows were permuted within their shard when it was written, a batch has rows of many shards
-/// and documents (`docs/store-format.md` has figures).
+/// An epoch deals the row groups of all shards to pools, so that each pool has its share of every
+/// shard; the rows of a pool come in a random order of their own. Two pools are in memory, of which
+/// a thread fills one. Since rows were permuted within their shard when it was written, a batch has
+/// rows of many shards and documents (`docs/store-format.md` has figures).
 ///
 /// Fails, as a batch is asked for, where a shard was damaged, replaced, or holds a value that is not
 /// finite; the position stays where it was.
@@ -58,21 +65,23 @@ struct Current {
 
 impl ShuffledRows {
     pub(crate) fn new(store: Arc<Inner>, config: StreamConfig) -> Result<Self> {
-        let StreamConfig { seed, pool_bytes, columns } = config;
+        let StreamConfig { seed, shuffle, pool_bytes, columns } = config;
         let selection = Selection::new(&store, &columns)?;
-        let plan = Plan::new(&store, &selection, seed, pool_bytes)?;
+        let plan = Plan::new(&store, &selection, seed, (shuffle, pool_bytes))?;
         let job = Arc::new(Job { store, selection, plan });
         Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None })
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
-        let mut batch = self.job.selection.batch(rows);
+        let job = Arc::clone(&self.job);
+        let source = (&*job.store, &job.selection);
+        let mut batch = job.selection.batch(rows);
         let mut filled = 0;
         while filled < rows {
             let mut current = self.take_current()?;
             let take = (rows - filled).min(current.pool.order.len() - current.next);
             for row in &current.pool.order[current.next..current.next + take] {
-                current.pool.rows.copy(*row as usize, &self.job.selection, filled, &mut batch);
+                current.pool.rows.copy(*row as usize, source, filled, &mut batch)?;
                 filled += 1;
             }
             current.next += take;

@@ -2,11 +2,18 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use saekit_core::files::HashingWriter;
 use saekit_core::{Error as CoreError, Result};
+
+use crate::Error;
+
+/// Bytes read at a time where a whole file is hashed.
+const HASHED_AT_ONCE: usize = 4 << 20;
 
 /// A place with files: a folder, a bucket's prefix, a dataset on the Hub.
 ///
@@ -48,9 +55,39 @@ pub trait Blob: fmt::Debug + Send + Sync {
     /// Something that changes whenever its bytes do, such as an etag; `None` where nothing does.
     fn version(&self) -> Option<&str>;
 
+    /// Whether each read takes a round trip, so that few and large ones are better.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Fills `out` with the bytes from `offset` on. Fails where there are fewer, or where the file is
     /// not the one that was opened.
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
+}
+
+/// All bytes of `blob`.
+pub(crate) fn read_all(blob: &dyn Blob) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; blob.bytes() as usize];
+    blob.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Fails unless the blob, which is called `path`, has the hash `expected`.
+pub(crate) fn check_sha256(blob: &dyn Blob, path: &Path, expected: &str) -> crate::Result<()> {
+    let mut hasher = HashingWriter::new(std::io::sink());
+    let mut buffer = vec![0; HASHED_AT_ONCE];
+    let mut offset = 0;
+    while offset < blob.bytes() {
+        let part = (blob.bytes() - offset).min(buffer.len() as u64) as usize;
+        blob.read_at(offset, &mut buffer[..part])?;
+        hasher.write_all(&buffer[..part]).map_err(CoreError::io("read", path))?;
+        offset += part as u64;
+    }
+    let found = hasher.finish().1;
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), found })
 }
 
 /// A folder on a disk.
@@ -120,7 +157,7 @@ impl LocalFile {
     }
 
     fn replaced(&self) -> CoreError {
-        let problem = "it was replaced while it was being read; restore it and start again";
+        let problem = "it was truncated or replaced after it was opened; restore it, then run the same command again";
         CoreError::io("read", &self.path)(std::io::Error::other(problem))
     }
 }
@@ -199,6 +236,6 @@ mod tests {
         let file = File::options().write(true).open(&path).unwrap();
         file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(7)).unwrap();
         let message = blob.read_at(0, &mut [0; 5]).unwrap_err().to_string();
-        assert!(message.contains("replaced"), "{message}");
+        assert!(message.contains("was truncated or replaced"), "{message}");
     }
 }

@@ -1,14 +1,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use saekit_core::files::sha256_file;
+use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt, Observer};
 
 use crate::layout::{self, MANIFEST};
 use crate::rows::Group;
-use crate::shard_reader::{Shard, check_sha256, open_sized};
+use crate::shard::Shard;
+use crate::shard::native::{NativeShard, open_sized};
+use crate::storage::{check_sha256, read_all};
 use crate::{
-    ColumnInfo, Cursor, Error, Manifest, Result, ScannedRows, ShuffledRows, StreamConfig, Tokens,
+    ColumnInfo, Cursor, Error, Folder, Manifest, Result, ScannedRows, ShuffledRows, Storage,
+    StreamConfig, Tokens,
 };
 
 /// A finished store, checked and open for reading. Clones share what was read.
@@ -18,32 +21,39 @@ pub struct Store(Arc<Inner>);
 /// What the sources made from a store share with it.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) dir: PathBuf,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) manifest: Manifest,
     pub(crate) sha256: String,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) shards: Vec<Box<dyn Shard>>,
     pub(crate) tokens: Option<Tokens>,
 }
 
 impl Store {
-    /// Opens the store in `dir`: reads the manifest, and checks it and the size, schema, row count,
-    /// widths and dtypes of every file against each other. Reads no rows.
+    /// Opens the store in the folder `dir`; see [`open_in`](Self::open_in).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref().to_owned();
-        let path = dir.join(MANIFEST);
-        if !path.exists() {
-            return Err(Error::NotAStore { dir });
-        }
-        let manifest = Manifest::read(&path)?;
-        let shards = manifest.shards.iter().map(|shard| Shard::open(&dir, shard, &manifest));
+        Self::open_in(Arc::new(Folder::new(dir.as_ref())))
+    }
+
+    /// Opens the store in `storage`: reads the manifest, and checks it and the size, schema, row
+    /// count, widths and dtypes of every file against each other. Reads no rows.
+    pub fn open_in(storage: Arc<dyn Storage>) -> Result<Self> {
+        let Some(blob) = storage.open(MANIFEST)? else {
+            return Err(Error::NotAStore { dir: storage.location().to_owned() });
+        };
+        let bytes = read_all(&*blob)?;
+        let manifest = Manifest::parse(&bytes, &storage.path(MANIFEST))?;
+        let shards = manifest.shards.iter().map(|info| {
+            Ok(Box::new(NativeShard::open(&*storage, info, &manifest)?) as Box<dyn Shard>)
+        });
         let shards = shards.collect::<Result<_>>()?;
         let tokens = manifest.tokens.as_ref();
-        let tokens = tokens.map(|file| Tokens::open(&dir, file, manifest.sequences)).transpose()?;
+        let tokens = tokens.map(|file| Tokens::open(&*storage, file, manifest.sequences));
+        let tokens = tokens.transpose()?;
         if manifest.rows == 0 {
-            return Err(Error::NoRows { dir });
+            return Err(Error::NoRows { dir: storage.location().to_owned() });
         }
-        let sha256 = sha256_file(&path)?;
-        Ok(Self(Arc::new(Inner { dir, manifest, sha256, shards, tokens })))
+        let sha256 = sha256(&bytes);
+        Ok(Self(Arc::new(Inner { storage, manifest, sha256, shards, tokens })))
     }
 
     /// Removes the store, finished or not, in `dir`: its manifest, shards and tokens table, and
@@ -52,9 +62,9 @@ impl Store {
         layout::remove(dir.as_ref())
     }
 
-    /// Its folder.
+    /// Its folder, or its address.
     pub fn dir(&self) -> &Path {
-        &self.0.dir
+        self.0.storage.location()
     }
 
     /// What it holds.
@@ -99,9 +109,9 @@ impl Store {
         let mut done = 0;
         for (file, bytes, expected) in files {
             interrupt.check()?;
-            let path = self.0.dir.join(file);
-            open_sized(&path, bytes)?;
-            check_sha256(&path, expected)?;
+            let storage = &*self.0.storage;
+            let blob = open_sized(storage, file, bytes)?;
+            check_sha256(&*blob, &storage.path(file), expected)?;
             done += bytes;
             observer.advance(done, file);
         }
@@ -111,11 +121,21 @@ impl Store {
 }
 
 impl Inner {
+    /// Where the store is, for messages.
+    pub(crate) fn location(&self) -> PathBuf {
+        self.storage.location().to_owned()
+    }
+
+    /// Whether rows have a sequence and a position.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
     /// Place in the manifest of the column called `name`.
     pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
         let found = self.manifest.columns.iter().position(|column| column.name == *name);
         found.ok_or_else(|| Error::UnknownColumn {
-            path: self.dir.clone(),
+            path: self.location(),
             column: name.to_string(),
             available: self.manifest.available(),
         })
@@ -126,10 +146,10 @@ impl Inner {
         let shards = self.shards.iter().enumerate();
         shards
             .flat_map(|(shard, reader)| {
-                reader.group_rows().enumerate().map(move |(index, rows)| Group {
+                reader.group_rows().iter().enumerate().map(move |(index, rows)| Group {
                     shard: shard as u32,
                     index: index as u32,
-                    rows: rows as u32,
+                    rows: *rows,
                 })
             })
             .filter(|group| group.rows > 0)
@@ -138,7 +158,7 @@ impl Inner {
 
     /// Fails where `cursor` belongs to another store or another order, or lies past the end.
     pub(crate) fn check_cursor(&self, cursor: &Cursor, order_sha256: &str) -> Result<()> {
-        let path = self.dir.clone();
+        let path = self.location();
         if cursor.store_sha256 != self.sha256 {
             let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
             return Err(Error::OtherStore { path, expected, found });

@@ -23,8 +23,10 @@ use saekit_core::files::{HashingWriter, partial_path};
 use crate::error::into_io;
 use crate::layout::TOKENS;
 use crate::manifest::in_words;
-use crate::shard_reader::{check_sha256, open_sized, read_footer};
-use crate::{Error, FileInfo, Result};
+use crate::parquet_blob::{BlobReader, read_footer};
+use crate::shard::native::{check_rows, open_sized};
+use crate::storage::check_sha256;
+use crate::{Blob, Error, FileInfo, Result, Storage};
 
 /// The columns, in order.
 const COLUMNS: [&str; 4] = ["token_ids", "document", "byte_start", "byte_end"];
@@ -163,6 +165,7 @@ fn properties() -> WriterProperties {
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,
+    blob: Arc<dyn Blob>,
     info: FileInfo,
     /// Set once the file was seen to have the manifest's hash.
     verified: OnceLock<()>,
@@ -173,11 +176,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Checks size, schema and row count of the table `info` of the store in `dir`.
-    pub(crate) fn open(dir: &Path, info: &FileInfo, sequences: u64) -> Result<Self> {
-        let path = dir.join(&info.file);
-        let file = open_sized(&path, info.bytes)?;
-        let footer = read_footer(&file, &path, sequences)?;
+    /// Checks size, schema and row count of the table `info` of the store in `storage`.
+    pub(crate) fn open(storage: &dyn Storage, info: &FileInfo, sequences: u64) -> Result<Self> {
+        let path = storage.path(&info.file);
+        let blob = open_sized(storage, &info.file, info.bytes)?;
+        let footer = Arc::new(read_footer(&blob, &path)?);
+        check_rows(&footer, &path, sequences)?;
         let starts = footer.row_groups().iter().scan(0, |end, group| {
             *end += group.num_rows() as u64;
             Some(*end)
@@ -189,7 +193,7 @@ impl Tokens {
             ArrowReaderMetadata::try_new(footer, options).map_err(Error::parquet(&path))?;
         check_schema(metadata.schema(), &path)?;
         let (info, verified, sequences) = (info.clone(), OnceLock::new(), sequences as u32);
-        Ok(Self { path, info, verified, sequences, metadata, starts })
+        Ok(Self { path, blob, info, verified, sequences, metadata, starts })
     }
 
     /// Number of sequences.
@@ -218,7 +222,7 @@ impl Tokens {
         let group_of = |sequence| self.starts.partition_point(|s| *s <= u64::from(sequence)) - 1;
         let groups = group_of(start)..group_of(end - 1) + 1;
         let offset = u64::from(start) - self.starts[groups.start];
-        let file = self.file()?;
+        let file = self.reader()?;
         let reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(groups.collect())
@@ -237,15 +241,14 @@ impl Tokens {
         Err(Error::Rows { path: self.path.clone(), expected, found })
     }
 
-    /// Opens the file again; the first time, compares its hash, since a reader of compressed lists
-    /// has no other way to notice a flipped bit.
-    fn file(&self) -> Result<File> {
-        let file = open_sized(&self.path, self.info.bytes)?;
+    /// The file; the first time, compares its hash, since a reader of compressed lists has no other
+    /// way to notice a flipped bit.
+    fn reader(&self) -> Result<BlobReader> {
         if self.verified.get().is_none() {
-            check_sha256(&self.path, &self.info.sha256)?;
+            check_sha256(&*self.blob, &self.path, &self.info.sha256)?;
             self.verified.get_or_init(|| ());
         }
-        Ok(file)
+        Ok(BlobReader::new(&self.blob))
     }
 
     fn append(&self, batch: &RecordBatch, out: &mut Vec<TokenizedSequence>) -> Result<()> {

@@ -4,7 +4,7 @@ mod common;
 
 use common::Recipe;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, prop_assert_ne, proptest};
-use saekit_store::{Cursor, DType, Error, RowSource as _, Store};
+use saekit_store::{Cursor, DType, Error, RowSource as _, Shuffle, Store, StreamConfig};
 
 fn recipes() -> impl Strategy<Value = Recipe> {
     (1_usize..80, 1_usize..40, 1_usize..12, 1_usize..3, 0_usize..3, any::<bool>()).prop_map(
@@ -124,6 +124,40 @@ fn a_pool_mixes_row_groups_of_all_shards() {
     shards.sort_unstable();
     shards.dedup();
     assert!(shards.len() >= 8, "a batch of 50 rows has rows of {} of 10 shards", shards.len());
+}
+
+/// Each pool has its share of every shard, so that no document is denser in it than in the store.
+#[test]
+fn a_pool_has_as_much_of_each_shard_as_of_any_other() {
+    let recipe = Recipe { rows: 4000, shard_rows: 400, group_rows: 20, ..Recipe::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let mut stream = recipe.open(dir.path()).stream(recipe.stream(9, 40)).unwrap();
+    for _pool in 0..2 * 200 / 40 {
+        let mut of_shard = [0; 10];
+        recipe.take(&mut stream, 800).iter().for_each(|row| of_shard[row / 400] += 1);
+        assert_eq!(of_shard, [80; 10]);
+    }
+}
+
+#[test]
+fn a_window_takes_row_groups_in_their_order() {
+    let recipe = Recipe { rows: 90, shard_rows: 40, group_rows: 8, ..Recipe::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let store = recipe.open(dir.path());
+    let on_disk: Vec<_> = recipe.take(&mut store.scan(&recipe.columns()).unwrap(), 90);
+    let config = StreamConfig { shuffle: Shuffle::Window, ..recipe.stream(3, 4) };
+    let mut stream = store.stream(config).unwrap();
+    for epoch in [0, 1] {
+        let rows = recipe.take(&mut stream, 90);
+        // pools of four row groups: 32 rows, 32 rows (a shard ends in it), 26
+        for pool in [0..32, 32..64, 64..90] {
+            let (mut found, mut expected) = (rows[pool.clone()].to_vec(), on_disk[pool].to_vec());
+            assert_ne!(found, expected, "epoch {epoch}");
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "epoch {epoch}");
+        }
+    }
 }
 
 #[test]

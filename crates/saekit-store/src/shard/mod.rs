@@ -1,5 +1,7 @@
 //! The rows of one file, whatever its layout.
 
+pub(crate) mod native;
+
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -9,7 +11,6 @@ use crate::Result;
 ///
 /// Columns are numbered as the store's. What is read is as it was written or an error, except that
 /// values which are not finite come through: who converts rows looks for those.
-#[expect(dead_code, reason = "shards come to it in the next change")]
 pub(crate) trait Shard: Debug + Send + Sync {
     /// The file, for messages.
     fn path(&self) -> &Path;

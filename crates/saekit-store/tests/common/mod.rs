@@ -131,7 +131,8 @@ impl Recipe {
     /// A stream of every column, unscaled, with pools of `groups` row groups.
     pub fn stream(&self, seed: u64, groups: usize) -> StreamConfig {
         let group_bytes = self.group_rows as u64 * (self.spec().row_bytes() + 4);
-        StreamConfig { seed, pool_bytes: 2 * groups as u64 * group_bytes, columns: self.columns() }
+        let pool_bytes = 2 * groups as u64 * group_bytes;
+        StreamConfig { seed, pool_bytes, columns: self.columns(), ..StreamConfig::default() }
     }
 
     pub fn columns(&self) -> Vec<(HookPoint, f32)> {

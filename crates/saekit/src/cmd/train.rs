@@ -7,7 +7,7 @@ use anyhow::Result;
 use saekit_core::{HookPoint, Provenance, Scales};
 use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
-use saekit_store::{ColumnInfo, Manifest, Store, StreamConfig};
+use saekit_store::{ColumnInfo, Manifest, Shuffle, Store, StreamConfig};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
 use toml::Table;
 
@@ -239,6 +239,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     })?;
     let mut source = job.store.stream(StreamConfig {
         seed: plan.seed,
+        shuffle: Shuffle::Full,
         pool_bytes: plan.pool_mib << 20,
         columns: vec![(column.name.clone(), column.scale)],
     })?;
