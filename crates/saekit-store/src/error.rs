@@ -241,6 +241,31 @@ pub enum Error {
         /// The smallest pool that works.
         needed: u64,
     },
+    /// A filter that does not fit the store.
+    #[error("cannot choose rows of {}: {problem}; {remedy}", path.display())]
+    Filter {
+        /// The store's folder.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A row names a token that the table does not have.
+    #[error(
+        "a row in row group {row_group} of {} is of position {position} of sequence {sequence}, which the tokens table does not have; harvest the store again",
+        path.display()
+    )]
+    UnknownToken {
+        /// The shard.
+        path: PathBuf,
+        /// The row group.
+        row_group: usize,
+        /// The row's sequence.
+        sequence: u32,
+        /// Its position.
+        position: u32,
+    },
     /// Sequences were asked for that are not there.
     #[error("sequences {start}..{end} were asked for, but {} has {sequences}", path.display())]
     SequenceRange {

@@ -37,7 +37,7 @@
 //! let store = Store::open(dir)?;
 //! let scale = store.column(&hook)?.scale;
 //! let config = StreamConfig { seed: 1, columns: vec![(hook, scale)], ..StreamConfig::default() };
-//! let mut stream = store.stream(config)?;
+//! let mut stream = store.stream(&config)?;
 //! stream.next_batch(2)?;
 //! let here = stream.cursor(); // goes into a checkpoint
 //! let batch = stream.next_batch(100)?.expect("a stream has no end");
@@ -61,6 +61,7 @@ mod manifest;
 mod parquet_blob;
 mod plan;
 mod prefetch;
+mod row_set;
 mod rows;
 mod scan;
 mod shard;
@@ -78,6 +79,7 @@ pub use dtype::DType;
 pub use error::{Error, Result};
 pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use plan::Shuffle;
+pub use row_set::{Part, RowCounts, RowFilter, RowSet};
 pub use scan::ScannedRows;
 pub use shuffle::{ShuffledRows, StreamConfig};
 pub use source::{Cursor, RowBatch, RowSource};

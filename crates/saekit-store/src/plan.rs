@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::{Group, Selection};
 use crate::store::Inner;
-use crate::{Error, Result};
+use crate::{Error, Result, RowSet, StreamConfig};
 
 /// How far rows move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,17 @@ pub(crate) struct Plan {
     shuffle: Shuffle,
     groups: Vec<Group>,
     groups_per_pool: usize,
+    /// Rows of each group that are used, where not all are.
+    kept: Option<Kept>,
     rows: u64,
+}
+
+/// The rows that are used.
+#[derive(Debug)]
+struct Kept {
+    set: RowSet,
+    /// How many of each group.
+    counts: Vec<u32>,
 }
 
 /// The order of one epoch.
@@ -53,23 +63,22 @@ pub(crate) struct Epoch<'a> {
 }
 
 impl Plan {
-    /// Pools of at most half of `pool_bytes` each, since two are in memory at a time.
-    pub(crate) fn new(
-        store: &Inner,
-        selection: &Selection,
-        seed: u64,
-        (shuffle, pool_bytes): (Shuffle, u64),
-    ) -> Result<Self> {
+    /// Pools of at most half of the pool's bytes each, since two are in memory at a time.
+    pub(crate) fn new(store: &Inner, selection: &Selection, config: &StreamConfig) -> Result<Self> {
+        let StreamConfig { seed, shuffle, pool_bytes, rows, .. } = config;
         let groups = store.groups();
         let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
         let group_bytes = largest * selection.row_bytes();
         let groups_per_pool = pool_bytes / 2 / group_bytes.max(1);
         if groups_per_pool == 0 {
             let (path, needed) = (store.location(), 2 * group_bytes);
-            return Err(Error::PoolTooSmall { path, pool_bytes, needed });
+            return Err(Error::PoolTooSmall { path, pool_bytes: *pool_bytes, needed });
         }
         let groups_per_pool = groups_per_pool.min(groups.len() as u64) as usize;
-        Ok(Self { seed, shuffle, groups, groups_per_pool, rows: store.manifest.rows })
+        let (seed, shuffle) = (*seed, *shuffle);
+        let kept = rows.as_ref().map(|set| Kept::new(set, &groups));
+        let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
+        Ok(Self { seed, shuffle, groups, groups_per_pool, kept, rows })
     }
 
     /// Rows of an epoch.
@@ -81,7 +90,11 @@ impl Plan {
     pub(crate) fn sha256(&self) -> String {
         let Self { seed, shuffle, groups_per_pool, .. } = self;
         let shuffle = shuffle.name();
-        let text = format!("shuffled 2, {shuffle}, seed {seed}, {groups_per_pool} groups a pool");
+        let mut text =
+            format!("shuffled 2, {shuffle}, seed {seed}, {groups_per_pool} groups a pool");
+        if let Some(kept) = &self.kept {
+            text += &kept.set.sha256();
+        }
         sha256(text.as_bytes())
     }
 
@@ -136,25 +149,51 @@ fn spread(groups: &[Group], rng: Rng) -> Vec<u32> {
     keyed.into_iter().map(|(_, place)| place).collect()
 }
 
+impl Kept {
+    fn new(set: &RowSet, groups: &[Group]) -> Self {
+        let count = |group: &Group| set.count(group.first..group.first + u64::from(group.rows));
+        Self { set: set.clone(), counts: groups.iter().map(count).collect() }
+    }
+}
+
 impl Epoch<'_> {
-    /// The row groups of `pool`.
-    pub(crate) fn groups(&self, pool: usize) -> Vec<Group> {
-        let order = &self.order[self.plan.pool_range(pool)];
-        order.iter().map(|place| self.plan.groups[*place as usize]).collect()
+    /// Places in the plan of the row groups of `pool`.
+    fn places(&self, pool: usize) -> impl Iterator<Item = usize> {
+        self.order[self.plan.pool_range(pool)].iter().map(|place| *place as usize)
     }
 
-    /// Puts into `order` the order in which the `rows` rows of `pool` come.
-    pub(crate) fn shuffle_rows(&self, pool: usize, rows: usize, order: &mut Vec<u32>) {
+    /// The row groups of `pool`.
+    pub(crate) fn groups(&self, pool: usize) -> Vec<Group> {
+        self.places(pool).map(|place| self.plan.groups[place]).collect()
+    }
+
+    /// Puts into `order` the order in which the rows of `pool` come.
+    pub(crate) fn shuffle_rows(&self, pool: usize, order: &mut Vec<u32>) {
         order.clear();
-        order.extend(0..rows as u32);
+        let mut first = 0;
+        for place in self.places(pool) {
+            let group = self.plan.groups[place];
+            let rows = first..first + group.rows;
+            match &self.plan.kept {
+                None => order.extend(rows),
+                Some(kept) => order.extend(
+                    rows.filter(|row| kept.set.contains(group.first + u64::from(row - first))),
+                ),
+            }
+            first += group.rows;
+        }
         Rng::new(self.plan.seed, "store.pool").child(self.number).child(pool as u64).shuffle(order);
     }
 
     /// The pool that holds row `row` of the epoch, and the row it begins with.
     pub(crate) fn locate(&self, row: u64) -> (usize, u64) {
+        let rows_of = |place: usize| match &self.plan.kept {
+            None => u64::from(self.plan.groups[place].rows),
+            Some(kept) => u64::from(kept.counts[place]),
+        };
         let mut start = 0;
         for pool in 0..self.plan.pools() {
-            let rows: u64 = self.groups(pool).iter().map(|group| u64::from(group.rows)).sum();
+            let rows: u64 = self.places(pool).map(rows_of).sum();
             if row < start + rows {
                 return (pool, start);
             }

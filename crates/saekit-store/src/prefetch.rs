@@ -97,7 +97,7 @@ fn read_ahead(
         for pool in from..job.plan.pools() {
             let Ok(mut filled) = spent.recv() else { return };
             let read = filled.rows.fill(&job.store, &job.selection, &epoch.groups(pool), stop);
-            epoch.shuffle_rows(pool, filled.rows.len(), &mut filled.order);
+            epoch.shuffle_rows(pool, &mut filled.order);
             let failed = read.is_err();
             if ready.send(read.map(|()| filled)).is_err() || failed {
                 return;

@@ -28,7 +28,7 @@ impl Selection {
             let available = store.manifest.available();
             return Err(Error::NoColumn { path: store.location(), available });
         }
-        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_tokens() };
+        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_sequences() };
         for (name, scale) in columns {
             let index = store.column_index(name)?;
             let info = &store.manifest.columns[index];
@@ -67,6 +67,8 @@ pub(crate) struct Group {
     pub(crate) shard: u32,
     pub(crate) index: u32,
     pub(crate) rows: u32,
+    /// Its first row, counted over the store.
+    pub(crate) first: u64,
 }
 
 /// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
@@ -76,7 +78,6 @@ pub(crate) struct Rows {
     columns: Vec<AlignedBytes>,
     sequences: Vec<u32>,
     positions: Vec<u32>,
-    len: usize,
 }
 
 /// Bytes aligned for every dtype.
@@ -104,11 +105,6 @@ fn resize(words: &mut Vec<u32>, len: usize) {
 }
 
 impl Rows {
-    /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Replaces the rows by those of `groups`, one group after the other; gives up as interrupted
     /// once `stop` is raised.
     pub(crate) fn fill(
@@ -131,7 +127,6 @@ impl Rows {
     }
 
     fn resize(&mut self, selection: &Selection, rows: usize) {
-        self.len = rows;
         self.columns.resize_with(selection.columns.len(), AlignedBytes::default);
         for (bytes, column) in self.columns.iter_mut().zip(&selection.columns) {
             bytes.resize(rows * column.row_bytes);

@@ -5,7 +5,7 @@ use saekit_core::{HookPoint, Interrupt};
 
 use crate::rows::{Group, Rows, Selection};
 use crate::store::Inner;
-use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSource};
+use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
 
 /// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
 ///
@@ -15,39 +15,50 @@ use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSource};
 pub struct ScannedRows {
     store: Arc<Inner>,
     selection: Selection,
+    set: Option<RowSet>,
     groups: Vec<Group>,
-    /// First row of each group, and the number of rows.
-    starts: Vec<u64>,
+    /// Rows given.
     row: u64,
+    /// The row of the store to look at next.
+    place: u64,
     /// The group in memory.
     loaded: Option<usize>,
     rows: Rows,
 }
 
 impl ScannedRows {
-    pub(crate) fn new(store: Arc<Inner>, columns: &[(HookPoint, f32)]) -> Result<Self> {
+    pub(crate) fn new(
+        store: Arc<Inner>,
+        columns: &[(HookPoint, f32)],
+        set: Option<RowSet>,
+    ) -> Result<Self> {
         let selection = Selection::new(&store, columns)?;
-        let groups = store.groups();
-        let mut starts = vec![0];
-        for group in &groups {
-            starts.push(starts[starts.len() - 1] + u64::from(group.rows));
-        }
-        let rows = Rows::default();
-        Ok(Self { store, selection, groups, starts, row: 0, loaded: None, rows })
+        let (groups, rows) = (store.groups(), Rows::default());
+        Ok(Self { store, selection, set, groups, row: 0, place: 0, loaded: None, rows })
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
         let mut batch = self.selection.batch(rows);
         for to in 0..rows {
-            let row = self.row + to as u64;
-            let group = self.starts.partition_point(|start| *start <= row) - 1;
+            let place = self.next_place();
+            let group = self.groups.partition_point(|group| group.first <= place) - 1;
             if self.loaded != Some(group) {
                 self.load(group)?;
             }
-            let row = (row - self.starts[group]) as usize;
+            let row = (place - self.groups[group].first) as usize;
             self.rows.copy(row, (&self.store, &self.selection), to, &mut batch)?;
+            self.place = place + 1;
         }
         Ok(batch)
+    }
+
+    /// The next row of the store that is used; there is one.
+    fn next_place(&self) -> u64 {
+        let Some(set) = &self.set else { return self.place };
+        let rest = self.place..self.store.manifest.rows;
+        rest.into_iter()
+            .find(|row| set.contains(*row))
+            .expect("fewer rows were given than are used")
     }
 
     fn load(&mut self, group: usize) -> Result<()> {
@@ -58,8 +69,25 @@ impl ScannedRows {
         Ok(())
     }
 
-    fn order_sha256() -> String {
-        sha256(b"scanned 1")
+    fn order_sha256(&self) -> String {
+        let set = self.set.as_ref().map_or_else(String::new, RowSet::sha256);
+        sha256(format!("scanned 1{set}").as_bytes())
+    }
+
+    /// The row of the store that comes after `rows` that are used.
+    fn place_after(&self, rows: u64) -> u64 {
+        let Some(set) = &self.set else { return rows };
+        let mut left = rows;
+        for group in &self.groups {
+            let end = group.first + u64::from(group.rows);
+            let used = u64::from(set.count(group.first..end));
+            if left < used {
+                let mut used = (group.first..end).filter(|row| set.contains(*row));
+                return used.nth(left as usize).unwrap_or(end);
+            }
+            left -= used;
+        }
+        self.store.manifest.rows
     }
 }
 
@@ -69,7 +97,7 @@ impl RowSource for ScannedRows {
     }
 
     fn rows_per_epoch(&self) -> u64 {
-        self.store.manifest.rows
+        self.set.as_ref().map_or(self.store.manifest.rows, |set| set.counts().kept)
     }
 
     fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>> {
@@ -77,7 +105,8 @@ impl RowSource for ScannedRows {
         if rows == 0 {
             return Ok(None);
         }
-        let batch = self.fill(rows)?;
+        let place = self.place;
+        let batch = self.fill(rows).inspect_err(|_| self.place = place)?;
         self.row += rows as u64;
         Ok(Some(batch))
     }
@@ -85,15 +114,15 @@ impl RowSource for ScannedRows {
     fn cursor(&self) -> Cursor {
         Cursor {
             store_sha256: self.store.sha256.clone(),
-            order_sha256: Self::order_sha256(),
+            order_sha256: self.order_sha256(),
             epoch: 0,
             row: self.row,
         }
     }
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
-        self.store.check_cursor(cursor, &Self::order_sha256())?;
-        self.row = cursor.row;
+        self.store.check_cursor(cursor, &self.order_sha256(), self.rows_per_epoch())?;
+        (self.row, self.place) = (cursor.row, self.place_after(cursor.row));
         Ok(())
     }
 }

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use saekit_core::HookPoint;
 
-use crate::plan::{Plan, Shuffle};
+use crate::plan::Plan;
 use crate::prefetch::{Job, Pool, Prefetch};
 use crate::rows::Selection;
 use crate::store::Inner;
-use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSource};
+use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource, Shuffle};
 
 /// How to stream a store.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct StreamConfig {
     /// Decides the order of every epoch.
     pub seed: u64,
@@ -19,6 +19,8 @@ pub struct StreamConfig {
     pub pool_bytes: u64,
     /// The columns to read, and the factor their rows are multiplied by.
     pub columns: Vec<(HookPoint, f32)>,
+    /// The rows to use, chosen from the same store; all unless given.
+    pub rows: Option<RowSet>,
 }
 
 impl StreamConfig {
@@ -33,6 +35,7 @@ impl Default for StreamConfig {
             shuffle: Shuffle::default(),
             pool_bytes: Self::POOL_BYTES,
             columns: Vec::new(),
+            rows: None,
         }
     }
 }
@@ -64,10 +67,9 @@ struct Current {
 }
 
 impl ShuffledRows {
-    pub(crate) fn new(store: Arc<Inner>, config: StreamConfig) -> Result<Self> {
-        let StreamConfig { seed, shuffle, pool_bytes, columns } = config;
-        let selection = Selection::new(&store, &columns)?;
-        let plan = Plan::new(&store, &selection, seed, (shuffle, pool_bytes))?;
+    pub(crate) fn new(store: Arc<Inner>, config: &StreamConfig) -> Result<Self> {
+        let selection = Selection::new(&store, &config.columns)?;
+        let plan = Plan::new(&store, &selection, config)?;
         let job = Arc::new(Job { store, selection, plan });
         Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None })
     }
@@ -156,7 +158,8 @@ impl RowSource for ShuffledRows {
     }
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
-        self.job.store.check_cursor(cursor, &self.job.plan.sha256())?;
+        let plan = &self.job.plan;
+        self.job.store.check_cursor(cursor, &plan.sha256(), plan.rows())?;
         let wraps = cursor.row == self.job.plan.rows();
         let (epoch, row) = if wraps { (cursor.epoch + 1, 0) } else { (cursor.epoch, cursor.row) };
         self.go_to(epoch, row);

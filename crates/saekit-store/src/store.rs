@@ -10,8 +10,8 @@ use crate::shard::Shard;
 use crate::shard::native::{NativeShard, open_sized};
 use crate::storage::{check_sha256, read_all};
 use crate::{
-    ColumnInfo, Cursor, Error, Folder, Manifest, Result, ScannedRows, ShuffledRows, Storage,
-    StreamConfig, Tokens,
+    ColumnInfo, Cursor, Error, Folder, Manifest, Result, RowFilter, RowSet, ScannedRows,
+    ShuffledRows, Storage, StreamConfig, Tokens,
 };
 
 /// A finished store, checked and open for reading. Clones share what was read.
@@ -90,13 +90,32 @@ impl Store {
     /// Rows in a random order, epoch after epoch, without end.
     ///
     /// Fails where a column does not exist or the pool cannot hold two row groups.
-    pub fn stream(&self, config: StreamConfig) -> Result<ShuffledRows> {
+    pub fn stream(&self, config: &StreamConfig) -> Result<ShuffledRows> {
         ShuffledRows::new(Arc::clone(&self.0), config)
     }
 
     /// Every row once, in the order on disk; each column with the factor its rows are multiplied by.
     pub fn scan(&self, columns: &[(HookPoint, f32)]) -> Result<ScannedRows> {
-        ScannedRows::new(Arc::clone(&self.0), columns)
+        ScannedRows::new(Arc::clone(&self.0), columns, None)
+    }
+
+    /// [`scan`](Self::scan) of the rows in `rows`, which were chosen from this store.
+    pub fn scan_set(&self, columns: &[(HookPoint, f32)], rows: &RowSet) -> Result<ScannedRows> {
+        ScannedRows::new(Arc::clone(&self.0), columns, Some(rows.clone()))
+    }
+
+    /// Chooses rows. Reads the tokens table and the numbers of all rows, and `column` too where the
+    /// filter asks for norms; holds a bit a row.
+    ///
+    /// Fails where the filter does not fit the store, or leaves nothing.
+    pub fn select(
+        &self,
+        filter: RowFilter,
+        column: &HookPoint,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet> {
+        RowSet::new(&self.0, filter, column, (observer, interrupt))
     }
 
     /// Reads every file and compares its hash with the manifest's; fails at the first that differs.
@@ -127,7 +146,7 @@ impl Inner {
     }
 
     /// Whether rows have a sequence and a position.
-    pub(crate) fn has_tokens(&self) -> bool {
+    pub(crate) fn has_sequences(&self) -> bool {
         self.tokens.is_some()
     }
 
@@ -143,21 +162,25 @@ impl Inner {
 
     /// The row groups that have rows, in the order on disk.
     pub(crate) fn groups(&self) -> Vec<Group> {
-        let shards = self.shards.iter().enumerate();
-        shards
-            .flat_map(|(shard, reader)| {
-                reader.group_rows().iter().enumerate().map(move |(index, rows)| Group {
-                    shard: shard as u32,
-                    index: index as u32,
-                    rows: *rows,
-                })
-            })
-            .filter(|group| group.rows > 0)
-            .collect()
+        let mut first = 0;
+        let mut groups = Vec::new();
+        for (shard, reader) in self.shards.iter().enumerate() {
+            for (index, rows) in reader.group_rows().iter().enumerate() {
+                groups.push(Group { shard: shard as u32, index: index as u32, rows: *rows, first });
+                first += u64::from(*rows);
+            }
+        }
+        groups.retain(|group| group.rows > 0);
+        groups
     }
 
     /// Fails where `cursor` belongs to another store or another order, or lies past the end.
-    pub(crate) fn check_cursor(&self, cursor: &Cursor, order_sha256: &str) -> Result<()> {
+    pub(crate) fn check_cursor(
+        &self,
+        cursor: &Cursor,
+        order_sha256: &str,
+        rows: u64,
+    ) -> Result<()> {
         let path = self.location();
         if cursor.store_sha256 != self.sha256 {
             let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
@@ -166,8 +189,8 @@ impl Inner {
         if cursor.order_sha256 != order_sha256 {
             return Err(Error::OtherOrder { path });
         }
-        if cursor.row > self.manifest.rows {
-            return Err(Error::CursorRange { path, row: cursor.row, rows: self.manifest.rows });
+        if cursor.row > rows {
+            return Err(Error::CursorRange { path, row: cursor.row, rows });
         }
         Ok(())
     }

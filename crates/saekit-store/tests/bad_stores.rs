@@ -286,7 +286,7 @@ fn nan_in_a_row() {
         assert_eq!(text(&dir, &scan(dir.path()).unwrap_err()), expected);
         let columns = vec![(HookPoint::new("h"), 1.0)];
         let config = StreamConfig { columns, ..StreamConfig::default() };
-        let mut stream = Store::open(dir.path()).unwrap().stream(config).unwrap();
+        let mut stream = Store::open(dir.path()).unwrap().stream(&config).unwrap();
         let cursor = stream.cursor();
         for _ in 0..2 {
             assert_eq!(text(&dir, &stream.next_batch(2).unwrap_err()), expected);

@@ -47,7 +47,7 @@ fn every_value_is_pyarrows() {
 fn it_is_streamed() {
     let (store, expected) = open();
     let config = StreamConfig { columns: columns(&store), ..StreamConfig::default() };
-    let batch = store.stream(config).unwrap().next_batch(30).unwrap().unwrap();
+    let batch = store.stream(&config).unwrap().next_batch(30).unwrap().unwrap();
     let sorted = |sequences: &[u32], positions: &[u32]| {
         let mut rows: Vec<_> = sequences.iter().copied().zip(positions.iter().copied()).collect();
         rows.sort_unstable();

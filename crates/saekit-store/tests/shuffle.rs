@@ -27,7 +27,7 @@ proptest! {
         recipe in recipes(), seed: u64, groups in 1_usize..6, batch in 1_usize..30,
     ) {
         let dir = tempfile::tempdir().unwrap();
-        let mut stream = recipe.open(dir.path()).stream(recipe.stream(seed, groups)).unwrap();
+        let mut stream = recipe.open(dir.path()).stream(&recipe.stream(seed, groups)).unwrap();
         prop_assert_eq!(stream.rows_per_epoch(), recipe.rows as u64);
         let mut rows = Vec::new();
         while rows.len() < 3 * recipe.rows {
@@ -47,13 +47,13 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
-        let mut whole = store.stream(recipe.stream(seed, groups)).unwrap();
+        let mut whole = store.stream(&recipe.stream(seed, groups)).unwrap();
         let mut cursor = whole.cursor();
         for rows in stops {
             let expected = recipe.take(&mut whole, rows);
             let text = serde_json::to_string(&cursor).unwrap();
             let reopened = Store::open(dir.path()).unwrap();
-            let mut stream = reopened.stream(recipe.stream(seed, groups)).unwrap();
+            let mut stream = reopened.stream(&recipe.stream(seed, groups)).unwrap();
             stream.seek(&serde_json::from_str::<Cursor>(&text).unwrap()).unwrap();
             prop_assert_eq!(&stream.cursor(), &cursor);
             prop_assert_eq!(recipe.take(&mut stream, rows), expected);
@@ -66,7 +66,7 @@ proptest! {
     fn a_used_stream_seeks_back_and_forth(recipe in recipes(), first in 0_usize..200, second in 0_usize..200) {
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
-        let mut stream = store.stream(recipe.stream(3, 2)).unwrap();
+        let mut stream = store.stream(&recipe.stream(3, 2)).unwrap();
         recipe.take(&mut stream, first);
         let cursor = stream.cursor();
         let expected = recipe.take(&mut stream, second);
@@ -79,7 +79,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
         let all = |batch: usize| {
-            let mut stream = store.stream(recipe.stream(5, 2)).unwrap();
+            let mut stream = store.stream(&recipe.stream(5, 2)).unwrap();
             let rows: Vec<_> = (0..100_usize.div_ceil(batch)).flat_map(|_| recipe.take(&mut stream, batch)).collect();
             rows[..100].to_vec()
         };
@@ -106,10 +106,10 @@ proptest! {
         let recipe = Recipe::default();
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
-        let mut stream = store.stream(recipe.stream(seed, 3)).unwrap();
+        let mut stream = store.stream(&recipe.stream(seed, 3)).unwrap();
         let (first, second) = (recipe.take(&mut stream, 100), recipe.take(&mut stream, 100));
         prop_assert_ne!(&first, &second);
-        let mut other = store.stream(recipe.stream(seed ^ 1, 3)).unwrap();
+        let mut other = store.stream(&recipe.stream(seed ^ 1, 3)).unwrap();
         prop_assert_ne!(&first, &recipe.take(&mut other, 100));
     }
 }
@@ -119,7 +119,7 @@ proptest! {
 fn a_pool_mixes_row_groups_of_all_shards() {
     let recipe = Recipe { rows: 4000, shard_rows: 400, group_rows: 20, ..Recipe::default() };
     let dir = tempfile::tempdir().unwrap();
-    let mut stream = recipe.open(dir.path()).stream(recipe.stream(9, 50)).unwrap();
+    let mut stream = recipe.open(dir.path()).stream(&recipe.stream(9, 50)).unwrap();
     let mut shards: Vec<_> = recipe.take(&mut stream, 50).iter().map(|row| row / 400).collect();
     shards.sort_unstable();
     shards.dedup();
@@ -131,7 +131,7 @@ fn a_pool_mixes_row_groups_of_all_shards() {
 fn a_pool_has_as_much_of_each_shard_as_of_any_other() {
     let recipe = Recipe { rows: 4000, shard_rows: 400, group_rows: 20, ..Recipe::default() };
     let dir = tempfile::tempdir().unwrap();
-    let mut stream = recipe.open(dir.path()).stream(recipe.stream(9, 40)).unwrap();
+    let mut stream = recipe.open(dir.path()).stream(&recipe.stream(9, 40)).unwrap();
     for _pool in 0..2 * 200 / 40 {
         let mut of_shard = [0; 10];
         recipe.take(&mut stream, 800).iter().for_each(|row| of_shard[row / 400] += 1);
@@ -146,7 +146,7 @@ fn a_window_takes_row_groups_in_their_order() {
     let store = recipe.open(dir.path());
     let on_disk: Vec<_> = recipe.take(&mut store.scan(&recipe.columns()).unwrap(), 90);
     let config = StreamConfig { shuffle: Shuffle::Window, ..recipe.stream(3, 4) };
-    let mut stream = store.stream(config).unwrap();
+    let mut stream = store.stream(&config).unwrap();
     for epoch in [0, 1] {
         let rows = recipe.take(&mut stream, 90);
         // pools of four row groups: 32 rows, 32 rows (a shard ends in it), 26
@@ -166,7 +166,7 @@ fn threads_do_not_matter() {
     let dir = tempfile::tempdir().unwrap();
     let store = recipe.open(dir.path());
     let take = |wait: bool| {
-        let mut stream = store.stream(recipe.stream(2, 4)).unwrap();
+        let mut stream = store.stream(&recipe.stream(2, 4)).unwrap();
         let mut rows = Vec::new();
         for _ in 0..150 {
             rows.extend(recipe.take(&mut stream, 10));
@@ -190,10 +190,10 @@ fn scales_multiply_rows_and_leave_their_order() {
     let recipe = Recipe::default();
     let dir = tempfile::tempdir().unwrap();
     let store = recipe.open(dir.path());
-    let mut both = store.stream(recipe.stream(2, 50)).unwrap();
+    let mut both = store.stream(&recipe.stream(2, 50)).unwrap();
     let mut config = recipe.stream(2, 50);
     config.columns = vec![(common::hook(0), 4.0)];
-    let mut one = store.stream(config).unwrap();
+    let mut one = store.stream(&config).unwrap();
     let scaled = one.next_batch(100).unwrap().unwrap();
     let plain = both.next_batch(100).unwrap().unwrap();
     assert_eq!(scaled.sequences, plain.sequences);
@@ -206,9 +206,9 @@ fn scales_multiply_rows_and_leave_their_order() {
 fn a_cursor_of_another_store_is_refused() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let recipe = Recipe::default();
-    let cursor = recipe.open(a.path()).stream(recipe.stream(1, 2)).unwrap().cursor();
+    let cursor = recipe.open(a.path()).stream(&recipe.stream(1, 2)).unwrap().cursor();
     let other = Recipe { rows: 99, ..recipe.clone() };
-    let mut stream = other.open(b.path()).stream(recipe.stream(1, 2)).unwrap();
+    let mut stream = other.open(b.path()).stream(&recipe.stream(1, 2)).unwrap();
     let message = stream.seek(&cursor).unwrap_err().to_string();
     assert!(message.contains("belongs to a store with manifest"), "{message}");
 }
@@ -218,9 +218,9 @@ fn a_cursor_of_another_order_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = Recipe::default();
     let store = recipe.open(dir.path());
-    let cursor = store.stream(recipe.stream(1, 2)).unwrap().cursor();
+    let cursor = store.stream(&recipe.stream(1, 2)).unwrap().cursor();
     for config in [recipe.stream(2, 2), recipe.stream(1, 3)] {
-        let message = store.stream(config).unwrap().seek(&cursor).unwrap_err().to_string();
+        let message = store.stream(&config).unwrap().seek(&cursor).unwrap_err().to_string();
         assert!(message.contains("belongs to another order"), "{message}");
     }
     assert!(store.scan(&recipe.columns()).unwrap().seek(&cursor).is_err());
@@ -230,7 +230,7 @@ fn a_cursor_of_another_order_is_refused() {
 fn a_cursor_past_the_end_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = Recipe::default();
-    let mut stream = recipe.open(dir.path()).stream(recipe.stream(1, 2)).unwrap();
+    let mut stream = recipe.open(dir.path()).stream(&recipe.stream(1, 2)).unwrap();
     let cursor = Cursor { row: 101, ..stream.cursor() };
     let message = stream.seek(&cursor).unwrap_err().to_string();
     assert!(message.contains("row 101 of") && message.contains("which has 100"), "{message}");
@@ -244,6 +244,6 @@ fn a_pool_that_cannot_hold_two_row_groups_is_refused() {
     let mut config = recipe.stream(1, 1);
     let needed = config.pool_bytes;
     config.pool_bytes -= 1;
-    let refused = store.stream(config).unwrap_err();
+    let refused = store.stream(&config).unwrap_err();
     assert!(matches!(refused, Error::PoolTooSmall { needed: n, .. } if n == needed), "{refused}");
 }

@@ -80,7 +80,7 @@ fn a_store_may_have_none() {
     let store = recipe.open(dir.path());
     assert!(store.tokens().is_none());
     assert!(!dir.path().join("tokens.parquet").exists());
-    let mut rows = recipe.take(&mut store.stream(recipe.stream(1, 2)).unwrap(), 100);
+    let mut rows = recipe.take(&mut store.stream(&recipe.stream(1, 2)).unwrap(), 100);
     rows.sort_unstable();
     assert_eq!(rows, (0..100).collect::<Vec<_>>());
 }

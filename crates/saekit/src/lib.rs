@@ -29,7 +29,7 @@
 //!
 //! let store = Store::open(dir.join("store"))?;
 //! let scale = store.column(&hook)?.scale;
-//! let mut source = store.stream(StreamConfig { columns: vec![(hook, scale)], ..Default::default() })?;
+//! let mut source = store.stream(&StreamConfig { columns: vec![(hook, scale)], ..Default::default() })?;
 //! let plan = RunConfig { batch_rows: 256, ..Default::default() }.resolve(4096)?;
 //! let learner = LearnerConfig::TopK(top_k::Config::new(32, 2));
 //! let context = Context { d_in: 8, rows: plan.rows, seed: plan.seed, device: Device::flex() };

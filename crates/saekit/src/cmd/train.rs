@@ -237,7 +237,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         seed: plan.seed,
         device: job.device.device.clone(),
     })?;
-    let mut source = job.store.stream(StreamConfig {
+    let mut source = job.store.stream(&StreamConfig {
         seed: plan.seed,
         shuffle: Shuffle::Full,
         pool_bytes: plan.pool_mib << 20,

@@ -49,7 +49,7 @@ pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
     let columns = store.manifest().columns.iter().map(|c| (c.name.clone(), 1.0)).collect();
     let pool_bytes = args.pool_mib << 20;
     let mut source =
-        store.stream(StreamConfig { pool_bytes, columns, ..StreamConfig::default() })?;
+        store.stream(&StreamConfig { pool_bytes, columns, ..StreamConfig::default() })?;
     let rows = source.rows_per_epoch();
     let seconds = repeat(args.repeat, session, |_| {
         let mut left = rows;

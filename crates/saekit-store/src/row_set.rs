@@ -1,0 +1,388 @@
+//! Which rows of a store are used: parts by document, and rows left out by token, place or norm.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use saekit_core::files::sha256;
+use saekit_core::rng::Rng;
+use saekit_core::{HookPoint, Interrupt, Observer};
+use serde::{Deserialize, Serialize};
+
+use crate::rows::{Group, Rows, Selection};
+use crate::store::Inner;
+use crate::{Error, Result, TokenizedSequence};
+
+/// Sequences of the tokens table that are looked at together.
+const SEQUENCES_AT_ONCE: u32 = 4096;
+
+/// Which rows to use; by default all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RowFilter {
+    /// Part of the documents that is held out, 0 to 1; of the sequences, where a store has no tokens
+    /// table. Which documents those are is decided by [`split_seed`](Self::split_seed) and their
+    /// number alone.
+    pub held_out: f64,
+    /// Decides which documents are held out.
+    pub split_seed: u64,
+    /// Which of the two parts to use.
+    pub part: Part,
+    /// Positions in a sequence that are used, from the first to before the last; `None` is all.
+    pub positions: Option<(u32, u32)>,
+    /// Tokens whose rows are left out, ascending.
+    pub exclude_tokens: Vec<u32>,
+    /// Rows whose norm is more than so many times the mean norm of their column are left out.
+    pub max_norm: Option<f64>,
+}
+
+/// A side of a split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// What is not held out.
+    #[default]
+    Train,
+    /// What is.
+    HeldOut,
+}
+
+/// The rows of a store that a [`RowFilter`] leaves; made by [`Store::select`](crate::Store::select).
+/// Clones share the memory, which is a bit a row.
+#[derive(Clone, Debug)]
+pub struct RowSet(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    filter: RowFilter,
+    /// A bit for each row, in the order on disk.
+    bits: Vec<u64>,
+    counts: RowCounts,
+}
+
+/// What became of the rows of a store. A row that fails several tests counts for the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RowCounts {
+    /// Rows that are used.
+    pub kept: u64,
+    /// Rows of the other part of the split.
+    pub other_part: u64,
+    /// Rows at positions that are not used.
+    pub positions: u64,
+    /// Rows of tokens that are left out.
+    pub tokens: u64,
+    /// Rows with too large a norm.
+    pub norm: u64,
+}
+
+impl fmt::Display for RowCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kept, other_part, positions, tokens, norm } = *self;
+        write!(f, "{kept} of {} rows", kept + other_part + positions + tokens + norm)?;
+        let reasons = [
+            (other_part, "in the other part"),
+            (positions, "at other positions"),
+            (tokens, "of excluded tokens"),
+            (norm, "of too large a norm"),
+        ];
+        let mut mark = ':';
+        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{mark} {count} {reason}")?;
+            mark = ',';
+        }
+        Ok(())
+    }
+}
+
+/// Why a row is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    OtherPart,
+    Position,
+    Token,
+    Norm,
+}
+
+impl RowFilter {
+    /// Whether every row is used.
+    pub fn is_all(&self) -> bool {
+        let Self { held_out, part, positions, exclude_tokens, max_norm, .. } = self;
+        *held_out == 0.0
+            && *part == Part::Train
+            && positions.is_none()
+            && exclude_tokens.is_empty()
+            && max_norm.is_none()
+    }
+
+    /// Fails where it cannot be applied to `store`.
+    fn check(&self, store: &Inner) -> Result<()> {
+        let fail = |problem: &str, remedy: &str| {
+            let (path, problem) = (store.location(), problem.to_owned());
+            Err(Error::Filter { path, problem, remedy: remedy.to_owned() })
+        };
+        if !(0.0..1.0).contains(&self.held_out) {
+            return fail("the part held out is not in 0 to 1", "hold out 0.05, for example");
+        }
+        if self.max_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
+            return fail("the largest norm is not positive", "give 10, for example");
+        }
+        let by_row = self.held_out > 0.0 || self.part == Part::HeldOut || self.positions.is_some();
+        if by_row && !store.has_sequences() {
+            let remedy = "name them with --document and --position, or filter before storing";
+            return fail("its rows have no sequence and position", remedy);
+        }
+        if !self.exclude_tokens.is_empty() && store.tokens.is_none() {
+            return fail("it has no tokens table", "leave tokens out before storing");
+        }
+        Ok(())
+    }
+
+    /// Whether document `number` is held out.
+    fn holds_out(&self, number: u32) -> bool {
+        Rng::new(self.split_seed, "store.split").uniform(u64::from(number)) < self.held_out
+    }
+
+    fn is_other_part(&self, document: u32) -> bool {
+        self.holds_out(document) != (self.part == Part::HeldOut)
+    }
+
+    /// Why the token at `position` of `sequence` is left out, if it is.
+    fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Reason> {
+        if self.is_other_part(sequence.documents[position]) {
+            return Some(Reason::OtherPart);
+        }
+        let excluded = self.exclude_tokens.binary_search(&sequence.ids[position]).is_ok();
+        excluded.then_some(Reason::Token)
+    }
+
+    /// Why a row is left out by its numbers alone, if it is.
+    fn numbers(&self, (sequence, position): (u32, u32), has_table: bool) -> Option<Reason> {
+        if !has_table && self.is_other_part(sequence) {
+            return Some(Reason::OtherPart);
+        }
+        let outside = |(start, end): (u32, u32)| !(start..end).contains(&position);
+        self.positions.is_some_and(outside).then_some(Reason::Position)
+    }
+}
+
+impl RowSet {
+    /// Looks at the rows of `store`: at its tokens table and the numbers of its rows; at the rows
+    /// themselves, in `column`, only where norms matter.
+    pub(crate) fn new(
+        store: &Inner,
+        filter: RowFilter,
+        column: &HookPoint,
+        (observer, interrupt): (&mut dyn Observer, &Interrupt),
+    ) -> Result<Self> {
+        filter.check(store)?;
+        let tokens = TokenBits::new(store, &filter, interrupt)?;
+        let rows = store.manifest.rows;
+        let mut kept = Kept {
+            filter,
+            bits: vec![0; rows.div_ceil(64) as usize],
+            counts: RowCounts::default(),
+        };
+        let mut judge = Judge { store, column, tokens: &tokens, rows: Rows::default() };
+        observer.begin("choosing rows", Some(rows), "rows");
+        let mut first = 0;
+        for group in store.groups() {
+            interrupt.check()?;
+            judge.group(group, first, &mut kept, interrupt)?;
+            first += u64::from(group.rows);
+            observer.advance(first, "");
+        }
+        observer.end();
+        if kept.counts.kept == 0 {
+            return Err(Error::Filter {
+                path: store.location(),
+                problem: format!("no row is left ({})", kept.counts),
+                remedy: "loosen the filter".to_owned(),
+            });
+        }
+        Ok(Self(Arc::new(kept)))
+    }
+
+    /// How many rows are used, and why the others are not.
+    pub fn counts(&self) -> RowCounts {
+        self.0.counts
+    }
+
+    /// What it was made with.
+    pub fn filter(&self) -> &RowFilter {
+        &self.0.filter
+    }
+
+    /// Hash of what decides it beside the store.
+    pub(crate) fn sha256(&self) -> String {
+        let text = serde_json::to_string(&self.0.filter).expect("numbers and names");
+        sha256(text.as_bytes())
+    }
+
+    /// Whether row `row`, in the order on disk, is used.
+    pub(crate) fn contains(&self, row: u64) -> bool {
+        self.0.bits[(row / 64) as usize] >> (row % 64) & 1 == 1
+    }
+
+    /// How many of the rows `range` are used.
+    pub(crate) fn count(&self, range: Range<u64>) -> u32 {
+        range.filter(|row| self.contains(*row)).count() as u32
+    }
+}
+
+impl Kept {
+    fn judge(&mut self, row: u64, reason: Option<Reason>) {
+        let counts = &mut self.counts;
+        match reason {
+            None => {
+                self.bits[(row / 64) as usize] |= 1 << (row % 64);
+                counts.kept += 1;
+            }
+            Some(Reason::OtherPart) => counts.other_part += 1,
+            Some(Reason::Position) => counts.positions += 1,
+            Some(Reason::Token) => counts.tokens += 1,
+            Some(Reason::Norm) => counts.norm += 1,
+        }
+    }
+}
+
+/// Which tokens of the table are left out, and why.
+#[derive(Debug, Default)]
+struct TokenBits {
+    /// First token of each sequence; empty where the table does not matter.
+    starts: Vec<u64>,
+    other_part: Vec<u64>,
+    excluded: Vec<u64>,
+}
+
+impl TokenBits {
+    fn new(store: &Inner, filter: &RowFilter, interrupt: &Interrupt) -> Result<Self> {
+        let splits = filter.held_out > 0.0 || filter.part == Part::HeldOut;
+        let matters = splits || !filter.exclude_tokens.is_empty();
+        let mut bits = Self::default();
+        let Some(table) = store.tokens.as_ref().filter(|_| matters) else { return Ok(bits) };
+        bits.starts.push(0);
+        for start in (0..table.len()).step_by(SEQUENCES_AT_ONCE as usize) {
+            interrupt.check()?;
+            let end = table.len().min(start.saturating_add(SEQUENCES_AT_ONCE));
+            for sequence in table.read(start..end)? {
+                bits.push(&sequence, filter);
+            }
+        }
+        Ok(bits)
+    }
+
+    fn push(&mut self, sequence: &TokenizedSequence, filter: &RowFilter) {
+        let start = self.starts[self.starts.len() - 1];
+        let end = start + sequence.ids.len() as u64;
+        self.starts.push(end);
+        for bits in [&mut self.other_part, &mut self.excluded] {
+            bits.resize(end.div_ceil(64) as usize, 0);
+        }
+        for (position, token) in (start..end).enumerate() {
+            let bits = match filter.token(sequence, position) {
+                Some(Reason::OtherPart) => &mut self.other_part,
+                Some(_) => &mut self.excluded,
+                None => continue,
+            };
+            bits[(token / 64) as usize] |= 1 << (token % 64);
+        }
+    }
+
+    /// Why the token of a row is left out, if it is; `Err` where the table has no such token.
+    fn reason(&self, (sequence, position): (u32, u32)) -> Result<Option<Reason>, ()> {
+        if self.starts.is_empty() {
+            return Ok(None);
+        }
+        let place = self.starts.get(sequence as usize..).filter(|rest| rest.len() >= 2).ok_or(())?;
+        let token = place[0] + u64::from(position);
+        if token >= place[1] {
+            return Err(());
+        }
+        let is_set = |bits: &[u64]| bits[(token / 64) as usize] >> (token % 64) & 1 == 1;
+        Ok(match (is_set(&self.other_part), is_set(&self.excluded)) {
+            (true, _) => Some(Reason::OtherPart),
+            (_, true) => Some(Reason::Token),
+            _ => None,
+        })
+    }
+}
+
+/// Decides about the rows of one group after the other.
+struct Judge<'a> {
+    store: &'a Inner,
+    column: &'a HookPoint,
+    tokens: &'a TokenBits,
+    rows: Rows,
+}
+
+impl Judge<'_> {
+    /// Judges the rows of `group`, of which the first is row `first` of the store.
+    fn group(
+        &mut self,
+        group: Group,
+        first: u64,
+        kept: &mut Kept,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let store = self.store;
+        let (mut sequences, mut positions) = (Vec::new(), Vec::new());
+        if store.has_sequences() {
+            sequences.resize(group.rows as usize, 0);
+            positions.resize(group.rows as usize, 0);
+            let shard = &store.shards[group.shard as usize];
+            shard.read_tokens(group.index as usize, &mut sequences, &mut positions)?;
+        }
+        let large = self.large(group, kept.filter.max_norm, interrupt)?;
+        for i in 0..group.rows as usize {
+            let mut reason = None;
+            if let (Some(sequence), Some(position)) = (sequences.get(i), positions.get(i)) {
+                let at = (*sequence, *position);
+                let by_token = self.tokens.reason(at);
+                let by_token = by_token.map_err(|()| self.unknown_token(group, at))?;
+                let by_numbers = kept.filter.numbers(at, store.tokens.is_some());
+                reason = match by_token {
+                    Some(Reason::OtherPart) => by_token,
+                    _ => by_numbers.or(by_token),
+                };
+            }
+            let too_large = large.get(i).is_some_and(|large| *large);
+            kept.judge(first + i as u64, reason.or(too_large.then_some(Reason::Norm)));
+        }
+        Ok(())
+    }
+
+    /// For each row of `group` whether its norm is above `max_norm` times the mean; empty where
+    /// there is no limit.
+    fn large(
+        &mut self,
+        group: Group,
+        max_norm: Option<f64>,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<bool>> {
+        let Some(max_norm) = max_norm else { return Ok(Vec::new()) };
+        let store = self.store;
+        let selection = Selection::new(store, &[(self.column.clone(), 1.0)])?;
+        self.rows.fill(store, &selection, &[group], interrupt)?;
+        let info = &store.manifest.columns[store.column_index(self.column)?];
+        let limit = max_norm * info.mean_norm;
+        let mut batch = selection.batch(1);
+        let mut large = Vec::with_capacity(group.rows as usize);
+        for row in 0..group.rows as usize {
+            batch.sequences.clear();
+            batch.positions.clear();
+            self.rows.copy(row, (store, &selection), 0, &mut batch)?;
+            let squares = batch.columns[0].row(0).iter().map(|v| f64::from(*v).powi(2));
+            large.push(squares.sum::<f64>().sqrt() > limit);
+        }
+        Ok(large)
+    }
+
+    fn unknown_token(&self, group: Group, (sequence, position): (u32, u32)) -> Error {
+        Error::UnknownToken {
+            path: self.store.shards[group.shard as usize].path().to_owned(),
+            row_group: group.index as usize,
+            sequence,
+            position,
+        }
+    }
+}

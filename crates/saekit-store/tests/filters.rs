@@ -1,0 +1,156 @@
+//! Which rows are chosen, against a look at each row.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::{LENGTH, Recipe};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use saekit_core::rng::Rng;
+use saekit_core::{Interrupt, Silent};
+use saekit_store::{Part, RowCounts, RowFilter, RowSet, RowSource as _, Store, StreamConfig};
+
+fn select(store: &Store, filter: RowFilter) -> saekit_store::Result<RowSet> {
+    store.select(filter, &common::hook(0), &mut Silent, &Interrupt::default())
+}
+
+fn filters() -> impl Strategy<Value = RowFilter> {
+    let positions = proptest::option::of((0_u32..3, 2_u32..6));
+    let tokens = proptest::collection::btree_set(0_u32..90, 0..20);
+    let norm = proptest::option::of(0.5_f64..3.0);
+    (0.0_f64..0.7, 0_u64..4, any::<bool>(), positions, tokens, norm).prop_map(
+        |(held_out, split_seed, other, positions, tokens, max_norm)| RowFilter {
+            held_out,
+            split_seed,
+            part: if other { Part::HeldOut } else { Part::Train },
+            positions,
+            exclude_tokens: tokens.into_iter().collect(),
+            max_norm,
+        },
+    )
+}
+
+/// Why row `row` is left out: the number of the count it belongs to.
+fn judge(recipe: &Recipe, filter: &RowFilter, row: usize, mean_norm: f64) -> usize {
+    let sequence = Recipe::sequence(row / LENGTH);
+    let position = row % LENGTH;
+    let document = u64::from(sequence.documents[position]);
+    let draw = Rng::new(filter.split_seed, "store.split").uniform(document);
+    if (draw < filter.held_out) != (filter.part == Part::HeldOut) {
+        return 1;
+    }
+    if filter.positions.is_some_and(|(a, b)| !(a as usize..b as usize).contains(&position)) {
+        return 2;
+    }
+    if filter.exclude_tokens.contains(&sequence.ids[position]) {
+        return 3;
+    }
+    let norm = recipe.row(0, row).iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    if filter.max_norm.is_some_and(|max| norm > max * mean_norm) { 4 } else { 0 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_rows_left_are_those_that_pass_every_test(
+        filter in filters(), rows in 1_usize..90, seed: u64, batch in 1_usize..20, stop in 0_usize..90,
+    ) {
+        let recipe = Recipe { rows, ..Recipe::default() };
+        let dir = tempfile::tempdir().unwrap();
+        let store = recipe.open(dir.path());
+        let mean_norm = store.manifest().columns[0].mean_norm;
+        let mut counts = [0_u64; 5];
+        let verdicts: Vec<_> =
+            (0..rows).map(|row| judge(&recipe, &filter, row, mean_norm)).collect();
+        verdicts.iter().for_each(|verdict| counts[*verdict] += 1);
+        let expected: Vec<_> = (0..rows).filter(|row| verdicts[*row] == 0).collect();
+        let chosen = select(&store, filter);
+        let Ok(set) = chosen else {
+            prop_assert!(expected.is_empty(), "{:?}", chosen);
+            return Ok(());
+        };
+        let [kept, other_part, positions, tokens, norm] = counts;
+        prop_assert_eq!(set.counts(), RowCounts { kept, other_part, positions, tokens, norm });
+
+        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut scanned = Vec::new();
+        while let Some(some) = scan.next_batch(batch).unwrap() {
+            scanned.extend(recipe.identify(&some));
+        }
+        let stop = stop.min(expected.len());
+        let mut again = store.scan_set(&recipe.columns(), &set).unwrap();
+        again.next_batch(stop).unwrap();
+        let cursor = again.cursor();
+        let mut resumed = store.scan_set(&recipe.columns(), &set).unwrap();
+        resumed.seek(&cursor).unwrap();
+        let rest = resumed.next_batch(100).unwrap().map_or(vec![], |rest| recipe.identify(&rest));
+        prop_assert_eq!(&rest, &scanned[stop..]);
+        scanned.sort_unstable();
+        prop_assert_eq!(&scanned, &expected);
+
+        let config = StreamConfig { rows: Some(set), ..recipe.stream(seed, 2) };
+        let mut stream = store.stream(&config).unwrap();
+        prop_assert_eq!(stream.rows_per_epoch(), kept);
+        for _epoch in 0..2 {
+            let before = recipe.take(&mut stream, stop);
+            let cursor = stream.cursor();
+            let mut resumed = store.stream(&config).unwrap();
+            resumed.seek(&cursor).unwrap();
+            let after = recipe.take(&mut stream, expected.len() - stop);
+            prop_assert_eq!(&recipe.take(&mut resumed, expected.len() - stop), &after);
+            let mut epoch = [before, after].concat();
+            epoch.sort_unstable();
+            prop_assert_eq!(&epoch, &expected);
+        }
+    }
+}
+
+#[test]
+fn the_two_parts_are_the_whole_and_share_no_document() {
+    let recipe = Recipe { rows: 500, ..Recipe::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let store = recipe.open(dir.path());
+    let [train, held_out] = [Part::Train, Part::HeldOut].map(|part| {
+        let filter = RowFilter { held_out: 0.3, part, ..RowFilter::default() };
+        let set = select(&store, filter).unwrap();
+        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        recipe.take(&mut scan, set.counts().kept as usize)
+    });
+    assert_eq!(train.len() + held_out.len(), 500);
+    let document = |row: &usize| Recipe::sequence(row / LENGTH).documents[row % LENGTH];
+    let documents: Vec<_> = train.iter().map(document).collect();
+    assert!(held_out.iter().all(|row| !documents.contains(&document(row))));
+    assert!((100..200).contains(&held_out.len()), "{} of 500", held_out.len());
+}
+
+#[test]
+fn what_does_not_fit_the_store_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Recipe { tokens: false, ..Recipe::default() }.open(dir.path());
+    let refusal = |filter| {
+        let text = select(&store, filter).unwrap_err().to_string();
+        text.replace(dir.path().to_str().unwrap(), "STORE")
+    };
+    assert_eq!(
+        refusal(RowFilter { held_out: 0.1, ..RowFilter::default() }),
+        "cannot choose rows of STORE: its rows have no sequence and position; name them with --document and --position, or filter before storing"
+    );
+    assert_eq!(
+        refusal(RowFilter { exclude_tokens: vec![0], ..RowFilter::default() }),
+        "cannot choose rows of STORE: it has no tokens table; leave tokens out before storing"
+    );
+    assert_eq!(
+        refusal(RowFilter { held_out: 1.0, ..RowFilter::default() }),
+        "cannot choose rows of STORE: the part held out is not in 0 to 1; hold out 0.05, for example"
+    );
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Recipe::default().open(dir.path());
+    let filter = RowFilter { positions: Some((9, 12)), ..RowFilter::default() };
+    let text = select(&store, filter).unwrap_err().to_string();
+    let expected = "no row is left (0 of 100 rows: 100 at other positions); loosen the filter";
+    assert!(text.ends_with(expected), "{text}");
+}
