@@ -58,6 +58,7 @@ mod dtype;
 mod error;
 mod layout;
 mod manifest;
+mod pages;
 mod plan;
 mod prefetch;
 mod rows;
