@@ -22,8 +22,8 @@ pub(crate) struct Chunk {
     pages: Vec<u8>,
     /// The payload being gathered for the next page.
     payload: Vec<u8>,
-    values: usize,
-    uncompressed: usize,
+    values: u64,
+    uncompressed: u64,
 }
 
 impl Chunk {
@@ -65,8 +65,8 @@ impl Chunk {
         header.write(&mut self.pages);
         let header_bytes = self.pages.len() - before;
         self.pages.extend_from_slice(stored);
-        self.values += values;
-        self.uncompressed += header_bytes + self.payload.len();
+        self.values += values as u64;
+        self.uncompressed += (header_bytes + self.payload.len()) as u64;
         self.payload.clear();
         Ok(())
     }
@@ -77,17 +77,18 @@ impl Chunk {
         group: &mut SerializedRowGroupWriter<'_, W>,
         column: &ColumnDescPtr,
     ) -> ParquetResult<()> {
+        let bytes = self.pages.len() as u64;
         let metadata = ColumnChunkMetaData::builder(column.clone())
             .set_compression(self.compression)
             .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
-            .set_num_values(self.values as i64)
-            .set_total_compressed_size(self.pages.len() as i64)
-            .set_total_uncompressed_size(self.uncompressed as i64)
+            .set_num_values(self.values.cast_signed())
+            .set_total_compressed_size(bytes.cast_signed())
+            .set_total_uncompressed_size(self.uncompressed.cast_signed())
             .set_data_page_offset(0)
             .build()?;
         let close = ColumnCloseResult {
-            bytes_written: self.pages.len() as u64,
-            rows_written: self.values as u64,
+            bytes_written: bytes,
+            rows_written: self.values,
             metadata,
             bloom_filter: None,
             column_index: None,
@@ -110,16 +111,20 @@ impl Header<'_> {
         // The checksum is 32 bits that Thrift calls signed.
         let crc = crc32fast::hash(self.stored).cast_signed();
         field(out, DATA_PAGE);
-        field(out, self.uncompressed as i32);
-        field(out, self.stored.len() as i32);
+        field(out, count(self.uncompressed));
+        field(out, count(self.stored.len()));
         field(out, crc);
         out.push(NEXT_IS_STRUCT);
-        field(out, self.values as i32);
+        field(out, count(self.values));
         field(out, PLAIN);
         field(out, RLE); // of definition levels, of which there are none
         field(out, RLE); // of repetition levels
         out.extend([STOP, STOP]);
     }
+}
+
+fn count(of: usize) -> i32 {
+    i32::try_from(of).expect("a page holds a row or little more than a MiB")
 }
 
 /// The format's number of a data page of version 1.
@@ -129,9 +134,9 @@ const PLAIN: i32 = 0;
 const RLE: i32 = 3;
 
 /// The field after the last one is a struct; Thrift packs the step in number with the type.
-const NEXT_IS_STRUCT: u8 = 1 << 4 | 12;
+const NEXT_IS_STRUCT: u8 = 0x1C;
 /// The field after the last one is an `i32`.
-const NEXT_IS_I32: u8 = 1 << 4 | 5;
+const NEXT_IS_I32: u8 = 0x15;
 /// The end of a struct.
 const STOP: u8 = 0;
 

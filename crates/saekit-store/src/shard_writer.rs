@@ -15,7 +15,7 @@ use saekit_core::files::{HashingWriter, write_atomic};
 use crate::error::into_io;
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::pages::{Chunk, PAGE_BYTES};
-use crate::{DType, Manifest, Result, ShardInfo, StoreSpec};
+use crate::{Manifest, Result, ShardInfo, StoreSpec};
 
 /// Rows that wait for their shard to be full.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ struct Blocks {
 impl ShardBuffer {
     pub(crate) fn new(spec: &StoreSpec) -> Self {
         let column = |width: usize| Blocks {
-            row_bytes: width * spec.dtype.bytes(),
+            row_bytes: spec.dtype.row_bytes(width),
             rows_per_block: spec.row_group_rows(),
             filled: Vec::new(),
         };
@@ -139,7 +139,7 @@ impl ShardFormat {
                     column.name.as_str(),
                     PhysicalType::FIXED_LEN_BYTE_ARRAY,
                 )
-                .with_length(row_bytes(column.width, spec.dtype)),
+                .with_length(spec.dtype.parquet_bytes(column.width).expect("the spec was checked")),
             )
         });
         let token = |name| {
@@ -199,10 +199,6 @@ impl ShardFormat {
         }
         writer.into_inner()
     }
-}
-
-fn row_bytes(width: usize, dtype: DType) -> i32 {
-    i32::try_from(width * dtype.bytes()).expect("the spec was checked")
 }
 
 fn primitive(builder: parquet::schema::types::PrimitiveTypeBuilder<'_>) -> TypePtr {
