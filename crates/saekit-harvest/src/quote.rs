@@ -77,8 +77,9 @@ impl Harvest<'_> {
             counts = counts.scaled(max as f64 / counts.rows);
         }
         let forward = self.probe(sample.probe, interrupt)?;
-        let width: usize = self.columns.iter().map(|column| column.width).sum();
-        let row = (width * self.config.dtype.bytes()) as f64 + BYTES_PLACE;
+        let dtype = self.config.dtype;
+        let columns = self.columns.iter().map(|column| dtype.row_bytes(column.width));
+        let row = columns.sum::<usize>() as f64 + BYTES_PLACE;
         Ok(Quote {
             documents: self.corpus.documents(),
             sequences: counts.sequences.round() as u64,

@@ -1,11 +1,13 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use bytemuck::{AnyBitPattern, NoUninit};
 use half::slice::{HalfBitsSliceExt as _, HalfFloatSliceExt as _};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
-/// How a value lies in a shard, little-endian.
+/// How a row's values lie in a shard, little-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -16,17 +18,46 @@ pub enum DType {
     BF16,
     /// IEEE single precision.
     F32,
+    /// A single a row, then a signed byte a value: the value is their product.
+    ///
+    /// The single is a 127th of the row's largest absolute value, and 0 for a row of zeros; the bytes
+    /// are -127 to 127, rounded to the nearest, ties to even.
+    I8,
 }
+
+/// Bytes before the values of a row of [`DType::I8`]: its scale.
+const SCALE_BYTES: usize = size_of::<f32>();
 
 impl DType {
     /// Every dtype.
-    pub const ALL: [Self; 3] = [Self::F16, Self::BF16, Self::F32];
+    pub const ALL: [Self; 4] = [Self::F16, Self::BF16, Self::F32, Self::I8];
 
-    /// Bytes a value.
+    /// Bytes a value, what a row has besides not counted.
     pub fn bytes(self) -> usize {
         match self {
             Self::F16 | Self::BF16 => 2,
             Self::F32 => 4,
+            Self::I8 => 1,
+        }
+    }
+
+    /// Bytes of a row of `width` values.
+    pub fn row_bytes(self, width: usize) -> usize {
+        width * self.bytes() + self.bytes_before()
+    }
+
+    /// [`row_bytes`](Self::row_bytes) as parquet counts them; `None` where there are none or too
+    /// many.
+    pub(crate) fn parquet_bytes(self, width: usize) -> Option<i32> {
+        let bytes = width.checked_mul(self.bytes())?.checked_add(self.bytes_before())?;
+        i32::try_from(bytes).ok().filter(|_| width > 0)
+    }
+
+    /// Bytes before the first value of a row.
+    fn bytes_before(self) -> usize {
+        match self {
+            Self::F16 | Self::BF16 | Self::F32 => 0,
+            Self::I8 => SCALE_BYTES,
         }
     }
 
@@ -36,15 +67,17 @@ impl DType {
             Self::F16 => "f16",
             Self::BF16 => "bf16",
             Self::F32 => "f32",
+            Self::I8 => "i8",
         }
     }
 
-    /// The least absolute value that rounds to infinity.
+    /// The least absolute value that becomes infinite.
     pub(crate) fn limit(self) -> f32 {
         match self {
             Self::F16 => 65520.0, // half a step above the largest, 65504
             Self::BF16 => f32::from_bits(0x7F7F_8000),
             Self::F32 => f32::INFINITY,
+            Self::I8 => f32::MAX, // 127 times its 127th, which is rounded up
         }
     }
 
@@ -70,6 +103,7 @@ impl DType {
                 out.extend_from_slice(bytemuck::cast_slice(scratch));
             }
             Self::F32 => out.extend_from_slice(bytemuck::cast_slice(row)),
+            Self::I8 => store_bytes(row, out),
         }
     }
 
@@ -77,9 +111,10 @@ impl DType {
     /// `bytes` are aligned to the value.
     pub(crate) fn load(self, bytes: &[u8], scale: f32, row: &mut [f32]) -> bool {
         match self {
-            Self::F16 => halves(bytes).reinterpret_cast::<f16>().convert_to_f32_slice(row),
-            Self::BF16 => halves(bytes).reinterpret_cast::<bf16>().convert_to_f32_slice(row),
-            Self::F32 => row.copy_from_slice(bytemuck::cast_slice(bytes)),
+            Self::F16 => words::<u16>(bytes).reinterpret_cast::<f16>().convert_to_f32_slice(row),
+            Self::BF16 => words::<u16>(bytes).reinterpret_cast::<bf16>().convert_to_f32_slice(row),
+            Self::F32 => row.copy_from_slice(&words(bytes)),
+            Self::I8 => load_bytes(bytes, row),
         }
         let finite = is_finite(row);
         if scale != 1.0 {
@@ -98,8 +133,50 @@ fn is_finite(row: &[f32]) -> bool {
     largest < f32::INFINITY.to_bits() << 1
 }
 
-fn halves(bytes: &[u8]) -> &[u16] {
-    bytemuck::cast_slice(bytes)
+/// [`DType::store`] of `i8`.
+fn store_bytes(row: &mut [f32], out: &mut Vec<u8>) {
+    // Without their sign, floats are in the order of their bits.
+    let largest = row.iter().map(|value| value.abs().to_bits()).max().unwrap_or(0);
+    let scale = f32::from_bits(largest) / 127.0;
+    out.extend(scale.to_le_bytes());
+    let start = out.len();
+    out.resize(start + row.len(), 0);
+    if scale == 0.0 {
+        row.fill(0.0);
+        return;
+    }
+    for (value, byte) in row.iter_mut().zip(&mut out[start..]) {
+        // Where the scale is subnormal, it is too coarse for a quotient of 127 at most.
+        let rounded = round(*value / scale).clamp(-127.0, 127.0);
+        *byte = (rounded as i8).cast_unsigned();
+        *value = rounded * scale;
+    }
+}
+
+/// The nearest integer, ties to even, of a value below 2^22: there is no room for more in a sum
+/// this large, and unlike a call it is done for many values at once.
+fn round(value: f32) -> f32 {
+    const LARGE: f32 = (3 << 22) as f32;
+    value + LARGE - LARGE
+}
+
+/// [`DType::load`] of `i8`.
+fn load_bytes(bytes: &[u8], row: &mut [f32]) {
+    let (scale, values) = bytes.split_first_chunk().expect("a row begins with its scale");
+    let scale = f32::from_le_bytes(*scale);
+    for (value, byte) in row.iter_mut().zip(values) {
+        *value = f32::from(byte.cast_signed()) * scale;
+    }
+}
+
+/// `bytes` as numbers; copied where they are not aligned.
+fn words<T: AnyBitPattern + NoUninit>(bytes: &[u8]) -> Cow<'_, [T]> {
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(words) => Cow::Borrowed(words),
+        Err(_) => Cow::Owned(
+            bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect(),
+        ),
+    }
 }
 
 impl fmt::Display for DType {
@@ -113,7 +190,7 @@ impl FromStr for DType {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| crate::Error::Spec {
-            problem: format!("dtype `{name}`, expected f16, bf16 or f32"),
+            problem: format!("dtype `{name}`, expected f16, bf16, f32 or i8"),
         })
     }
 }
@@ -134,7 +211,7 @@ mod tests {
 
     #[test]
     fn values_that_are_not_finite_are_noticed() {
-        for dtype in DType::ALL {
+        for dtype in [DType::F16, DType::BF16, DType::F32] {
             for (at, bad) in [(0, f32::NAN), (21, f32::INFINITY), (29, f32::NEG_INFINITY)] {
                 let (mut row, mut bytes) = (vec![65504.0; 30], Vec::new());
                 dtype.store(&mut row.clone(), &mut Vec::new(), &mut bytes);
@@ -148,15 +225,66 @@ mod tests {
         }
     }
 
+    /// What `np.rint(row / scale)` says of the same rows.
+    #[test]
+    fn bytes_are_as_numpy_rounds_them() {
+        let cases: [(&[f32], f32, &[i8]); 4] = [
+            (&[127.0, 0.5, 1.5, 2.5, -0.5, -1.5, -127.0], 1.0, &[127, 0, 2, 2, 0, -2, -127]),
+            (&[0.0, -0.0], 0.0, &[0, 0]),
+            (&[1e-45, 0.0], 0.0, &[0, 0]), // a 127th of it is zero
+            (&[3.0, -2.0, 0.01], 3.0 / 127.0, &[127, -85, 0]),
+        ];
+        for (row, scale, expected) in cases {
+            let (mut left, mut bytes) = (row.to_vec(), Vec::new());
+            DType::I8.store(&mut left, &mut Vec::new(), &mut bytes);
+            assert_eq!(bytes[..4], scale.to_le_bytes(), "{row:?}");
+            assert_eq!(bytemuck::cast_slice::<u8, i8>(&bytes[4..]), expected, "{row:?}");
+            assert!(expected.iter().zip(&left).all(|(q, x)| f32::from(*q) * scale == *x));
+        }
+    }
+
+    #[test]
+    fn bytes_hold_all_but_the_largest_single() {
+        let stored = |value: f32| {
+            let (mut row, mut bytes) = (vec![value, -value, 0.0], Vec::new());
+            DType::I8.store(&mut row, &mut Vec::new(), &mut bytes);
+            let mut read = [0.0; 3];
+            DType::I8.load(&bytes, 1.0, &mut read);
+            assert_eq!(read[1], -row[0]);
+            row[0]
+        };
+        assert!(stored(DType::I8.limit()).is_infinite());
+        for value in [f32::from_bits(DType::I8.limit().to_bits() - 1), f32::MIN_POSITIVE, 1e-43] {
+            assert!(stored(value).is_finite());
+            assert!((stored(value) / value - 1.0).abs() < 0.5, "{value} is {}", stored(value));
+        }
+    }
+
+    #[test]
+    fn bytes_of_any_alignment_are_read() {
+        for dtype in DType::ALL {
+            let mut bytes = vec![0];
+            let mut row = [1.0, -2.0, 0.5];
+            dtype.store(&mut row, &mut Vec::new(), &mut bytes);
+            assert_eq!(bytes.len() - 1, dtype.row_bytes(3));
+            for start in [0, 1] {
+                let (moved, mut read) = ([vec![0; start], bytes[1..].to_vec()].concat(), [0.0; 3]);
+                dtype.load(&moved[start..], 1.0, &mut read);
+                assert_eq!(read, row, "{dtype}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_stored_is_what_is_left_and_what_is_read(
             values in proptest::collection::vec(-60000.0_f32..60000.0, 1..40),
         ) {
+            let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
             for dtype in DType::ALL {
                 let (mut row, mut bytes) = (values.clone(), Vec::new());
                 dtype.store(&mut row, &mut Vec::new(), &mut bytes);
-                prop_assert_eq!(bytes.len(), values.len() * dtype.bytes());
+                prop_assert_eq!(bytes.len(), dtype.row_bytes(values.len()));
                 let mut read = vec![0.0; values.len()];
                 dtype.load(&bytes, 1.0, &mut read);
                 prop_assert_eq!(&read, &row);
@@ -165,6 +293,10 @@ mod tests {
                         DType::F16 => f16::from_f32(*value).to_f32(),
                         DType::BF16 => bf16::from_f32(*value).to_f32(),
                         DType::F32 => *value,
+                        DType::I8 => {
+                            let scale = largest / 127.0;
+                            (value / scale).round_ties_even() * scale + 0.0 // a byte has no -0
+                        }
                     };
                     prop_assert_eq!(one.to_bits(), stored.to_bits());
                 }
@@ -172,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn names_are_read_back(index in 0_usize..3) {
+        fn names_are_read_back(index in 0_usize..4) {
             let dtype = DType::ALL[index];
             prop_assert_eq!(dtype.name().parse::<DType>().unwrap(), dtype);
         }

@@ -58,6 +58,7 @@ mod dtype;
 mod error;
 mod layout;
 mod manifest;
+mod pages;
 mod parquet_blob;
 mod plan;
 mod prefetch;

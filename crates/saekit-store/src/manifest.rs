@@ -58,6 +58,10 @@ pub struct ColumnInfo {
     pub scale: f32,
     /// Mean row, `[width]`, unscaled.
     pub mean: Vec<f32>,
+    /// What storing took away: the sum over all values of the squared error, relative to the sum of
+    /// the squared values as they came. `None` where the writer did not measure it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_error: Option<f64>,
 }
 
 /// A file of the store.
@@ -138,15 +142,14 @@ impl Manifest {
     }
 
     fn column_problem(&self, index: usize) -> Option<String> {
-        let ColumnInfo { name, width, dtype, mean_norm, scale, mean } = &self.columns[index];
+        let ColumnInfo { name, width, dtype, mean_norm, scale, mean, .. } = &self.columns[index];
         if [SEQUENCE, POSITION, ""].contains(&name.as_str()) {
             return Some(format!("a column of activations is called `{name}`"));
         }
         if self.columns[..index].iter().any(|earlier| earlier.name == *name) {
             return Some(format!("column `{name}` is listed twice"));
         }
-        if *width == 0 || width.checked_mul(dtype.bytes()).is_none_or(|b| i32::try_from(b).is_err())
-        {
+        if dtype.parquet_bytes(*width).is_none() {
             return Some(format!("column `{name}` has width {width}"));
         }
         if mean.len() != *width {
@@ -172,7 +175,7 @@ impl ColumnInfo {
 
     /// Bytes a row.
     pub(crate) fn row_bytes(&self) -> usize {
-        self.width * self.dtype.bytes()
+        self.dtype.row_bytes(self.width)
     }
 }
 

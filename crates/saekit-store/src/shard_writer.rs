@@ -4,23 +4,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{
-    Compression, Encoding, LogicalType, Repetition, Type as PhysicalType, ZstdLevel,
-};
-use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type};
-use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
+use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 use saekit_core::files::{HashingWriter, write_atomic};
 
 use crate::error::into_io;
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
-use crate::{DType, Manifest, Result, ShardInfo, StoreSpec};
-
-/// Payload of a page.
-const PAGE_BYTES: usize = 1 << 20;
+use crate::pages::{Chunk, PAGE_BYTES};
+use crate::{Manifest, Result, ShardInfo, StoreSpec};
 
 /// Rows that wait for their shard to be full.
 #[derive(Debug)]
@@ -42,7 +37,7 @@ struct Blocks {
 impl ShardBuffer {
     pub(crate) fn new(spec: &StoreSpec) -> Self {
         let column = |width: usize| Blocks {
-            row_bytes: width * spec.dtype.bytes(),
+            row_bytes: spec.dtype.row_bytes(width),
             rows_per_block: spec.row_group_rows(),
             filled: Vec::new(),
         };
@@ -73,6 +68,24 @@ impl ShardBuffer {
         self.rows += 1;
     }
 
+    /// Makes `chunk` the column of a shard numbered `index` with rows `rows`: activations, then
+    /// sequences and positions.
+    fn gather(&self, index: usize, rows: &[u32], chunk: &mut Chunk) -> io::Result<()> {
+        let Some(column) = self.columns.get(index) else {
+            let is_first = index == self.columns.len();
+            let numbers = if is_first { &self.sequences } else { &self.positions };
+            return gather_numbers(numbers, rows, chunk);
+        };
+        chunk.begin(Compression::UNCOMPRESSED);
+        for rows in rows.chunks((PAGE_BYTES / column.row_bytes).max(1)) {
+            for row in rows {
+                chunk.payload().extend_from_slice(column.row(*row as usize));
+            }
+            chunk.end_page(rows.len())?;
+        }
+        Ok(())
+    }
+
     /// Forgets the rows but keeps the memory.
     pub(crate) fn clear(&mut self) {
         for block in self.columns.iter_mut().flat_map(|column| &mut column.filled) {
@@ -99,6 +112,17 @@ impl Blocks {
     }
 }
 
+fn gather_numbers(numbers: &[u32], rows: &[u32], chunk: &mut Chunk) -> io::Result<()> {
+    // Small numbers in random order: three of eight bytes a row are left.
+    chunk.begin(Compression::ZSTD(ZstdLevel::default()));
+    for rows in rows.chunks(PAGE_BYTES / size_of::<u32>()) {
+        let values = rows.iter().flat_map(|row| numbers[*row as usize].to_le_bytes());
+        chunk.payload().extend(values);
+        chunk.end_page(rows.len())?;
+    }
+    Ok(())
+}
+
 /// How every shard of a store is written.
 #[derive(Debug)]
 pub(crate) struct ShardFormat {
@@ -115,7 +139,7 @@ impl ShardFormat {
                     column.name.as_str(),
                     PhysicalType::FIXED_LEN_BYTE_ARRAY,
                 )
-                .with_length(row_bytes(column.width, spec.dtype)),
+                .with_length(spec.dtype.parquet_bytes(column.width).expect("the spec was checked")),
             )
         });
         let token = |name| {
@@ -163,23 +187,18 @@ impl ShardFormat {
     ) -> ParquetResult<W> {
         let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
         let mut writer = SerializedFileWriter::new(out, schema, properties)?;
+        let columns = SchemaDescriptor::new(Arc::clone(&self.schema));
+        let mut chunk = Chunk::new();
         for rows in order.chunks(self.row_group_rows) {
             let mut group = writer.next_row_group()?;
-            for column in &buffer.columns {
-                write_activations(&mut group, column, rows)?;
-            }
-            if !buffer.sequences.is_empty() {
-                write_numbers(&mut group, &buffer.sequences, rows)?;
-                write_numbers(&mut group, &buffer.positions, rows)?;
+            for (index, column) in columns.columns().iter().enumerate() {
+                buffer.gather(index, rows, &mut chunk)?;
+                chunk.append(&mut group, column)?;
             }
             group.close()?;
         }
         writer.into_inner()
     }
-}
-
-fn row_bytes(width: usize, dtype: DType) -> i32 {
-    i32::try_from(width * dtype.bytes()).expect("the spec was checked")
 }
 
 fn primitive(builder: parquet::schema::types::PrimitiveTypeBuilder<'_>) -> TypePtr {
@@ -189,8 +208,6 @@ fn primitive(builder: parquet::schema::types::PrimitiveTypeBuilder<'_>) -> TypeP
 }
 
 fn properties(spec: &StoreSpec) -> WriterProperties {
-    let widest = spec.columns.iter().map(|column| column.width).max().unwrap_or(1);
-    let page_rows = (PAGE_BYTES / (widest * spec.dtype.bytes())).max(1);
     let columns: Vec<_> = spec
         .columns
         .iter()
@@ -207,57 +224,10 @@ fn properties(spec: &StoreSpec) -> WriterProperties {
         keys.push(("model", model.name.clone()));
         keys.push(("model_sha256", model.sha256.clone()));
     }
-    let mut builder = WriterProperties::builder()
+    WriterProperties::builder()
         .set_created_by(concat!("saekit ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(
             keys.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect(),
         ))
-        .set_compression(Compression::UNCOMPRESSED)
-        .set_dictionary_enabled(false)
-        .set_encoding(Encoding::PLAIN)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_data_page_row_count_limit(usize::MAX)
-        .set_write_batch_size(page_rows);
-    for name in [SEQUENCE, POSITION] {
-        // Small numbers in random order: three of eight bytes a row are left.
-        let path = ColumnPath::from(vec![name.to_owned()]);
-        builder = builder.set_column_compression(path, Compression::ZSTD(ZstdLevel::default()));
-    }
-    builder.build()
-}
-
-fn write_activations<W: io::Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    column: &Blocks,
-    rows: &[u32],
-) -> ParquetResult<()> {
-    let mut writer = group.next_column()?.ok_or_else(no_column)?;
-    for rows in rows.chunks((PAGE_BYTES / column.row_bytes).max(1)) {
-        let mut page = Vec::with_capacity(rows.len() * column.row_bytes);
-        for row in rows {
-            page.extend_from_slice(column.row(*row as usize));
-        }
-        let page = ByteArray::from(page);
-        let values: Vec<FixedLenByteArray> = (0..rows.len())
-            .map(|i| page.slice(i * column.row_bytes, column.row_bytes).into())
-            .collect();
-        writer.typed::<FixedLenByteArrayType>().write_batch(&values, None, None)?;
-    }
-    writer.close()
-}
-
-fn write_numbers<W: io::Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    numbers: &[u32],
-    rows: &[u32],
-) -> ParquetResult<()> {
-    let mut writer = group.next_column()?.ok_or_else(no_column)?;
-    let ordered: Vec<u32> = rows.iter().map(|row| numbers[*row as usize]).collect();
-    writer.typed::<Int32Type>().write_batch(bytemuck::cast_slice(&ordered), None, None)?;
-    writer.close()
-}
-
-fn no_column() -> ParquetError {
-    ParquetError::General("the schema has fewer columns than the buffer".to_owned())
+        .build()
 }

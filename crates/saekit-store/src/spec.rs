@@ -63,8 +63,8 @@ impl StoreSpec {
 
     /// Bytes a row takes in a shard, before encoding: its activations, sequence and position.
     pub fn row_bytes(&self) -> u64 {
-        let values: usize = self.columns.iter().map(|column| column.width).sum();
-        (values * self.dtype.bytes() + if self.has_tokens { 8 } else { 0 }) as u64
+        let columns = self.columns.iter().map(|column| self.dtype.row_bytes(column.width));
+        (columns.sum::<usize>() + if self.has_tokens { 8 } else { 0 }) as u64
     }
 
     /// Rows a full shard holds.
@@ -93,8 +93,7 @@ impl StoreSpec {
             if self.columns[..i].iter().any(|earlier| earlier.name == column.name) {
                 return fail(format!("hook point `{name}` is named twice"));
             }
-            let bytes = column.width.checked_mul(self.dtype.bytes()).map(i32::try_from);
-            if column.width == 0 || !matches!(bytes, Some(Ok(_))) {
+            if self.dtype.parquet_bytes(column.width).is_none() {
                 return fail(format!("rows of `{name}` cannot be {} values wide", column.width));
             }
         }

@@ -6,20 +6,26 @@ use crate::{ColumnSpec, DType};
 pub(crate) struct ColumnStats {
     sums: Vec<f64>,
     norms: f64,
+    /// Sum of the squared values, as they came.
+    squares: f64,
+    /// Sum of their squared differences to what is stored.
+    errors: f64,
     rows: u64,
 }
 
 impl ColumnStats {
     pub(crate) fn new(width: usize) -> Self {
-        Self { sums: vec![0.0; width], norms: 0.0, rows: 0 }
+        Self { sums: vec![0.0; width], norms: 0.0, squares: 0.0, errors: 0.0, rows: 0 }
     }
 
-    /// Counts a row as it is stored.
-    pub(crate) fn push(&mut self, row: &[f32]) {
-        for (sum, value) in self.sums.iter_mut().zip(row) {
+    /// Counts the row that came as `row` and is stored as `stored`.
+    pub(crate) fn push(&mut self, row: &[f32], stored: &[f32]) {
+        for (sum, value) in self.sums.iter_mut().zip(stored) {
             *sum += f64::from(*value);
         }
-        self.norms += squared_norm(row).sqrt();
+        self.norms += squared_norm(stored).sqrt();
+        self.squares += squared_norm(row);
+        self.errors += squared_distance(row, stored);
         self.rows += 1;
     }
 
@@ -34,6 +40,7 @@ impl ColumnStats {
             mean_norm,
             scale: scale(spec.width, mean_norm),
             mean: self.sums.iter().map(|sum| (sum / rows) as f32).collect(),
+            storage_error: Some(self.errors / self.squares.max(f64::MIN_POSITIVE)),
         }
     }
 }
@@ -58,6 +65,21 @@ fn squared_norm(row: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// As [`squared_norm`], of the difference of two rows.
+fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (chunks, others) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = chunks.remainder().iter().zip(others.remainder());
+    let rest: f64 = rest.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    for (chunk, other) in chunks.zip(others) {
+        for (sum, (a, b)) in sums.iter_mut().zip(chunk.iter().zip(other)) {
+            let difference = f64::from(*a) - f64::from(*b);
+            *sum += difference * difference;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,7 +88,7 @@ mod tests {
     fn info(width: usize, rows: &[&[f32]]) -> ColumnInfo {
         let mut stats = ColumnStats::new(width);
         for row in rows {
-            stats.push(row);
+            stats.push(row, row);
         }
         stats.finish(&ColumnSpec { name: HookPoint::new("h"), width }, DType::F32)
     }
@@ -89,6 +111,17 @@ mod tests {
 
     #[test]
     fn zeros_are_not_scaled() {
-        assert_eq!(info(3, &[&[0.0; 3]]).scale, 1.0);
+        let info = info(3, &[&[0.0; 3]]);
+        assert_eq!((info.scale, info.storage_error), (1.0, Some(0.0)));
+    }
+
+    #[test]
+    fn the_error_of_storing_is_relative_to_what_came() {
+        let mut stats = ColumnStats::new(9);
+        stats.push(&[3.0; 9], &[2.0; 9]);
+        stats.push(&[1.0; 9], &[1.0; 9]);
+        let info = stats.finish(&ColumnSpec { name: HookPoint::new("h"), width: 9 }, DType::F32);
+        assert_eq!(info.storage_error, Some(9.0 / 90.0));
+        assert_eq!(info.mean, [1.5; 9]);
     }
 }

@@ -163,7 +163,7 @@ impl StoreWriter {
                 row.clear();
                 row.extend_from_slice(matrix.row(i));
                 self.spec.dtype.store(&mut row, &mut scratch, self.buffer.column(column));
-                self.stats[column].push(&row);
+                self.stats[column].push(matrix.row(i), &row);
             }
             let token = block.sequences.get(i).map(|sequence| (*sequence, block.positions[i]));
             self.buffer.end_row(token);

@@ -45,6 +45,12 @@ fn a_value_beyond_bf16() {
 }
 
 #[test]
+fn a_value_beyond_i8() {
+    let message = refusal(DType::I8, [0.0, f32::MIN, 0.0, 1.0]);
+    assert!(message.ends_with("which i8 cannot hold; use `--dtype f32`"), "{message}");
+}
+
+#[test]
 fn nan_and_infinity() {
     for dtype in DType::ALL {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -4,11 +4,13 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::Recipe;
+use saekit_core::files::read_json;
 use saekit_core::{HookPoint, Interrupt, Silent};
-use saekit_store::{DType, RowSource as _, Store, StreamConfig};
+use saekit_store::{DType, Manifest, RowBatch, RowSource as _, Store, StreamConfig};
+use tempfile::TempDir;
 
 #[derive(serde::Deserialize)]
 struct Expected {
@@ -20,7 +22,7 @@ struct Expected {
 fn open() -> (Store, Expected) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pyarrow_store");
     let store = Store::open(&dir).unwrap();
-    let expected = saekit_core::files::read_json(&dir.join("expected.json"), "golden").unwrap();
+    let expected = read_json(&dir.join("expected.json"), "golden").unwrap();
     (store, expected)
 }
 
@@ -83,23 +85,62 @@ fn statistics_agree() {
     }
 }
 
+/// A copy of the store in `dir` with the bits `flips` of byte `at` of a shard turned.
+fn damaged(dir: &Path, shard: &str, at: usize, flips: u8) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("shards")).unwrap();
+    let manifest: Manifest = read_json(&dir.join("manifest.json"), "manifest").unwrap();
+    let shards = manifest.shards.iter().map(|shard| shard.file.as_str());
+    for file in shards.chain(["manifest.json", "tokens.parquet"]) {
+        std::fs::copy(dir.join(file), copy.path().join(file)).unwrap();
+    }
+    let path = copy.path().join(shard);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at] ^= flips;
+    std::fs::write(&path, bytes).unwrap();
+    copy
+}
+
+/// All rows of the store in `dir`, or what reading says.
+fn scan(dir: &Path) -> Result<RowBatch, String> {
+    let text = |error: saekit_core::Error| error.to_string();
+    let store = Store::open(dir).map_err(|error| text(error.into()))?;
+    let mut scan = store.scan(&columns(&store)).map_err(|error| text(error.into()))?;
+    let rows = scan.rows_per_epoch() as usize;
+    Ok(scan.next_batch(rows).map_err(text)?.unwrap())
+}
+
 /// pyarrow wrote a checksum into each page, so that reading alone notices.
 #[test]
 fn a_flipped_page_byte_fails_its_checksum() {
     let (store, _) = open();
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("shards")).unwrap();
-    let shards = store.manifest().shards.iter().map(|shard| shard.file.as_str());
-    for file in shards.chain(["manifest.json", "tokens.parquet"]) {
-        std::fs::copy(store.dir().join(file), dir.path().join(file)).unwrap();
-    }
-    let path = dir.path().join("shards/shard-00001.parquet");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[100] ^= 16; // a value in the first page
-    std::fs::write(&path, bytes).unwrap();
-    let damaged = Store::open(dir.path()).unwrap();
-    let mut scan = damaged.scan(&columns(&damaged)).unwrap();
-    let message = scan.next_batch(30).unwrap_err().to_string();
+    let copy = damaged(store.dir(), "shards/shard-00001.parquet", 100, 16);
+    let message = scan(copy.path()).unwrap_err(); // byte 100 is a value in the first page
     assert!(message.contains("shard-00001.parquet is damaged"), "{message}");
     assert!(message.contains("CRC checksum mismatch"), "{message}");
+}
+
+/// So do we, in every page of every column: no byte before the footer can change and what is read
+/// with it.
+#[test]
+fn no_flipped_byte_of_our_pages_changes_what_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = Recipe { rows: 12, shard_rows: 12, group_rows: 6, ..Recipe::default() };
+    recipe.write(dir.path(), 12).unwrap();
+    let expected = scan(dir.path()).unwrap();
+    let shard = "shards/shard-00000.parquet";
+    let bytes = std::fs::read(dir.path().join(shard)).unwrap();
+    let footer = bytes.len() - 8;
+    let footer = footer - u32::from_le_bytes(bytes[footer..][..4].try_into().unwrap()) as usize;
+    let mut failed = 0;
+    for at in 4..footer {
+        for flips in [1, 0x80] {
+            match scan(damaged(dir.path(), shard, at, flips).path()) {
+                Ok(read) => assert_eq!(read, expected, "byte {at}"),
+                Err(_) => failed += 1,
+            }
+        }
+    }
+    let payload = recipe.rows * (3 + 2) * 4;
+    assert!(failed > 2 * payload, "{failed} of {} failed", 2 * (footer - 4));
 }

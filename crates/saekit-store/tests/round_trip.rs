@@ -8,9 +8,12 @@ use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 use saekit_core::{HookPoint, Interrupt, ModelInfo, Silent};
 use saekit_store::{DType, Dataset, Manifest, RowSource as _, Store, StoreWriter};
 
+/// Those that hold the values of these tests exactly, or round each by itself.
+const FLOATS: [DType; 3] = [DType::F16, DType::BF16, DType::F32];
+
 #[test]
-fn every_dtype() {
-    for dtype in DType::ALL {
+fn every_float() {
+    for dtype in FLOATS {
         let recipe = Recipe { dtype, rows: 200, ..Recipe::default() };
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
@@ -23,7 +26,7 @@ fn every_dtype() {
 
 #[test]
 fn values_are_rounded_to_the_nearest() {
-    for dtype in DType::ALL {
+    for dtype in FLOATS {
         let values = [1.0001_f32, -3.333_333, 1e-6, 65503.0];
         let dir = tempfile::tempdir().unwrap();
         let recipe = Recipe { dtype, tokens: false, widths: vec![4], ..Recipe::default() };
@@ -37,12 +40,55 @@ fn values_are_rounded_to_the_nearest() {
             2.0 * match dtype {
                 DType::F16 => f16::from_f32(value).to_f32(),
                 DType::BF16 => bf16::from_f32(value).to_f32(),
-                DType::F32 => value,
+                _ => value,
             }
         });
         assert_eq!(batch.columns[0].as_slice(), expected, "{dtype}");
         assert!(batch.sequences.is_empty() && batch.positions.is_empty());
     }
+}
+
+/// Rows as [`DType::I8`] says: a scale each, and what was lost in the manifest.
+#[test]
+fn bytes_have_a_scale_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = Recipe { dtype: DType::I8, ..Recipe::default() };
+    let store = recipe.open(dir.path());
+    let batch = store.scan(&recipe.columns()).unwrap().next_batch(100).unwrap().unwrap();
+    for (column, matrix) in batch.columns.iter().enumerate() {
+        let (mut errors, mut squares) = (0.0, 0.0);
+        for i in 0..100 {
+            let row = batch.sequences[i] as usize * common::LENGTH + batch.positions[i] as usize;
+            let row = recipe.row(column, row);
+            let scale = row.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) / 127.0;
+            for (value, stored) in row.iter().zip(matrix.row(i)) {
+                let quotient = if scale > 0.0 { (value / scale).round_ties_even() } else { 0.0 };
+                assert_eq!(*stored, quotient * scale);
+                errors += f64::from(value - stored).powi(2);
+                squares += f64::from(*value).powi(2);
+            }
+        }
+        let error = store.column(&hook(column)).unwrap().storage_error.unwrap();
+        assert!((error / (errors / squares) - 1.0).abs() < 1e-6, "{error}");
+        assert!(error > 1e-7 && error < 1e-4, "{error}");
+    }
+}
+
+#[test]
+fn the_error_of_storing_follows_the_dtype() {
+    let error = |dtype| {
+        let dir = tempfile::tempdir().unwrap();
+        let recipe = Recipe { dtype, tokens: false, widths: vec![64], ..Recipe::default() };
+        let mut writer = StoreWriter::create(dir.path(), recipe.spec()).unwrap();
+        let values: Vec<f32> = (0..640).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
+        common::push(&mut writer, saekit_core::MatrixView::new(10, 64, &values)).unwrap();
+        writer.finish().unwrap().columns[0].storage_error.unwrap()
+    };
+    let errors = [DType::F32, DType::F16, DType::BF16, DType::I8].map(error);
+    // Steps are 2^-10 and 2^-7 of the power of two below the value, and a 127th of the largest.
+    assert_eq!(errors[0], 0.0);
+    assert!(errors.is_sorted() && errors[1] < 1e-7 && errors[2] < 6e-6, "{errors:?}");
+    assert!(errors[3] > 6e-6 && errors[3] < 2e-5, "{errors:?}");
 }
 
 #[test]

@@ -242,6 +242,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         shuffle: Shuffle::Full,
         pool_bytes: plan.pool_mib << 20,
         columns: vec![(column.name.clone(), column.scale)],
+        rows: None,
     })?;
     let text = written_plan(job, &plan, &config).to_toml()?;
     if job.force {
