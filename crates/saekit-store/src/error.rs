@@ -59,6 +59,19 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// Every file of a store is damaged.
+    #[error(
+        "no rows are left in {}: {skipped} damaged files were left out, the first since: {problem}",
+        dir.display()
+    )]
+    NothingLeft {
+        /// The folder.
+        dir: PathBuf,
+        /// How many were left out.
+        skipped: usize,
+        /// What is wrong with the first.
+        problem: String,
+    },
     /// The store has no such column.
     #[error("{} has no column `{column}`; it has {available}", path.display())]
     UnknownColumn {
@@ -354,6 +367,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// This crate's error inside of a contract's.
+    pub(crate) fn from_core(error: saekit_core::Error) -> Self {
+        match error {
+            saekit_core::Error::Implementation(source) => match source.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(source) => Self::Core(saekit_core::Error::Implementation(source)),
+            },
+            other => Self::Core(other),
+        }
+    }
+
     /// What the parquet reader said of the file at `path`; the system's own reason where there is
     /// one.
     pub(crate) fn parquet(path: &Path) -> impl Fn(ParquetError) -> Self {

@@ -127,7 +127,7 @@ impl RowFilter {
             return fail("the largest norm is not positive", "give 10, for example");
         }
         let by_row = self.held_out > 0.0 || self.part == Part::HeldOut || self.positions.is_some();
-        if by_row && !store.has_sequences() {
+        if by_row && !store.has_sequences {
             let remedy = "name them with --document and --position, or filter before storing";
             return fail("its rows have no sequence and position", remedy);
         }
@@ -326,7 +326,7 @@ impl Judge<'_> {
     ) -> Result<()> {
         let store = self.store;
         let (mut sequences, mut positions) = (Vec::new(), Vec::new());
-        if store.has_sequences() {
+        if store.has_sequences {
             sequences.resize(group.rows as usize, 0);
             positions.resize(group.rows as usize, 0);
             let shard = &store.shards[group.shard as usize];

@@ -28,7 +28,7 @@ impl Selection {
             let available = store.manifest.available();
             return Err(Error::NoColumn { path: store.location(), available });
         }
-        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_sequences() };
+        let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_sequences };
         for (name, scale) in columns {
             let index = store.column_index(name)?;
             let info = &store.manifest.columns[index];

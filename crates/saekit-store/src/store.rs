@@ -1,18 +1,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use saekit_core::files::sha256;
-use saekit_core::{HookPoint, Interrupt, Observer};
+use saekit_core::{HookPoint, Interrupt, Observer, Silent};
 
-use crate::layout::{self, MANIFEST};
+use crate::layout;
+use crate::open::Opening;
 use crate::rows::Group;
 use crate::shard::Shard;
-use crate::shard::native::{NativeShard, open_sized};
-use crate::storage::{check_sha256, read_all};
+use crate::shard::native::open_sized;
+use crate::storage::check_sha256;
 use crate::{
-    ColumnInfo, Cursor, Error, Folder, Manifest, Result, RowFilter, RowSet, ScannedRows,
-    ShuffledRows, Storage, StreamConfig, Tokens,
+    ColumnInfo, Cursor, Error, Folder, Manifest, OpenConfig, Result, RowFilter, RowSet,
+    RowSource as _, ScannedRows, ShuffledRows, Skipped, Storage, StreamConfig, Tokens,
 };
+
+/// Rows read at a time where all are looked at.
+const VERIFIED_AT_ONCE: usize = 1024;
 
 /// A finished store, checked and open for reading. Clones share what was read.
 #[derive(Clone, Debug)]
@@ -26,34 +29,61 @@ pub(crate) struct Inner {
     pub(crate) sha256: String,
     pub(crate) shards: Vec<Box<dyn Shard>>,
     pub(crate) tokens: Option<Tokens>,
+    /// Whether rows have a sequence and a position.
+    pub(crate) has_sequences: bool,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What [`Store::verify`] looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Rows, each of which was read.
+    pub rows: u64,
+    /// Files whose hash was compared with the manifest's.
+    pub hashed: u64,
 }
 
 impl Store {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
     /// Opens the store in the folder `dir`; see [`open_in`](Self::open_in).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        Self::open_in(Arc::new(Folder::new(dir.as_ref())))
+        let storage = Arc::new(Folder::new(dir.as_ref()));
+        Self::open_in(storage, &OpenConfig::default(), &mut Silent, &Interrupt::default())
     }
 
     /// Opens the store in `storage`: reads the manifest, and checks it and the size, schema, row
-    /// count, widths and dtypes of every file against each other. Reads no rows.
-    pub fn open_in(storage: Arc<dyn Storage>) -> Result<Self> {
-        let Some(blob) = storage.open(MANIFEST)? else {
-            return Err(Error::NotAStore { dir: storage.location().to_owned() });
-        };
-        let bytes = read_all(&*blob)?;
-        let manifest = Manifest::parse(&bytes, &storage.path(MANIFEST))?;
-        let shards = manifest.shards.iter().map(|info| {
-            Ok(Box::new(NativeShard::open(&*storage, info, &manifest)?) as Box<dyn Shard>)
-        });
-        let shards = shards.collect::<Result<_>>()?;
-        let tokens = manifest.tokens.as_ref();
-        let tokens = tokens.map(|file| Tokens::open(&*storage, file, manifest.sequences));
-        let tokens = tokens.transpose()?;
-        if manifest.rows == 0 {
-            return Err(Error::NoRows { dir: storage.location().to_owned() });
-        }
-        let sha256 = sha256(&bytes);
-        Ok(Self(Arc::new(Inner { storage, manifest, sha256, shards, tokens })))
+    /// count, widths and dtypes of every file against each other. Reads no rows, unless damaged
+    /// files are to be left out.
+    pub fn open_in(
+        storage: Arc<dyn Storage>,
+        config: &OpenConfig,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        Opening { storage, config, observer, interrupt, skipped: Vec::new() }.open()
+    }
+
+    /// The files that were left out since they are damaged.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.0.skipped
+    }
+
+    /// What a user should know of the files, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
+
+    /// Whether rows have a sequence and a position.
+    pub fn has_sequences(&self) -> bool {
+        self.0.has_sequences
     }
 
     /// Removes the store, finished or not, in `dir`: its manifest, shards and tokens table, and
@@ -118,24 +148,49 @@ impl Store {
         RowSet::new(&self.0, filter, column, (observer, interrupt))
     }
 
-    /// Reads every file and compares its hash with the manifest's; fails at the first that differs.
-    pub fn verify(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<()> {
+    /// Reads everything: compares the hash of every file that has one in the manifest, checks every
+    /// page, and looks for values that are not finite. Fails at the first fault.
+    pub fn verify(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<Verified> {
+        let mut verified = self.verify_hashes(observer, interrupt)?;
+        let columns: Vec<_> =
+            self.manifest().columns.iter().map(|column| (column.name.clone(), 1.0)).collect();
+        let mut scan = self.scan(&columns)?;
+        observer.begin("reading rows", Some(self.manifest().rows), "rows");
+        while let Some(batch) = scan.next_batch(VERIFIED_AT_ONCE).map_err(Error::from_core)? {
+            interrupt.check()?;
+            verified.rows += batch.rows() as u64;
+            observer.advance(verified.rows, "");
+        }
+        observer.end();
+        Ok(verified)
+    }
+
+    fn verify_hashes(
+        &self,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Verified> {
         let Manifest { tokens, shards, .. } = self.manifest();
         let tokens = tokens.iter().map(|file| (&file.file, file.bytes, &file.sha256));
         let shards = shards.iter().map(|shard| (&shard.file, shard.bytes, &shard.sha256));
         let files: Vec<_> = tokens.chain(shards).collect();
-        observer.begin("verify", Some(files.iter().map(|(_, bytes, _)| bytes).sum()), "bytes");
-        let mut done = 0;
+        let total = files.iter().map(|(_, bytes, _)| bytes).sum();
+        observer.begin("comparing hashes", Some(total), "bytes");
+        let mut verified = Verified::default();
         for (file, bytes, expected) in files {
             interrupt.check()?;
             let storage = &*self.0.storage;
             let blob = open_sized(storage, file, bytes)?;
-            check_sha256(&*blob, &storage.path(file), expected)?;
-            done += bytes;
-            observer.advance(done, file);
+            if !expected.is_empty() {
+                check_sha256(&*blob, &storage.path(file), expected)?;
+                verified.hashed += 1;
+            }
+            verified.files += 1;
+            verified.bytes += bytes;
+            observer.advance(verified.bytes, file);
         }
         observer.end();
-        Ok(())
+        Ok(verified)
     }
 }
 
@@ -143,11 +198,6 @@ impl Inner {
     /// Where the store is, for messages.
     pub(crate) fn location(&self) -> PathBuf {
         self.storage.location().to_owned()
-    }
-
-    /// Whether rows have a sequence and a position.
-    pub(crate) fn has_sequences(&self) -> bool {
-        self.tokens.is_some()
     }
 
     /// Place in the manifest of the column called `name`.

@@ -57,7 +57,7 @@ fn scan(dir: &Path) -> Result<Vec<f32>> {
 }
 
 fn verify(dir: &Path) -> Result<()> {
-    Store::open(dir)?.verify(&mut Silent, &Interrupt::default())
+    Store::open(dir)?.verify(&mut Silent, &Interrupt::default()).map(drop)
 }
 
 fn flip(path: &Path, at: usize, bits: u8) {

@@ -1,0 +1,167 @@
+//! Opening a store: what is in a place, checked, and what is left out of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use saekit_core::files::sha256;
+use saekit_core::{Interrupt, Observer};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::MANIFEST;
+use crate::shard::Shard;
+use crate::shard::native::{NativeShard, open_sized};
+use crate::storage::{check_sha256, read_all};
+use crate::store::{Inner, Store};
+use crate::{DType, Error, Manifest, Result, ShardInfo, Storage, Tokens};
+
+/// How to open a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenConfig {
+    /// What to do about a file that is damaged.
+    pub damaged: Damaged,
+    /// How to read files of other tools; a store of saekit's own says everything itself.
+    pub foreign: ForeignConfig,
+}
+
+/// What to do about a file that is missing or damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damaged {
+    /// Stop with its error.
+    #[default]
+    Fail,
+    /// Leave it out. Every file is read once while the store is opened, so that damage is known
+    /// before anything depends on the rows.
+    Skip,
+}
+
+/// How to read files of other tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignConfig {
+    /// Columns of activations; all that can be where there are none.
+    pub columns: Vec<String>,
+    /// Column of whole numbers that becomes the sequence of each row: its document.
+    pub document: Option<String>,
+    /// Column of whole numbers that becomes the position of each row in its sequence.
+    pub position: Option<String>,
+    /// What values of two bytes are, where a file does not say it.
+    pub dtype: Option<DType>,
+    /// Rows are read and mixed in groups of about so many bytes.
+    pub group_bytes: usize,
+}
+
+impl Default for ForeignConfig {
+    fn default() -> Self {
+        Self { columns: vec![], document: None, position: None, dtype: None, group_bytes: 1 << 20 }
+    }
+}
+
+/// A file that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// Rows it should have had, where that is known.
+    pub rows: Option<u64>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// A store being opened.
+pub(crate) struct Opening<'a> {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) config: &'a OpenConfig,
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+impl Opening<'_> {
+    /// Opens what is there.
+    pub(crate) fn open(mut self) -> Result<Store> {
+        match self.storage.open(MANIFEST)? {
+            Some(blob) => self.open_native(&read_all(&*blob)?),
+            None => Err(Error::NotAStore { dir: self.storage.location().to_owned() }),
+        }
+    }
+
+    /// Opens saekit's own store, of which `bytes` are the manifest.
+    fn open_native(&mut self, bytes: &[u8]) -> Result<Store> {
+        let mut manifest = Manifest::parse(bytes, &self.storage.path(MANIFEST))?;
+        let tokens = manifest.tokens.as_ref();
+        let tokens = tokens.map(|file| Tokens::open(&*self.storage, file, manifest.sequences));
+        let tokens = tokens.transpose()?;
+        let total = manifest.shards.len() as u64;
+        self.observer.begin("opening", Some(total), "shards");
+        let (mut shards, mut left) = (Vec::new(), Vec::new());
+        for info in &manifest.shards {
+            self.interrupt.check()?;
+            match self.open_shard(info, &manifest) {
+                Ok(shard) => {
+                    shards.push(shard);
+                    left.push(info.clone());
+                }
+                Err(error) => self.skip(self.storage.path(&info.file), Some(info.rows), error)?,
+            }
+            self.observer.advance(shards.len() as u64, "");
+        }
+        self.observer.end();
+        let sha256 = self.sha256(sha256(bytes));
+        manifest.rows = left.iter().map(|info| info.rows).sum();
+        manifest.shards = left;
+        self.finish(Inner {
+            storage: Arc::clone(&self.storage),
+            has_sequences: tokens.is_some(),
+            manifest,
+            sha256,
+            shards,
+            tokens,
+            skipped: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    fn open_shard(&self, info: &ShardInfo, manifest: &Manifest) -> Result<Box<dyn Shard>> {
+        let shard = NativeShard::open(&*self.storage, info, manifest)?;
+        if self.config.damaged == Damaged::Skip {
+            let blob = open_sized(&*self.storage, &info.file, info.bytes)?;
+            check_sha256(&*blob, &self.storage.path(&info.file), &info.sha256)?;
+        }
+        Ok(Box::new(shard))
+    }
+
+    /// Leaves a file out, unless `error` is not about the file or damage is to be an error.
+    pub(crate) fn skip(&mut self, path: PathBuf, rows: Option<u64>, error: Error) -> Result<()> {
+        let about_the_file = !matches!(error, Error::Core(saekit_core::Error::Interrupted));
+        if self.config.damaged == Damaged::Fail || !about_the_file {
+            return Err(error);
+        }
+        self.skipped.push(Skipped { path, rows, problem: error.to_string() });
+        Ok(())
+    }
+
+    /// The identity of the store, where files may have been left out.
+    pub(crate) fn sha256(&self, whole: String) -> String {
+        if self.skipped.is_empty() {
+            return whole;
+        }
+        let names = self.skipped.iter().map(|skipped| skipped.path.display().to_string());
+        sha256([vec![whole], names.collect()].concat().join("\n").as_bytes())
+    }
+
+    /// The store, unless it has no rows.
+    pub(crate) fn finish(&mut self, mut inner: Inner) -> Result<Store> {
+        inner.skipped = std::mem::take(&mut self.skipped);
+        if inner.manifest.rows == 0 {
+            return match inner.skipped.first() {
+                Some(skipped) => Err(Error::NothingLeft {
+                    dir: inner.location(),
+                    skipped: inner.skipped.len(),
+                    problem: skipped.problem.clone(),
+                }),
+                None => Err(Error::NoRows { dir: inner.location() }),
+            };
+        }
+        Ok(Store::new(inner))
+    }
+}
