@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saekit-eval", &["saekit-core", "saekit-store"]),
     ("saekit-analysis", &["saekit-core", "saekit-kernels", "saekit-store"]),
     ("saekit-pages", &["saekit-analysis", "saekit-core"]),
+    ("saekit-remote", &["saekit-core", "saekit-store"]),
 ];
 
 /// Crates that are used by no other crate of the workspace.

@@ -1,0 +1,156 @@
+//! From an address and the environment to a client of `object_store`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::http::HttpBuilder;
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    BackoffConfig, ClientConfigKey, ClientOptions, HeaderMap, HeaderValue, ObjectStore, RetryConfig,
+};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::address::Scheme;
+use crate::cloud_client::Connector;
+use crate::failure::innermost;
+use crate::open::Opening;
+use crate::{Error, RemoteConfig, Result};
+
+/// The limit of a whole request. Silence is limited instead, since a large part may take long.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A bucket or a server, and the path of the files in it.
+pub(crate) type Place = (Arc<dyn ObjectStore>, ObjectPath);
+
+pub(crate) fn connect(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {
+    // Where the program has chosen a provider already, that one serves as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match opening.network.scheme() {
+        Scheme::Http | Scheme::Https => web(opening, config),
+        scheme => bucket(opening, scheme, config),
+    }
+}
+
+fn bucket(opening: &Opening<'_>, scheme: Scheme, config: &RemoteConfig) -> Result<Place> {
+    let (name, prefix) = opening.rest.split_once('/').unwrap_or((opening.rest, ""));
+    if name.is_empty() || name.contains('@') || opening.rest.contains(['?', '#']) {
+        let problem = "it needs the name of a bucket, and has no user, query or fragment";
+        return Err(invalid(opening, problem.to_owned()));
+    }
+    let prefix = ObjectPath::parse(prefix.trim_matches('/'))
+        .map_err(|error| invalid(opening, error.to_string()))?;
+    let store = match scheme {
+        Scheme::S3 => s3(name, config),
+        Scheme::Gs => gs(name, config),
+        _ => az(name, config),
+    };
+    let store = store.map_err(|error| Error::Settings {
+        location: opening.location.clone(),
+        problem: innermost(&error),
+        remedy: scheme.credentials(),
+    })?;
+    Ok((store, prefix))
+}
+
+fn s3(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let mut builder = AmazonS3Builder::from_env();
+    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        builder = builder.with_allow_http(true);
+    }
+    for (key, value) in client_settings(config) {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+    }
+    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    Ok(Arc::new(builder.with_bucket_name(name).build()?))
+}
+
+fn gs(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let mut builder = GoogleCloudStorageBuilder::from_env();
+    for (key, value) in client_settings(config) {
+        builder = builder.with_config(GoogleConfigKey::Client(key), value);
+    }
+    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    Ok(Arc::new(builder.with_bucket_name(name).build()?))
+}
+
+fn az(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let mut builder = MicrosoftAzureBuilder::from_env();
+    for (key, value) in client_settings(config) {
+        builder = builder.with_config(AzureConfigKey::Client(key), value);
+    }
+    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    Ok(Arc::new(builder.with_container_name(name).build()?))
+}
+
+fn web(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {
+    let mut url =
+        Url::parse(opening.address).map_err(|error| invalid(opening, error.to_string()))?;
+    let mut options = ClientOptions::new().with_allow_http(true);
+    for (key, value) in client_settings(config) {
+        options = options.with_config(key, value);
+    }
+    if let Some(authorization) = authorization(&url) {
+        options = options.with_default_headers(authorization);
+    }
+    let cleared = [url.set_username(""), url.set_password(None)];
+    if url.host_str().is_none() || cleared.contains(&Err(())) {
+        return Err(invalid(opening, "it names no host".to_owned()));
+    }
+    url.set_fragment(None);
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    let store = HttpBuilder::new()
+        .with_url(url)
+        .with_client_options(options)
+        .with_http_connector(Connector)
+        .with_retry(no_retries())
+        .build()
+        .map_err(|error| invalid(opening, innermost(&error)))?;
+    Ok((Arc::new(store), ObjectPath::default()))
+}
+
+/// The header for the name and the password of an address.
+fn authorization(url: &Url) -> Option<HeaderMap> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    value.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", value);
+    Some(headers)
+}
+
+fn client_settings(config: &RemoteConfig) -> [(ClientConfigKey, String); 2] {
+    let written = |duration: Duration| format!("{}ms", duration.as_millis());
+    [
+        (ClientConfigKey::Timeout, written(NO_TIMEOUT)),
+        (ClientConfigKey::ConnectTimeout, written(config.timeout)),
+    ]
+}
+
+/// Attempts are counted in one place, which is not this one.
+fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, backoff: BackoffConfig::default(), ..RetryConfig::default() }
+}
+
+fn invalid(opening: &Opening<'_>, problem: String) -> Error {
+    let expected = match opening.network.scheme() {
+        Scheme::S3 => "s3://bucket/prefix",
+        Scheme::Gs => "gs://bucket/prefix",
+        Scheme::Az => "az://container/prefix",
+        _ => "https://host/path",
+    };
+    Error::Address { location: opening.location.clone(), problem, expected }
+}

@@ -1,0 +1,285 @@
+//! The Hugging Face Hub.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use hf_hub::repository::RepoTreeEntry;
+use hf_hub::{HFClient, HFError, HFRepository, RepoTypeAny};
+use saekit_core::Result as CoreResult;
+use saekit_store::{Blob, Folder, Listed, Storage};
+
+use crate::cache::RangeCache;
+use crate::failure::{Failure, innermost, plain_code};
+use crate::hub_address::HubAddress;
+use crate::network::{Filler, Network, check_range};
+use crate::open::Opening;
+use crate::{Error, Result};
+
+/// The variable that forbids to ask the Hub. `hf-hub` leaves it to its callers.
+const OFFLINE: &str = "HF_HUB_OFFLINE";
+
+pub(crate) fn open(opening: Opening<'_>) -> Result<Arc<dyn Storage>> {
+    let address = HubAddress::of(&opening)?;
+    let Opening { location, network, cache, .. } = opening;
+    let client = HFClient::builder().retry_max_attempts(0).build().map_err(|error| {
+        let problem = failure(error).to_string();
+        Error::Settings { location: location.clone(), problem, remedy: "check HF_ENDPOINT" }
+    })?;
+    if offline() {
+        return offline_storage(&network, &client, &address, location);
+    }
+    let commit = network
+        .read(Path::new(&location), async || network.within(commit(&client, &address)).await)?;
+    let repository = client.repository(address.kind, &address.owner, &address.name);
+    let prefix = address.prefix;
+    let pinned = Arc::new(Pinned { repository, commit, network });
+    Ok(Arc::new(Hub { location: location.into(), pinned, prefix, cache }))
+}
+
+/// Any value but those that Python's client reads as no.
+fn offline() -> bool {
+    let value = std::env::var(OFFLINE).unwrap_or_default().to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "on" | "yes" | "true")
+}
+
+/// What the Hub's cache has of the revision, and nothing else.
+fn offline_storage(
+    network: &Network,
+    client: &HFClient,
+    address: &HubAddress,
+    location: String,
+) -> Result<Arc<dyn Storage>> {
+    let repository = client.repository(address.kind, &address.owner, &address.name);
+    let snapshot = network.find(Path::new(&location), async || {
+        let snapshot = repository.snapshot_download().revision(&address.revision);
+        snapshot.local_files_only(true).send().await.map_err(failure)
+    })?;
+    match snapshot {
+        Some(snapshot) => {
+            let folder = Folder::new(snapshot.join(&address.prefix));
+            Ok(Arc::new(Snapshot { location: location.into(), folder }))
+        }
+        None => Err(Error::Offline { location, cache: client.cache_dir().to_owned() }),
+    }
+}
+
+/// The commit that a revision stands for now.
+async fn commit(client: &HFClient, address: &HubAddress) -> Result<String, Failure> {
+    let HubAddress { owner, name, revision, .. } = address;
+    let sha = match address.kind {
+        RepoTypeAny::Dataset => {
+            client.dataset(owner, name).info().revision(revision).send().await.map(|info| info.sha)
+        }
+        _ => client.model(owner, name).info().revision(revision).send().await.map(|info| info.sha),
+    };
+    let sha = sha.map_err(failure)?;
+    sha.ok_or_else(|| Failure::Answer("the Hub named no commit for the revision".to_owned()))
+}
+
+/// A commit of a repository.
+#[derive(Debug)]
+struct Pinned {
+    repository: HFRepository<RepoTypeAny>,
+    commit: String,
+    network: Network,
+}
+
+impl Pinned {
+    async fn tree(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
+        let prefix = Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty());
+        let tree = self.repository.list_tree().revision(&self.commit).maybe_path_in_repo(prefix);
+        let mut tree = pin!(tree.recursive(true).send().map_err(failure)?);
+        let mut found = Vec::new();
+        let mut next = async || tree.next().await.transpose().map_err(failure);
+        while let Some(entry) = self.network.within(next()).await? {
+            if let RepoTreeEntry::File { path, size, .. } = entry {
+                found.push(Listed { path, bytes: size });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Size and hash of the file at `path`.
+    async fn file(&self, path: &str) -> Result<Option<(u64, String)>, Failure> {
+        let request = self.repository.get_paths_info().paths(vec![path.to_owned()]);
+        let answer = async { request.revision(&self.commit).send().await.map_err(failure) };
+        let found = self.network.within(answer).await?;
+        Ok(found.into_iter().find_map(|entry| match entry {
+            RepoTreeEntry::File { path: found, size, oid, lfs, .. } if found == path => {
+                Some((size, lfs.and_then(|lfs| lfs.sha256).unwrap_or(oid)))
+            }
+            _ => None,
+        }))
+    }
+
+    /// Where the Hub's cache has the file at `path`, if it does.
+    async fn cached(&self, path: &str) -> Option<PathBuf> {
+        let file = self.repository.download_file().filename(path).revision(&self.commit);
+        file.local_files_only(true).send().await.ok()
+    }
+
+    async fn fill(&self, path: &str, offset: u64, out: &mut [u8]) -> Result<(), Failure> {
+        let part = self.repository.download_file_stream().filename(path).revision(&self.commit);
+        let part = part.range(offset..offset + out.len() as u64).send();
+        let answer = self.network.within(async { part.await.map_err(failure) });
+        let (_, mut pieces) = answer.await?;
+        let mut filler = Filler::new(out);
+        let mut next = async || pieces.next().await.transpose().map_err(failure);
+        while let Some(piece) = self.network.within(next()).await? {
+            filler.push(&piece)?;
+        }
+        filler.finish()
+    }
+}
+
+/// A folder of a repository, at one commit.
+#[derive(Debug)]
+struct Hub {
+    location: PathBuf,
+    pinned: Arc<Pinned>,
+    prefix: String,
+    cache: Option<Arc<RangeCache>>,
+}
+
+impl Hub {
+    fn in_repository(&self, path: &str) -> String {
+        if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) }
+    }
+
+    fn wrap(&self, path: &str, blob: HubBlob) -> Arc<dyn Blob> {
+        let blob: Arc<dyn Blob> = Arc::new(blob);
+        match &self.cache {
+            Some(cache) => cache.wrap(&self.location.to_string_lossy(), path, blob),
+            None => blob,
+        }
+    }
+
+    fn relative(&self, mut listed: Listed) -> Option<Listed> {
+        let path = listed.path.strip_prefix(&self.prefix)?.trim_start_matches('/').to_owned();
+        listed.path = path;
+        Some(listed)
+    }
+}
+
+impl Storage for Hub {
+    fn location(&self) -> &Path {
+        &self.location
+    }
+
+    fn list(&self) -> CoreResult<Vec<Listed>> {
+        let pinned = &self.pinned;
+        let found =
+            pinned.network.read(&self.location, async || pinned.tree(&self.prefix).await)?;
+        let mut found: Vec<_> = found.into_iter().filter_map(|file| self.relative(file)).collect();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn open(&self, path: &str) -> CoreResult<Option<Arc<dyn Blob>>> {
+        let shown = self.path(path);
+        let file = self.in_repository(path);
+        let pinned = &self.pinned;
+        let cached = pinned.network.read(&shown, async || Ok(pinned.cached(&file).await))?;
+        if let Some(cached) = cached {
+            return open_local(&cached);
+        }
+        let found = pinned.network.find(&shown, async || pinned.file(&file).await)?.flatten();
+        Ok(found.map(|(bytes, version)| {
+            let pinned = Arc::clone(pinned);
+            self.wrap(path, HubBlob { path: shown, file, pinned, bytes, version })
+        }))
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        format!("{}/{path}", self.location.display()).into()
+    }
+}
+
+/// The file of this machine at `path`.
+fn open_local(path: &Path) -> CoreResult<Option<Arc<dyn Blob>>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Folder::new(path.parent().unwrap_or(Path::new(""))).open(&name)
+}
+
+/// A file of a commit.
+#[derive(Debug)]
+struct HubBlob {
+    path: PathBuf,
+    /// Its path in the repository.
+    file: String,
+    pinned: Arc<Pinned>,
+    bytes: u64,
+    version: String,
+}
+
+impl Blob for HubBlob {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn version(&self) -> Option<&str> {
+        Some(&self.version)
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> CoreResult<()> {
+        check_range(&self.path, self.bytes, offset, out.len() as u64)?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let attempt = async || {
+            let filled = self.pinned.fill(&self.file, offset, out).await;
+            filled.map_err(Failure::of_opened_file)
+        };
+        Ok(self.pinned.network.read(&self.path, attempt)?)
+    }
+}
+
+/// A folder of the Hub's cache, under the name it has on the Hub.
+#[derive(Debug)]
+struct Snapshot {
+    location: PathBuf,
+    folder: Folder,
+}
+
+impl Storage for Snapshot {
+    fn location(&self) -> &Path {
+        &self.location
+    }
+
+    fn list(&self) -> CoreResult<Vec<Listed>> {
+        self.folder.list()
+    }
+
+    fn open(&self, path: &str) -> CoreResult<Option<Arc<dyn Blob>>> {
+        self.folder.open(path)
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        format!("{}/{path}", self.location.display()).into()
+    }
+}
+
+/// Why `hf-hub` failed, without the addresses in its messages, which may be signed.
+fn failure(error: HFError) -> Failure {
+    use HFError as E;
+    match error {
+        E::Http { context }
+        | E::AuthRequired { context }
+        | E::Forbidden { context }
+        | E::Conflict { context }
+        | E::RateLimited { context, .. } => Failure::Status {
+            status: context.status.as_u16(),
+            code: context.error_code.as_deref().and_then(plain_code),
+        },
+        E::RepoNotFound { .. }
+        | E::RevisionNotFound { .. }
+        | E::EntryNotFound { .. }
+        | E::LocalEntryNotFound { .. } => Failure::Status { status: 404, code: None },
+        E::Request { source, .. } => Failure::Connection(innermost(&source.without_url())),
+        E::Xet { source, .. } => Failure::Connection(innermost(&*source)),
+        E::MalformedResponse { what, .. } => Failure::Answer(what),
+        other => Failure::Answer(innermost(&other)),
+    }
+}

@@ -1,0 +1,110 @@
+//! As much of HTTP/1.1 as the clients under test need.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// Path and query, as sent.
+    pub target: String,
+    /// By name in lowercase.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Request {
+    /// The next request of a connection, if there is one.
+    pub fn read(connection: &TcpStream) -> Option<Self> {
+        let mut reader = BufReader::new(connection);
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let mut words = line.split_whitespace();
+        let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let mut headers = BTreeMap::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim().split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let length: usize = headers.get("content-length").map_or(0, |n| n.parse().unwrap());
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        Some(Self { method, target, headers, body: String::from_utf8(body).unwrap() })
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap()
+    }
+
+    /// The value of a parameter, with the two escapes decoded that occur.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let (_, query) = self.target.split_once('?')?;
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()?;
+        Some(value.replace("%2F", "/"))
+    }
+
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut changed = self.clone();
+        changed.headers.insert(name.to_owned(), value.to_owned());
+        changed
+    }
+
+    pub fn without(&self, names: &[&str]) -> Self {
+        let mut changed = self.clone();
+        changed.headers.retain(|name, _| !names.contains(&name.as_str()));
+        changed
+    }
+
+    pub fn summary(&self) -> String {
+        let headers = ["range", "if-match", "authorization"].iter().filter_map(|n| self.header(n));
+        let words = [&*self.method, &*self.target].into_iter().chain(headers);
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    /// After so many bytes of the body the connection is closed.
+    pub cut: Option<usize>,
+}
+
+impl Reply {
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), cut: None }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub fn truncated(mut self, bytes: usize) -> Self {
+        self.body.truncate(bytes);
+        self
+    }
+
+    /// Fails where the client has hung up.
+    pub fn write(&self, mut connection: &TcpStream, head: bool) -> std::io::Result<()> {
+        let mut text = format!("HTTP/1.1 {} X\r\n", self.status);
+        for (name, value) in &self.headers {
+            text.push_str(&[name, ": ", value, "\r\n"].concat());
+        }
+        if self.headers.iter().all(|(name, _)| *name != "content-length") {
+            text.push_str(&["content-length: ", &self.body.len().to_string(), "\r\n"].concat());
+        }
+        text.push_str("\r\n");
+        connection.write_all(text.as_bytes())?;
+        let body = if head { &[][..] } else { &self.body[..self.cut.unwrap_or(self.body.len())] };
+        connection.write_all(body)
+    }
+}
