@@ -279,6 +279,12 @@ pub enum Error {
         /// Its position.
         position: u32,
     },
+    /// Sources that cannot be mixed.
+    #[error("cannot mix rows: {problem}; give stores of the same model and hook point")]
+    Mixture {
+        /// What does not fit.
+        problem: String,
+    },
     /// Sequences were asked for that are not there.
     #[error("sequences {start}..{end} were asked for, but {} has {sequences}", path.display())]
     SequenceRange {

@@ -117,6 +117,7 @@ impl RowSource for ScannedRows {
             order_sha256: self.order_sha256(),
             epoch: 0,
             row: self.row,
+            parts: Vec::new(),
         }
     }
 

@@ -154,6 +154,7 @@ impl RowSource for ShuffledRows {
             order_sha256: self.job.plan.sha256(),
             epoch: self.epoch,
             row: self.row,
+            parts: Vec::new(),
         }
     }
 

@@ -94,12 +94,27 @@ pub(crate) fn check_sha256(blob: &dyn Blob, path: &Path, expected: &str) -> crat
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     dir: PathBuf,
+    /// Files to see, ascending, where not all are to be.
+    only: Option<Vec<String>>,
 }
 
 impl Folder {
     /// The folder `dir`, which need not be there yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self { dir: dir.into(), only: None }
+    }
+
+    /// Of the folder `dir` the `files`, whose paths begin with it; others are not seen.
+    pub fn of_files(dir: impl Into<PathBuf>, files: &[PathBuf]) -> Self {
+        let dir = dir.into();
+        let relative = |file: &PathBuf| {
+            let inside = file.strip_prefix(&dir).unwrap_or(file);
+            let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+            parts.join("/")
+        };
+        let mut only: Vec<_> = files.iter().map(relative).collect();
+        only.sort();
+        Self { dir, only: Some(only) }
     }
 
     fn collect(&self, prefix: &str, found: &mut Vec<Listed>) -> Result<()> {
@@ -128,11 +143,17 @@ impl Storage for Folder {
     fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
         self.collect("", &mut found)?;
+        if let Some(only) = &self.only {
+            found.retain(|file| only.binary_search(&file.path).is_ok());
+        }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
     }
 
     fn open(&self, path: &str) -> Result<Option<Arc<dyn Blob>>> {
+        if self.only.as_ref().is_some_and(|only| !only.iter().any(|file| file == path)) {
+            return Ok(None);
+        }
         let path = self.dir.join(path);
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(Arc::new(LocalFile::new(path, &metadata)))),

@@ -1,3 +1,4 @@
+use saekit_store::Shuffle;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -24,6 +25,10 @@ pub struct RunConfig {
     pub checkpoint_every: Option<u64>,
     /// Memory for mixing rows, MiB.
     pub pool_mib: u64,
+    /// How far rows are moved.
+    pub shuffle: Shuffle,
+    /// Rows whose mean norm decides the scale; all rows of the store unless given.
+    pub scale_rows: Option<u64>,
 }
 
 impl RunConfig {
@@ -49,6 +54,8 @@ impl Default for RunConfig {
             log_every: 10,
             checkpoint_every: None,
             pool_mib: Self::POOL_MIB,
+            shuffle: Shuffle::Full,
+            scale_rows: None,
         }
     }
 }
@@ -75,6 +82,10 @@ pub struct RunPlan {
     pub checkpoint_every: u64,
     /// Memory for mixing rows, MiB.
     pub pool_mib: u64,
+    /// How far rows are moved.
+    pub shuffle: Shuffle,
+    /// Rows whose mean norm decides the scale; all rows of the store unless given.
+    pub scale_rows: Option<u64>,
 }
 
 impl RunConfig {
@@ -87,6 +98,9 @@ impl RunConfig {
         }
         if self.log_every == 0 || self.checkpoint_every == Some(0) {
             return bad("log_every or checkpoint_every", "0".to_owned(), "at least 1");
+        }
+        if self.scale_rows == Some(0) {
+            return bad("scale_rows", "0".to_owned(), "at least 1");
         }
         if self.pool_mib == 0 {
             return bad("pool_mib", "0".to_owned(), "at least 1");
@@ -117,6 +131,8 @@ impl RunConfig {
                 .checkpoint_every
                 .unwrap_or((steps / 10).clamp(1, Self::LONGEST_CHECKPOINT)),
             pool_mib: self.pool_mib,
+            shuffle: self.shuffle,
+            scale_rows: self.scale_rows,
         })
     }
 }

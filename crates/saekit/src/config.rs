@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::failure::Usage;
+use crate::location::StoreOptions;
+use crate::rows::RowOptions;
 
 /// What is trained where no `architecture` is named.
 const ARCHITECTURE: &str = "topk";
@@ -20,8 +22,14 @@ const ARCHITECTURE: &str = "topk";
 pub(crate) struct TrainConfig {
     /// The store, relative to the current folder.
     pub(crate) store: PathBuf,
+    /// What is to be said of it.
+    #[serde(default)]
+    pub(crate) store_options: StoreOptions,
     /// Column of the rows; the only one unless given.
     pub(crate) hook: Option<String>,
+    /// Which rows.
+    #[serde(default)]
+    pub(crate) rows: RowOptions,
     /// The loop.
     #[serde(default)]
     pub(crate) run: RunConfig,
@@ -41,8 +49,11 @@ pub(crate) struct Plan {
     pub(crate) saekit: String,
     /// The kind of device.
     pub(crate) device: String,
-    /// The rows.
+    /// Where rows come from.
     pub(crate) store: PlannedStore,
+    /// Which of them.
+    #[serde(default, skip_serializing_if = "RowOptions::is_all")]
+    pub(crate) rows: RowOptions,
     /// The loop.
     pub(crate) run: RunPlan,
     /// The method.
@@ -58,6 +69,9 @@ pub(crate) struct PlannedStore {
     pub(crate) sha256: String,
     /// Column of the rows.
     pub(crate) hook: String,
+    /// What was said of the store.
+    #[serde(default, skip_serializing_if = "StoreOptions::is_default")]
+    pub(crate) options: StoreOptions,
 }
 
 impl TrainConfig {
@@ -239,7 +253,9 @@ mod tests {
                 path: "acts".to_owned(),
                 sha256: "00ff".to_owned(),
                 hook: "blocks.1.hook_resid_post".to_owned(),
+                options: StoreOptions::default(),
             },
+            rows: RowOptions::default(),
             run,
             learner,
         };

@@ -7,8 +7,10 @@ mod device;
 mod failure;
 mod human;
 mod inputs;
+mod location;
 mod progress;
 mod report;
+mod rows;
 mod session;
 
 use std::process::ExitCode;

@@ -43,6 +43,11 @@ impl Session {
         Reporter::new(self.quiet)
     }
 
+    /// A warning, on stderr, also where the session is quiet.
+    pub(crate) fn warn(&self, text: &str) {
+        self.observer().warn(text);
+    }
+
     /// A line for people, on stderr.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {

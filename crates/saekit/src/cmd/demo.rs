@@ -22,6 +22,8 @@ use crate::device::{self, Chosen};
 use crate::failure::OnInterrupt as _;
 use crate::human;
 use crate::inputs::{Lm, Trained};
+use crate::location::StoreOptions;
+use crate::rows::RowOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -228,6 +230,8 @@ impl Demo<'_> {
         let job = train::Job {
             store,
             hook: HookPoint::new(hook),
+            options: StoreOptions::default(),
+            rows: RowOptions::default(),
             run: RunConfig {
                 epochs: Some(epochs),
                 batch_rows,

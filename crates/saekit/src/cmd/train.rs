@@ -7,7 +7,7 @@ use anyhow::Result;
 use saekit_core::{HookPoint, Provenance, Scales};
 use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
-use saekit_store::{ColumnInfo, Manifest, Shuffle, Store, StreamConfig};
+use saekit_store::{ColumnInfo, Manifest, ReadAhead, Store, StreamConfig};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
 use toml::Table;
 
@@ -16,21 +16,28 @@ use crate::config::{Plan, PlannedStore, TrainConfig, put};
 use crate::device::{self, Chosen};
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::human;
+use crate::location::StoreOptions;
+use crate::rows::RowOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
 Examples:
   saekit train --store acts --out run --expansion 16 --k 32
   saekit train --store acts --out run --config train.toml --lr 1e-4
+  saekit train --store 'mine/*.parquet' --hook activation --out run --expansion 16 --k 32
+  saekit train --store s3://bucket/acts --out run --expansion 16 --k 32 --held-out 0.05
 
 A configuration file says what the flags say, and flags override it:
 
   store = \"acts\"                       # relative to the current folder
   hook = \"blocks.6.hook_resid_post\"
+  [store_options]                      # column, document, position, two_bytes, damaged, cache
+  [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
+                                       # max_norm
   [run]
   epochs = 2.0                         # or rows
   batch_rows = 4096                    # also seed, warmup_steps, decay_fraction, log_every,
-                                       # checkpoint_every, pool_mib
+                                       # checkpoint_every, pool_mib, shuffle, scale_rows
   [learner]
   architecture = \"topk\"
   d_sae = 12288
@@ -44,8 +51,8 @@ The resolved plan is saved in the output folder. The same command resumes a run 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Store of activations to train on
-    #[arg(long, value_name = "DIR")]
+    /// Activations to train on: a folder, files ('acts/*.parquet'), or an address (s3://, hf://, …)
+    #[arg(long, value_name = "STORE")]
     store: Option<PathBuf>,
     /// Folder of the run
     #[arg(long, value_name = "DIR")]
@@ -65,6 +72,10 @@ pub(crate) struct Args {
     learner: LearnerArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    rows: RowOptions,
+    #[command(flatten)]
+    store_options: StoreOptions,
 }
 
 /// Flags of the method.
@@ -131,6 +142,12 @@ struct RunArgs {
     /// Memory for mixing rows [default: 256]
     #[arg(long, value_name = "MIB")]
     pool_mib: Option<u64>,
+    /// How far rows move: full, or window (in the order of harvesting) [default: full]
+    #[arg(long, value_name = "SHUFFLE", value_parser = ["full", "window"], hide_possible_values = true)]
+    shuffle: Option<String>,
+    /// First rows whose mean norm decides the scale [default: that of the whole store]
+    #[arg(long, value_name = "ROWS")]
+    scale_rows: Option<u64>,
 }
 
 impl Args {
@@ -150,6 +167,8 @@ impl Args {
         put(&mut run, "log_every", flags.log_every)?;
         put(&mut run, "checkpoint_every", flags.checkpoint_every)?;
         put(&mut run, "pool_mib", flags.pool_mib)?;
+        put(&mut run, "shuffle", flags.shuffle.as_ref())?;
+        put(&mut run, "scale_rows", flags.scale_rows)?;
         let flags = &self.learner;
         put(&mut learner, "d_sae", flags.d_sae)?;
         put(&mut learner, "k", flags.k)?;
@@ -162,6 +181,9 @@ impl Args {
         put(&mut learner, "adam", (!adam.is_empty()).then_some(adam))?;
         put(&mut table, "run", (!run.is_empty()).then_some(run))?;
         put(&mut table, "learner", (!learner.is_empty()).then_some(learner))?;
+        put(&mut table, "rows", (!self.rows.is_all()).then_some(&self.rows))?;
+        let options = &self.store_options;
+        put(&mut table, "store_options", (!options.is_default()).then_some(options))?;
         Ok(table)
     }
 }
@@ -172,6 +194,10 @@ pub(crate) struct Job<'a> {
     pub(crate) store: &'a Store,
     /// Their column.
     pub(crate) hook: HookPoint,
+    /// What was said of the store.
+    pub(crate) options: StoreOptions,
+    /// Which of its rows.
+    pub(crate) rows: RowOptions,
     /// The loop.
     pub(crate) run: RunConfig,
     /// The method.
@@ -187,7 +213,7 @@ pub(crate) struct Job<'a> {
 /// Trains, and prints what came of it.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let config = TrainConfig::read(args.config.as_deref(), args.table()?)?;
-    let store = Store::open(&config.store)?;
+    let store = config.store_options.open(&config.store, session)?;
     let column = column(&store, config.hook.as_deref())?;
     let learner = config.learner(column.width, args.learner.expansion)?;
     let device = device::choose(args.device.device)?;
@@ -195,6 +221,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let job = Job {
         store: &store,
         hook: column.name.clone(),
+        options: config.store_options,
+        rows: config.rows,
         run: config.run,
         learner,
         device: &device,
@@ -228,7 +256,9 @@ fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
 /// Trains into the job's folder, from where it stands.
 pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let column = job.store.column(&job.hook)?;
-    let plan = job.run.clone().resolve(job.store.manifest().rows)?;
+    let rows = job.rows.select(job.store, &job.hook, session)?;
+    let count = rows.as_ref().map_or(job.store.manifest().rows, |set| set.counts().kept);
+    let plan = job.run.clone().resolve(count)?;
     let config = job.learner.clone().resolve(column.width, plan.rows)?;
     // Before the folder is touched: not every device can do what the settings ask for.
     let mut learner = config.build(&Context {
@@ -237,13 +267,16 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         seed: plan.seed,
         device: job.device.device.clone(),
     })?;
-    let mut source = job.store.stream(&StreamConfig {
+    let mut stream = StreamConfig {
         seed: plan.seed,
-        shuffle: Shuffle::Full,
+        shuffle: plan.shuffle,
         pool_bytes: plan.pool_mib << 20,
-        columns: vec![(column.name.clone(), column.scale)],
-        rows: None,
-    })?;
+        columns: vec![(column.name.clone(), 1.0)],
+        rows,
+    };
+    let scale = scale_of(job.store, column, &stream, plan.scale_rows)?;
+    stream.columns[0].1 = scale;
+    let mut source = ReadAhead::new(job.store.stream(&stream)?);
     let text = written_plan(job, &plan, &config).to_toml()?;
     if job.force {
         analyze::remove(&job.out.join(FOLDER))?; // it was of the dictionary that goes
@@ -259,13 +292,26 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         source: &mut source,
         learner: learner.as_mut(),
         columns: Columns { input: 0, target: 0 },
-        scales: Scales { input: column.scale, target: column.scale },
+        scales: Scales { input: scale, target: scale },
         provenance: provenance(job, &config),
     };
     let (interrupt, out) = (&session.interrupt, job.out.display());
     run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
         format!("the run so far is kept in {out}; the same command goes on from there")
     })
+}
+
+/// The factor for the rows of `column`: the store's, or that of the first rows of the stream.
+fn scale_of(
+    store: &Store,
+    column: &ColumnInfo,
+    stream: &StreamConfig,
+    rows: Option<u64>,
+) -> Result<f32> {
+    match rows {
+        None => Ok(column.scale),
+        Some(rows) => Ok(saekit_store::scale_of_first(&mut store.stream(stream)?, rows)?),
+    }
 }
 
 fn written_plan(job: &Job<'_>, run: &RunPlan, learner: &LearnerConfig) -> Plan {
@@ -276,7 +322,9 @@ fn written_plan(job: &Job<'_>, run: &RunPlan, learner: &LearnerConfig) -> Plan {
             path: job.store.dir().display().to_string(),
             sha256: job.store.sha256().to_owned(),
             hook: job.hook.to_string(),
+            options: job.options.clone(),
         },
+        rows: job.rows.clone(),
         run: run.clone(),
         learner: learner.clone(),
     }
