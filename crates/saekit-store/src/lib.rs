@@ -56,6 +56,7 @@ compile_error!("shards are little-endian and are read without swapping bytes");
 
 mod dtype;
 mod error;
+mod foreign;
 mod layout;
 mod manifest;
 mod plan;
@@ -76,6 +77,8 @@ mod writer;
 
 pub use dtype::DType;
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use foreign::read_whole;
 pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use scan::ScannedRows;
 pub use shuffle::{ShuffledRows, StreamConfig};
