@@ -81,6 +81,14 @@ fn apart<T: Vectors>(input: &Input, first: (&str, &T), second: (&str, &T)) -> Er
     input.unsupported(found, "as many in every column that is read")
 }
 
+/// Whether a column with this error may be one that nobody wants.
+fn may_be_left_out(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unsupported { .. } | Error::UnknownDType { .. } | Error::IrregularRow { .. }
+    )
+}
+
 fn all<T: Vectors>(
     input: &Input,
     found: Vec<(String, Kind<T>)>,
@@ -91,7 +99,8 @@ fn all<T: Vectors>(
     for (name, kind) in found {
         match kind {
             Kind::Vectors(column) => chosen.push((name, column)),
-            Kind::Faulty(error) => faulty.push(error),
+            Kind::Faulty(error) if may_be_left_out(&error) => faulty.push(error),
+            Kind::Faulty(error) => return Err(error),
             Kind::Other(_) => {}
         }
     }

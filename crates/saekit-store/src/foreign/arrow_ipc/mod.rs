@@ -21,8 +21,8 @@ use crate::{DType, Result};
 
 /// Opens a file; which of the two formats it has, its first bytes tell.
 pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
-    let mut messages = Messages::open(input)?;
-    let (fields, keys) = schema::read(input, &messages.next()?)?;
+    let (mut messages, head) = Messages::open(input)?;
+    let (fields, keys) = schema::read(input, &head)?;
     let batches = batches(input, &mut messages, &fields)?;
     let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
     notes.extend(keys.iter().map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
@@ -49,7 +49,7 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
 /// The record batches that have rows.
 fn batches(input: &Input, messages: &mut Messages<'_>, fields: &[Field]) -> Result<Vec<Batch>> {
     let (mut batches, mut row) = (Vec::new(), 0_u64);
-    while let Some(message) = messages.next_if_any()? {
+    while let Some(message) = messages.next()? {
         let root = message.root(input)?;
         match root.header_type() {
             ipc::MessageHeader::RecordBatch => {

@@ -5,7 +5,7 @@ use arrow::ipc;
 use super::super::Input;
 use super::super::extents;
 use super::super::integers::Integer;
-use super::messages::Message;
+use super::messages::Head;
 use crate::{DType, Result};
 
 /// A column.
@@ -59,16 +59,14 @@ pub(super) struct Parts {
 /// The columns and the key-values of the schema.
 pub(super) fn read(
     input: &Input,
-    message: &Message,
+    head: &Head,
 ) -> Result<(Vec<Field>, Vec<(String, String)>)> {
-    let root = message.root(input)?;
-    let Some(schema) = root.header_as_schema() else {
-        return Err(input.damaged("its first message is no schema"));
-    };
+    let (schema, version) = head.schema(input)?;
+    let Some(schema) = schema else { return Err(input.damaged("it has no schema")) };
     if schema.endianness() != ipc::Endianness::Little {
         return Err(input.unsupported("big-endian values", "little-endian values"));
     }
-    if root.version() < ipc::MetadataVersion::V4 {
+    if version < ipc::MetadataVersion::V4 {
         return Err(input.unsupported("metadata before version 4", "version 4 or 5"));
     }
     let Some(fields) = schema.fields() else { return Err(input.damaged("its schema is empty")) };

@@ -4,7 +4,7 @@ use std::io::{Cursor, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, FixedSizeListArray, Float16Array, Float32Array, Float64Array,
+    Array, ArrayRef, AsArray as _, FixedSizeListArray, Float32Array,
     LargeListArray, ListArray, RecordBatch, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
