@@ -15,9 +15,31 @@ pub enum Error {
     #[error(transparent)]
     Core(#[from] saekit_core::Error),
 
-    /// The folder has no manifest.
+    /// There is no such folder.
+    #[error("{} does not exist; give the folder or the files of a store", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Files that do not belong together.
     #[error(
-        "{} is not a store: it has no `manifest.json`; if a harvest into it did not finish, run it again",
+        "{} has {found}, but {} has {expected}; give files of one kind, or choose columns they share with `--column`",
+        path.display(),
+        first.display()
+    )]
+    MixedColumns {
+        /// The file.
+        path: PathBuf,
+        /// Its columns, in words.
+        found: String,
+        /// The first file.
+        first: PathBuf,
+        /// Its columns, in words.
+        expected: String,
+    },
+    /// The folder has neither a manifest nor files that can be read.
+    #[error(
+        "{} is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files; if a harvest into it did not finish, run it again",
         dir.display()
     )]
     NotAStore {
@@ -369,6 +391,80 @@ pub enum Error {
         dtype: DType,
         /// A dtype that holds it.
         remedy: DType,
+    },
+
+    /// A file of somebody else's layout that cannot be read as what its name says.
+    #[error("{} is damaged or no {layout} file: {problem}; restore it or write it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The layout its name promises.
+        layout: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A page or a block whose checksum is not that of its bytes.
+    #[error(
+        "column `{column}` of {} has a page at byte {offset} with CRC-32 {found:08x}, expected {expected:08x}: it was changed after it was written; restore the file",
+        path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Where the page begins.
+        offset: u64,
+        /// The checksum that was written.
+        expected: u32,
+        /// The checksum of its bytes.
+        found: u32,
+    },
+    /// A file that is sound, but written in a way that this build does not read.
+    #[error("{} has {found}, expected {expected}; write it that way", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What the file has, in words.
+        found: String,
+        /// What can be read, in words.
+        expected: String,
+    },
+    /// A file in which no column can be activations.
+    #[error(
+        "{} has no column of vectors; it has {available}; expected lists of f16, f32 or f64, or bytes with a dtype",
+        path.display()
+    )]
+    NoActivations {
+        /// The file.
+        path: PathBuf,
+        /// The columns there are, in words.
+        available: String,
+    },
+    /// A column whose values of two bytes may be either dtype.
+    #[error(
+        "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which dtype they are",
+        path.display()
+    )]
+    UnknownDType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// A row that is missing or has another width than the others.
+    #[error("column `{column}` of {} has {found} at row {row}, expected {expected}; drop or mend such rows", path.display())]
+    IrregularRow {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Row in the file, where a row is a vector.
+        row: u64,
+        /// What the row has, in words.
+        found: String,
+        /// What every row should have, in words.
+        expected: String,
     },
 }
 

@@ -54,8 +54,10 @@
 #[cfg(target_endian = "big")]
 compile_error!("shards are little-endian and are read without swapping bytes");
 
+mod adopt;
 mod dtype;
 mod error;
+mod foreign;
 mod layout;
 mod manifest;
 mod mixture;
@@ -81,6 +83,8 @@ mod writer;
 
 pub use dtype::DType;
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use foreign::read_whole;
 pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use mixture::Mixture;
 pub use open::{Damaged, ForeignConfig, OpenConfig, Skipped};

@@ -35,8 +35,7 @@ impl<S: RowSource> Mixture<S> {
                 return fail(format!("source {i} has weight {weight}, expected more than 0"));
             }
             if source.columns() != first.columns() {
-                let [found, expected] =
-                    [source, first].map(|source| describe(source.columns()));
+                let [found, expected] = [source, first].map(|source| describe(source.columns()));
                 return fail(format!("source {i} has {found}, but source 0 has {expected}"));
             }
         }

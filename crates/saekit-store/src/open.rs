@@ -7,6 +7,7 @@ use saekit_core::files::sha256;
 use saekit_core::{Interrupt, Observer};
 use serde::{Deserialize, Serialize};
 
+use crate::adopt;
 use crate::layout::MANIFEST;
 use crate::shard::Shard;
 use crate::shard::native::{NativeShard, open_sized};
@@ -81,7 +82,7 @@ impl Opening<'_> {
     pub(crate) fn open(mut self) -> Result<Store> {
         match self.storage.open(MANIFEST)? {
             Some(blob) => self.open_native(&read_all(&*blob)?),
-            None => Err(Error::NotAStore { dir: self.storage.location().to_owned() }),
+            None => adopt::open(&mut self),
         }
     }
 
@@ -121,9 +122,14 @@ impl Opening<'_> {
         })
     }
 
+    /// Whether every file is read while the store is opened.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.config.damaged == Damaged::Skip
+    }
+
     fn open_shard(&self, info: &ShardInfo, manifest: &Manifest) -> Result<Box<dyn Shard>> {
         let shard = NativeShard::open(&*self.storage, info, manifest)?;
-        if self.config.damaged == Damaged::Skip {
+        if self.reads_all() {
             let blob = open_sized(&*self.storage, &info.file, info.bytes)?;
             check_sha256(&*blob, &self.storage.path(&info.file), &info.sha256)?;
         }

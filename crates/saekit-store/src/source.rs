@@ -78,7 +78,8 @@ pub fn scale_of_first(source: &mut dyn RowSource, rows: u64) -> saekit_core::Res
         let Some(batch) = source.next_batch(left.min(LOOKED_AT_ONCE) as usize)? else { break };
         let rows = batch.columns[0].rows();
         for row in 0..rows {
-            stats.push(batch.columns[0].row(row));
+            let row = batch.columns[0].row(row);
+            stats.push(row, row);
         }
         left -= rows as u64;
     }

@@ -24,6 +24,11 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Where it is, as people write it: a path, or an address such as `s3://bucket/acts`.
     fn location(&self) -> &Path;
 
+    /// Whether there is such a place at all; where that cannot be told, there is.
+    fn exists(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Every file in it, also in folders of folders, ascending by path.
     fn list(&self) -> Result<Vec<Listed>>;
 
@@ -138,6 +143,10 @@ impl Folder {
 impl Storage for Folder {
     fn location(&self) -> &Path {
         &self.dir
+    }
+
+    fn exists(&self) -> Result<bool> {
+        Ok(self.dir.is_dir())
     }
 
     fn list(&self) -> Result<Vec<Listed>> {

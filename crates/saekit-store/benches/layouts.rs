@@ -1,0 +1,156 @@
+//! Reading files of other tools beside arrow-rs and a plain read: `cargo bench -p saekit-store`.
+//!
+//! Every bench ends with the same `f32` rows, which are summed up a little so that they are needed.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, FixedSizeBinaryArray, FixedSizeListArray, Float16Array,
+    RecordBatch,
+};
+use arrow::datatypes::{DataType, Field, Float16Type};
+use arrow::ipc::writer::FileWriter;
+use divan::Bencher;
+use divan::counter::BytesCount;
+use half::f16;
+use half::slice::{HalfBitsSliceExt as _, HalfFloatSliceExt as _};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use saekit_store::read_whole;
+
+const ROWS: usize = 1 << 16;
+const D: usize = 768;
+const BATCH: usize = 1 << 12;
+const GROUP_BYTES: usize = 16 << 20;
+/// Bytes of the values as they are stored.
+const STORED: usize = ROWS * D * 2;
+
+fn main() {
+    divan::main();
+}
+
+/// One of `distinct` values, the same at every call.
+fn value(index: usize, distinct: u64) -> f16 {
+    let mixed = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    f16::from_f32((mixed % distinct) as f32 / distinct as f32 - 0.5)
+}
+
+fn values(batch: usize, distinct: u64) -> Vec<f16> {
+    let first = batch * BATCH * D;
+    (first..first + BATCH * D).map(|index| value(index, distinct)).collect()
+}
+
+fn list(values: Vec<f16>) -> ArrayRef {
+    let field = Arc::new(Field::new("item", DataType::Float16, true));
+    let values = Arc::new(Float16Array::from(values));
+    Arc::new(FixedSizeListArray::new(field, D as i32, values, None))
+}
+
+fn bytes(values: Vec<f16>) -> ArrayRef {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    Arc::new(FixedSizeBinaryArray::new((D * 2) as i32, bytes.into(), None))
+}
+
+fn batches(distinct: u64, column: fn(Vec<f16>) -> ArrayRef) -> impl Iterator<Item = RecordBatch> {
+    let batch = move |batch| [("acts", column(values(batch, distinct)))];
+    (0..ROWS / BATCH).map(move |n| RecordBatch::try_from_iter(batch(n)).expect("one column"))
+}
+
+fn parquet(path: &Path, batches: impl Iterator<Item = RecordBatch>, dictionary: bool, zstd: bool) {
+    let zstd = zstd.then(|| Compression::ZSTD(ZstdLevel::default()));
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(dictionary)
+        .set_compression(zstd.unwrap_or(Compression::UNCOMPRESSED))
+        .set_max_row_group_row_count(Some(GROUP_BYTES / (D * 2)))
+        .set_key_value_metadata(Some(vec![KeyValue::new("dtype".to_owned(), "f16".to_owned())]))
+        .build();
+    let mut batches = batches.peekable();
+    let schema = batches.peek().expect("there are rows").schema();
+    let file = File::create(path).expect("a new file");
+    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).expect("a writer");
+    batches.for_each(|batch| writer.write(&batch).expect("a written batch"));
+    writer.close().expect("a footer");
+}
+
+fn ipc(path: &Path, batches: impl Iterator<Item = RecordBatch>) {
+    let mut batches = batches.peekable();
+    let schema = batches.peek().expect("there are rows").schema();
+    let file = File::create(path).expect("a new file");
+    let mut writer = FileWriter::try_new(file, &schema).expect("a writer");
+    batches.for_each(|batch| writer.write(&batch).expect("a written batch"));
+    writer.finish().expect("a footer");
+}
+
+/// A file of one kind in a folder that goes when the bench ends.
+struct Sample {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Sample {
+    fn new(kind: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(if kind == "ipc" { "x.arrow" } else { "x.parquet" });
+        match kind {
+            "list" => parquet(&path, batches(1 << 14, list), false, false),
+            "list_dictionary" => parquet(&path, batches(1 << 10, list), true, false),
+            "list_zstd" => parquet(&path, batches(1 << 10, list), false, true),
+            "bytes" => parquet(&path, batches(1 << 14, bytes), false, false),
+            _ => ipc(&path, batches(1 << 14, list)),
+        }
+        Self { _folder: folder, path }
+    }
+}
+
+#[divan::bench(args = ["list", "list_dictionary", "list_zstd", "bytes", "ipc"], sample_count = 10)]
+fn saekit(bencher: Bencher<'_, '_>, kind: &str) {
+    let sample = Sample::new(kind);
+    bencher.counter(BytesCount::new(STORED)).bench_local(|| {
+        let mut sum = 0.0;
+        read_whole(&sample.path, GROUP_BYTES, |rows| sum += rows[0]).expect("a sound file");
+        sum
+    });
+}
+
+#[divan::bench(args = ["list", "list_dictionary", "list_zstd"], sample_count = 10)]
+fn arrow_rs(bencher: Bencher<'_, '_>, kind: &str) {
+    let sample = Sample::new(kind);
+    let mut singles = Vec::new();
+    bencher.counter(BytesCount::new(STORED)).bench_local(|| {
+        let mut sum = 0.0;
+        let file = File::open(&sample.path).expect("the file");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a footer");
+        for batch in reader.with_batch_size(BATCH).build().expect("a reader") {
+            let batch = batch.expect("a sound batch");
+            let rows = batch.column(0).as_fixed_size_list();
+            let halves = rows.values().as_primitive::<Float16Type>().values();
+            singles.resize(rows.len() * D, 0.0);
+            halves[..].convert_to_f32_slice(&mut singles);
+            sum += singles[0];
+        }
+        sum
+    });
+}
+
+/// What nothing can be faster than: the values, read and converted.
+#[divan::bench(sample_count = 10)]
+fn plain_read(bencher: Bencher<'_, '_>) {
+    let sample = Sample::new("ipc");
+    let (mut words, mut singles) = (vec![0_u16; BATCH * D], vec![0.0; BATCH * D]);
+    bencher.counter(BytesCount::new(STORED)).bench_local(|| {
+        let mut file = File::open(&sample.path).expect("the file");
+        let mut sum = 0.0;
+        for _ in 0..ROWS / BATCH {
+            file.read_exact(bytemuck::cast_slice_mut(&mut words)).expect("enough bytes");
+            words.reinterpret_cast::<f16>().convert_to_f32_slice(&mut singles);
+            sum += singles[0];
+        }
+        sum
+    });
+}

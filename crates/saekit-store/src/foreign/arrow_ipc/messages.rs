@@ -1,0 +1,174 @@
+//! The messages of a file, one after the other.
+//!
+//! A stream begins with the message of its schema and ends with a mark. A file has a footer with the
+//! schema and the places of its record batches, which alone is to be believed: some writers leave
+//! gaps between messages.
+
+use arrow::ipc;
+
+use super::super::Input;
+use crate::Result;
+
+const MAGIC: &[u8] = b"ARROW1";
+const CONTINUATION: u32 = u32::MAX;
+/// Metadata of a message are some kilobytes; a schema of thousands of columns has more.
+const MAX_METADATA: u64 = 64 << 20;
+
+/// Goes through a file's messages.
+pub(super) struct Messages<'a> {
+    input: &'a Input,
+    next: Next,
+}
+
+/// Where the next message lies.
+enum Next {
+    At(u64),
+    /// Blocks of a file, the last first.
+    Blocks(Vec<u64>),
+    End,
+}
+
+/// The metadata that has the schema.
+pub(super) enum Head {
+    Footer(Vec<u8>),
+    Message(Message),
+}
+
+/// A message's metadata, and where its body lies.
+pub(super) struct Message {
+    metadata: Vec<u8>,
+    body: u64,
+}
+
+impl<'a> Messages<'a> {
+    /// Before the first record batch.
+    pub(super) fn open(input: &'a Input) -> Result<(Self, Head)> {
+        let mut magic = [0; 8];
+        input.read_into(0, &mut magic)?;
+        if magic.starts_with(MAGIC) {
+            let (footer, blocks) = read_footer(input)?;
+            return Ok((Self { input, next: Next::Blocks(blocks) }, Head::Footer(footer)));
+        }
+        let mut messages = Self { input, next: Next::At(0) };
+        match messages.next()? {
+            Some(message) => Ok((messages, Head::Message(message))),
+            None => Err(input.damaged("it has no schema")),
+        }
+    }
+
+    /// The next message; `None` after the last.
+    pub(super) fn next(&mut self) -> Result<Option<Message>> {
+        let offset = match &mut self.next {
+            Next::At(offset) => Some(*offset),
+            Next::Blocks(blocks) => blocks.pop(),
+            Next::End => None,
+        };
+        let Some(offset) = offset else { return Ok(None) };
+        let (message, end) = self.read(offset)?;
+        if matches!(self.next, Next::At(_)) {
+            self.next = if message.is_some() { Next::At(end) } else { Next::End };
+        } else if message.is_none() {
+            return Err(self.input.damaged("its footer points to no record batch"));
+        }
+        Ok(message)
+    }
+
+    /// The message at `offset`, unless it is the mark of the end, and where its body ends.
+    fn read(&self, offset: u64) -> Result<(Option<Message>, u64)> {
+        let (mut len, mut start) = (self.word(offset)?, offset.saturating_add(4));
+        if len == CONTINUATION {
+            len = self.word(start)?;
+            start += 4;
+        }
+        if len == 0 {
+            return Ok((None, start));
+        }
+        if u64::from(len) > MAX_METADATA {
+            return Err(self
+                .input
+                .damaged(format!("a message would have {len} bytes of metadata")));
+        }
+        let metadata = self.input.read(start, u64::from(len))?;
+        let message = Message { metadata, body: start + u64::from(len) };
+        let bytes = u64::try_from(message.root(self.input)?.bodyLength()).unwrap_or(u64::MAX);
+        self.input.check(message.body, bytes)?;
+        let end = message.body + bytes;
+        Ok((Some(message), end))
+    }
+
+    fn word(&self, offset: u64) -> Result<u32> {
+        if offset == self.input.bytes() {
+            let problem = "it has no mark of the end: it was truncated, or its writer not closed";
+            return Err(self.input.damaged(problem));
+        }
+        let mut word = [0; 4];
+        self.input.read_into(offset, &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+}
+
+/// The footer of a file, and where its record batches begin, the last first.
+fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
+    let end = input.bytes().saturating_sub(10);
+    let last = input.read(end, 10)?;
+    let (len, magic) = last.split_at(4);
+    if magic != MAGIC {
+        let problem = "it begins as a file but does not end as one; was it truncated?";
+        return Err(input.damaged(problem));
+    }
+    let len = len.iter().rev().fold(0, |len, byte| len << 8 | u64::from(*byte));
+    let start = end.checked_sub(len).filter(|_| len <= MAX_METADATA);
+    let Some(start) = start else {
+        return Err(input.damaged(format!("its footer would have {len} bytes")));
+    };
+    let metadata = input.read(start, len)?;
+    let footer = root_as_footer(input, &metadata)?;
+    let blocks = footer.recordBatches().into_iter().flatten().rev();
+    let offset = |block: &ipc::Block| {
+        u64::try_from(block.offset())
+            .map_err(|error| input.damaged(format!("a place in its footer: {error}")))
+    };
+    let blocks = blocks.map(offset).collect::<Result<_>>()?;
+    Ok((metadata, blocks))
+}
+
+fn root_as_footer<'b>(input: &Input, metadata: &'b [u8]) -> Result<ipc::Footer<'b>> {
+    ipc::root_as_footer(metadata)
+        .map_err(|error| input.damaged(format!("its footer is broken: {}", one_line(&error))))
+}
+
+/// The first line of what the checker of messages says.
+fn one_line(error: &impl ToString) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+impl Head {
+    /// The schema, and the version of the metadata.
+    pub(super) fn schema(
+        &self,
+        input: &Input,
+    ) -> Result<(Option<ipc::Schema<'_>>, ipc::MetadataVersion)> {
+        match self {
+            Self::Footer(metadata) => {
+                let footer = root_as_footer(input, metadata)?;
+                Ok((footer.schema(), footer.version()))
+            }
+            Self::Message(message) => {
+                let root = message.root(input)?;
+                Ok((root.header_as_schema(), root.version()))
+            }
+        }
+    }
+}
+
+impl Message {
+    pub(super) fn root(&self, input: &Input) -> Result<ipc::Message<'_>> {
+        ipc::root_as_message(&self.metadata)
+            .map_err(|error| input.damaged(format!("a message is broken: {}", one_line(&error))))
+    }
+
+    /// Where the body begins.
+    pub(super) fn body(&self) -> u64 {
+        self.body
+    }
+}

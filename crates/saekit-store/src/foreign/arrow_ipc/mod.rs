@@ -1,0 +1,140 @@
+//! The stream and the file format of Arrow IPC, as Hugging Face `datasets` and polars write them.
+//!
+//! Values are read from where they lie: opening goes once through the messages, finds the buffers of
+//! the columns in every record batch and checks that their lists are regular and without nulls.
+
+mod batch;
+mod messages;
+mod schema;
+
+use arrow::ipc;
+
+use self::batch::{Batch, Regular};
+use self::messages::Messages;
+use self::schema::{Field, Leaf};
+use super::choose::{Kind, Vectors as _, choose, missing};
+use super::extents::{Extents, Plain, Value};
+use super::integers::{self, Integer};
+use super::safetensors::shorten;
+use super::{Found, Input, Mapping, two_bytes};
+use crate::{DType, Result};
+
+/// Opens a file; which of the two formats it has, its first bytes tell.
+pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+    let (mut messages, head) = Messages::open(input)?;
+    let (fields, keys) = schema::read(input, &head)?;
+    let batches = batches(input, &mut messages, &fields)?;
+    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
+    notes.extend(keys.iter().map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
+    let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, mapping));
+    let chosen = choose(input, mapping, fields.iter().map(kind).collect(), &mut notes)?;
+    let context = chosen.first().and_then(|(_, plain)| plain.rows().1);
+    let numbers = integers::named(input, mapping, context.is_some())?;
+    let numbers: Vec<_> = numbers
+        .into_iter()
+        .flatten()
+        .map(|name| number(input, &fields, name))
+        .collect::<Result<_>>()?;
+    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
+    let read: Vec<_> = names.filter_map(|name| fields.iter().find(|f| f.name == *name)).collect();
+    let mut extents = Extents::new(input, mapping, chosen, numbers);
+    for batch in &batches {
+        let starts: Vec<_> =
+            read.iter().map(|field| batch.start(input, field)).collect::<Result<_>>()?;
+        extents.push(batch.rows * context.unwrap_or(1), &starts)?;
+    }
+    extents.found(mapping, notes)
+}
+
+/// The record batches that have rows.
+fn batches(input: &Input, messages: &mut Messages<'_>, fields: &[Field]) -> Result<Vec<Batch>> {
+    let (mut batches, mut row) = (Vec::new(), 0_u64);
+    while let Some(message) = messages.next()? {
+        let root = message.root(input)?;
+        match root.header_type() {
+            ipc::MessageHeader::RecordBatch => {
+                let batch = Batch::read(input, &message, &root, fields, row)?;
+                row = row
+                    .checked_add(batch.rows)
+                    .ok_or_else(|| input.damaged("its batches have too many rows"))?;
+                batches.extend(Some(batch).filter(|batch| batch.rows > 0));
+            }
+            ipc::MessageHeader::DictionaryBatch => {}
+            _ => return Err(input.damaged("a message in it is no record batch")),
+        }
+    }
+    Ok(batches)
+}
+
+/// What `field` is as a column of vectors.
+fn kind(
+    input: &Input,
+    field: &Field,
+    keys: &[(String, String)],
+    batches: &[Batch],
+    mapping: &Mapping,
+) -> Kind<Plain> {
+    let Some(leaf) = &field.leaf else { return Kind::Other(field.kind.clone()) };
+    if leaf.lists.is_empty() && !matches!(leaf.value, schema::Value::Bytes(_)) {
+        return Kind::Other(field.kind.clone());
+    }
+    match vectors(input, field, leaf, keys, batches, mapping) {
+        Ok(Some(plain)) => Kind::Vectors(plain),
+        Ok(None) => Kind::Other(field.kind.clone()),
+        Err(error) => Kind::Faulty(error),
+    }
+}
+
+fn vectors(
+    input: &Input,
+    field: &Field,
+    leaf: &Leaf,
+    keys: &[(String, String)],
+    batches: &[Batch],
+    mapping: &Mapping,
+) -> Result<Option<Plain>> {
+    let get = |key: &str| keys.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+    let (value, values) = match leaf.value {
+        schema::Value::Float(value) => (value, 1),
+        schema::Value::Bytes(bytes) => {
+            let dtype = two_bytes::dtype(input, &field.name, get, mapping)?;
+            if bytes == 0 || bytes % dtype.bytes() != 0 {
+                let found = format!("{bytes} bytes a row in column `{}`", field.name);
+                return Err(input.unsupported(found, "whole values of its dtype"));
+            }
+            (Value::As(dtype), bytes / dtype.bytes())
+        }
+        schema::Value::Integer(_) => return Ok(None),
+    };
+    let regular = Regular::measure(input, field, leaf, batches)?;
+    let rows: u64 = batches.iter().map(|batch| batch.rows).sum();
+    let width = regular.width.checked_mul(values as u64).and_then(|w| usize::try_from(w).ok());
+    let rows = rows.checked_mul(regular.context.unwrap_or(1));
+    let Some((width, rows)) = width.zip(rows).filter(|(width, _)| *width <= 1 << 40) else {
+        return Err(input.damaged("its lists are longer than any file"));
+    };
+    Ok(Some(Plain { width, value, rows, context: regular.context }))
+}
+
+/// The column of whole numbers called `name`.
+fn number(input: &Input, fields: &[Field], name: &str) -> Result<(String, Integer)> {
+    let Some(field) = fields.iter().find(|field| field.name == name) else {
+        let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
+        return Err(missing(input, name, &names));
+    };
+    match &field.leaf {
+        Some(Leaf { value: schema::Value::Integer(integer), lists, .. }) if lists.is_empty() => {
+            Ok((name.to_owned(), *integer))
+        }
+        _ => {
+            let found = format!("column `{name}` of type {}", field.kind);
+            Err(input.unsupported(found, "a column of whole numbers of 32 or 64 bits"))
+        }
+    }
+}
+
+impl From<DType> for Value {
+    fn from(dtype: DType) -> Self {
+        Self::As(dtype)
+    }
+}

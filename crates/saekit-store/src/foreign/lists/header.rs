@@ -1,0 +1,187 @@
+//! The header of a page.
+
+use super::thrift::{Compact, Fault, Type};
+
+/// What a page holds, where it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Levels and values, compressed together.
+    Data { repetition: i64, definition: i64 },
+    /// Levels of as many bytes, which are never compressed, and values.
+    DataV2 { repetition_bytes: u64, definition_bytes: u64, is_compressed: bool },
+    /// The values that data pages point to.
+    Dictionary,
+    /// Nothing that is read here.
+    Index,
+}
+
+/// A page's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Bytes of the header itself.
+    pub(super) bytes: u64,
+    /// Bytes that follow it.
+    pub(super) stored: u64,
+    /// Bytes of them when they are decompressed.
+    pub(super) plain: u64,
+    /// CRC-32 of the bytes that follow it.
+    pub(super) checksum: Option<u32>,
+    /// Values, also those that are null.
+    pub(super) values: u64,
+    pub(super) encoding: i64,
+    pub(super) content: Content,
+}
+
+/// The structs that a header may have, of which it should have that of its type.
+#[derive(Default)]
+struct Parts {
+    kind: Option<i64>,
+    plain: Option<u64>,
+    stored: Option<u64>,
+    checksum: Option<u32>,
+    data: Option<Data>,
+    dictionary: Option<Data>,
+    second: Option<Data>,
+}
+
+/// The entries of such a struct that matter.
+#[derive(Clone, Copy, Default)]
+struct Data {
+    values: Option<u64>,
+    encoding: Option<i64>,
+    /// Encodings of the levels, or their sizes.
+    levels: [Option<i64>; 2],
+    is_plain: bool,
+}
+
+impl Header {
+    /// Reads the header at the beginning of `bytes`.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+        let mut compact = Compact::new(bytes);
+        let mut parts = Parts::default();
+        compact.fields(|compact, id, kind| parts.read(compact, id, kind))?;
+        let read = (bytes.len() - compact.left()) as u64;
+        parts.finish(read).ok_or(Fault::Broken)
+    }
+}
+
+impl Parts {
+    fn read(&mut self, compact: &mut Compact<'_>, id: i16, kind: Type) -> Result<(), Fault> {
+        match (id, kind) {
+            (1, Type::Integer) => self.kind = Some(compact.integer()?),
+            (2, Type::Integer) => self.plain = Some(compact.size()?),
+            (3, Type::Integer) => self.stored = Some(compact.size()?),
+            // The type has a sign, the checksum has none.
+            (4, Type::Integer) => self.checksum = Some(compact.integer()? as u32),
+            (5, Type::Struct) => self.data = Some(Data::read(compact, [4, 3])?),
+            (7, Type::Struct) => self.dictionary = Some(Data::read(compact, [0, 0])?),
+            (8, Type::Struct) => self.second = Some(Data::read_second(compact)?),
+            _ => compact.skip(kind)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self, bytes: u64) -> Option<Header> {
+        let (data, content) = match self.kind? {
+            0 => {
+                let data = self.data?;
+                let [repetition, definition] = data.levels;
+                let content = Content::Data { repetition: repetition?, definition: definition? };
+                (data, content)
+            }
+            1 => (Data { values: Some(0), encoding: Some(0), ..Data::default() }, Content::Index),
+            2 => (self.dictionary?, Content::Dictionary),
+            3 => {
+                let data = self.second?;
+                let [repetition, definition] = data.levels;
+                let content = Content::DataV2 {
+                    repetition_bytes: u64::try_from(repetition?).ok()?,
+                    definition_bytes: u64::try_from(definition?).ok()?,
+                    is_compressed: !data.is_plain,
+                };
+                (data, content)
+            }
+            _ => return None,
+        };
+        Some(Header {
+            bytes,
+            stored: self.stored?,
+            plain: self.plain?,
+            checksum: self.checksum,
+            values: data.values?,
+            encoding: data.encoding?,
+            content,
+        })
+    }
+}
+
+impl Data {
+    /// Reads a struct whose fields 1 and 2 are its values and their encoding; `levels` are the
+    /// fields of the levels, repetition first.
+    fn read(compact: &mut Compact<'_>, levels: [i16; 2]) -> Result<Self, Fault> {
+        let mut data = Self::default();
+        compact.fields(|compact, id, kind| {
+            match (id, kind) {
+                (1, Type::Integer) => data.values = Some(compact.size()?),
+                (2, Type::Integer) => data.encoding = Some(compact.integer()?),
+                (id, Type::Integer) if id == levels[0] => {
+                    data.levels[0] = Some(compact.integer()?);
+                }
+                (id, Type::Integer) if id == levels[1] => {
+                    data.levels[1] = Some(compact.integer()?);
+                }
+                _ => compact.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        Ok(data)
+    }
+
+    fn read_second(compact: &mut Compact<'_>) -> Result<Self, Fault> {
+        let mut data = Self::default();
+        compact.fields(|compact, id, kind| {
+            match (id, kind) {
+                (1, Type::Integer) => data.values = Some(compact.size()?),
+                (4, Type::Integer) => data.encoding = Some(compact.integer()?),
+                (5, Type::Integer) => data.levels[1] = Some(compact.integer()?),
+                (6, Type::Integer) => data.levels[0] = Some(compact.integer()?),
+                (7, Type::False) => data.is_plain = true,
+                _ => compact.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        Ok(data)
+    }
+}
+
+/// Reads the offset index of a column chunk: where each page begins, and its first row.
+pub(super) fn offset_index(bytes: &[u8]) -> Result<Vec<[u64; 2]>, Fault> {
+    let (mut compact, mut pages) = (Compact::new(bytes), Vec::new());
+    compact.fields(|compact, id, kind| {
+        if (id, kind) != (1, Type::List) {
+            return compact.skip(kind);
+        }
+        let (kind, count) = compact.list()?;
+        if kind != Type::Struct {
+            return Err(Fault::Broken);
+        }
+        for _ in 0..count {
+            pages.push(page_location(compact)?);
+        }
+        Ok(())
+    })?;
+    Ok(pages)
+}
+
+fn page_location(compact: &mut Compact<'_>) -> Result<[u64; 2], Fault> {
+    let (mut offset, mut row) = (None, None);
+    compact.fields(|compact, id, kind| {
+        match (id, kind) {
+            (1, Type::Integer) => offset = Some(compact.size()?),
+            (3, Type::Integer) => row = Some(compact.size()?),
+            _ => compact.skip(kind)?,
+        }
+        Ok(())
+    })?;
+    offset.zip(row).map(|(offset, row)| [offset, row]).ok_or(Fault::Broken)
+}

@@ -1,0 +1,145 @@
+//! Files of other tools: parquet with lists, Arrow IPC, safetensors and npy, as rows of vectors.
+//!
+//! A file is opened once, which finds its columns and where their values lie, and then read a group
+//! of rows at a time. Nothing is taken from a header before it was held against the size of the
+//! file, and every row is checked to be as wide as the others, without nulls.
+
+mod arrow_ipc;
+mod choose;
+mod extents;
+mod input;
+mod integers;
+mod lists;
+mod npy;
+mod safetensors;
+mod two_bytes;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use self::input::Input;
+use crate::shard::Shard;
+use crate::{Blob, DType, Result};
+
+/// What a file of somebody else's layout holds.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The columns that can be activations: those asked for in that order, or all.
+    pub(crate) columns: Vec<FoundColumn>,
+    /// Vectors of each column.
+    pub(crate) rows: u64,
+    /// Sequences this file numbers by itself; 0 where rows have none or carry their own numbers.
+    pub(crate) sequences: u32,
+    /// Whether the shard gives the sequence and the position of rows.
+    pub(crate) has_tokens: bool,
+    /// Reads them; its columns are numbered as `columns`.
+    pub(crate) shard: Box<dyn Shard>,
+    /// What a user should know, a sentence each.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A column of a [`Found`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundColumn {
+    /// Its name in the file.
+    pub(crate) name: String,
+    /// Values a row; 0 where the file has no rows and its types do not say it.
+    pub(crate) width: usize,
+    /// How the shard delivers them.
+    pub(crate) dtype: DType,
+}
+
+/// What of a file is wanted, and what the file does not say itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mapping {
+    /// Groups should hold no more bytes than this, over all columns.
+    pub(crate) group_bytes: usize,
+    /// The columns wanted; all where there are none.
+    pub(crate) columns: Vec<String>,
+    /// The column of whole numbers that is the sequence of each row.
+    pub(crate) document: Option<String>,
+    /// The column of whole numbers that is the position of each row.
+    pub(crate) position: Option<String>,
+    /// What values of two bytes are where the file does not say it.
+    pub(crate) dtype: Option<DType>,
+    /// Number of the first of the sequences that the file numbers by itself.
+    pub(crate) first_sequence: u32,
+}
+
+/// Somebody else's way of storing vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Parquet with lists or fixed-length bytes.
+    Parquet,
+    /// The stream or the file format of Arrow IPC.
+    Arrow,
+    /// Named tensors.
+    Safetensors,
+    /// One NumPy array.
+    Npy,
+}
+
+/// The layout of the file at `path`, by its extension.
+pub(crate) fn layout_of(path: &str) -> Option<Layout> {
+    match Path::new(path).extension()?.to_str()? {
+        "parquet" => Some(Layout::Parquet),
+        "arrow" => Some(Layout::Arrow),
+        "safetensors" => Some(Layout::Safetensors),
+        "npy" => Some(Layout::Npy),
+        _ => None,
+    }
+}
+
+/// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
+pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Result<Found> {
+    match path.to_str().and_then(layout_of) {
+        Some(Layout::Parquet) => lists::open(Input::new(blob, path, "parquet"), mapping),
+        Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), mapping),
+        Some(Layout::Safetensors) => {
+            safetensors::open(&Input::new(blob, path, "safetensors"), mapping)
+        }
+        Some(Layout::Npy) => npy::open(&Input::new(blob, path, "npy"), mapping),
+        None => Err(crate::Error::Unsupported {
+            path: path.to_owned(),
+            found: "another extension".to_owned(),
+            expected: ".parquet, .arrow, .safetensors or .npy".to_owned(),
+        }),
+    }
+}
+
+/// Reads all of a file on a disk, one column and one group at a time, as singles; for benches.
+#[doc(hidden)]
+pub fn read_whole(path: &Path, group_bytes: usize, mut take: impl FnMut(&[f32])) -> Result<()> {
+    let folder = crate::Folder::new(path.parent().unwrap_or(Path::new("")));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(blob) = crate::Storage::open(&folder, name)? else {
+        return Err(crate::Error::MissingFile { path: path.to_owned() });
+    };
+    let found = open(blob, path, &Mapping { group_bytes, ..Mapping::default() })?;
+    let (mut words, mut singles) = (Vec::<u32>::new(), Vec::new());
+    for (group, rows) in found.shard.group_rows().iter().enumerate() {
+        for (index, column) in found.columns.iter().enumerate() {
+            let values = *rows as usize * column.width;
+            words.resize((values * column.dtype.bytes()).div_ceil(4), 0);
+            singles.resize(values, 0.0);
+            let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..values * column.dtype.bytes()];
+            found.shard.read_column(group, index, bytes)?;
+            column.dtype.load(bytes, 1.0, &mut singles);
+            take(&singles);
+        }
+    }
+    Ok(())
+}
+
+/// Sequences of `rows` rows in contexts of `context` rows each; 0 where rows have no contexts.
+/// Fails where they cannot be numbered from `mapping.first_sequence` on.
+fn sequences(rows: u64, context: Option<u64>, mapping: &Mapping) -> Result<u32> {
+    let Some(context) = context else { return Ok(0) };
+    let too_many = crate::Error::TooManySequences { limit: u32::MAX };
+    let Ok(sequences) = u32::try_from(rows / context.max(1)) else { return Err(too_many) };
+    let last = mapping.first_sequence.checked_add(sequences);
+    last.map(|_| sequences).ok_or(too_many)
+}

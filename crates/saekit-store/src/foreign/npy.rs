@@ -1,0 +1,139 @@
+//! One NumPy array of `[rows, width]` or `[contexts, context, width]`.
+//!
+//! The format: `\x93NUMPY`, two bytes of version, the length of the header (2 bytes in version 1, 4
+//! after it), and a Python dictionary such as
+//! `{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }`.
+
+use super::choose::{Kind, choose};
+use super::extents::{Extents, Plain, Value};
+use super::{Found, Input, Mapping, integers, two_bytes};
+use crate::{DType, Result};
+
+/// What the array is called where nobody wants it under another name.
+const NAME: &str = "activations";
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// Headers are some hundred bytes; an array of records may have more.
+const MAX_HEADER: u64 = 1 << 20;
+
+/// Opens an array. It has one column, which has the name that is wanted.
+pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+    let (header, start) = read_header(input)?;
+    let name = match &mapping.columns[..] {
+        [name] => name.as_str(),
+        _ => NAME,
+    };
+    let header = Header::parse(&header)
+        .ok_or_else(|| input.damaged(format!("its header is `{}`", header.trim_end())))?;
+    let plain = header.check(input, name, mapping)?;
+    if integers::named(input, mapping, plain.context.is_some())?.is_some() {
+        return Err(input.unsupported("one array without columns", "no names of columns in it"));
+    }
+    let row_bytes = (plain.width * plain.value.bytes()) as u64;
+    let expected = plain.rows.checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(start));
+    if expected != Some(input.bytes()) {
+        let (found, shape) = (input.bytes(), &header.shape);
+        return Err(
+            input.damaged(format!("it has {found} bytes, which is not its shape {shape:?}"))
+        );
+    }
+    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
+    let chosen = choose(input, mapping, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
+    let mut extents = Extents::new(input, mapping, chosen, Vec::new());
+    extents.push(plain.rows, &[start])?;
+    extents.found(mapping, notes)
+}
+
+/// The header, and where the values begin.
+fn read_header(input: &Input) -> Result<(String, u64)> {
+    let prefix = input.read(0, 10)?;
+    if !prefix.starts_with(MAGIC) {
+        return Err(input.damaged("it does not begin as an array does"));
+    }
+    let (len, start) = match prefix[6] {
+        1 => (u64::from(u16::from_le_bytes([prefix[8], prefix[9]])), 10),
+        2 | 3 => {
+            let mut len = [0; 4];
+            input.read_into(8, &mut len)?;
+            (u64::from(u32::from_le_bytes(len)), 12)
+        }
+        version => return Err(input.unsupported(format!("version {version}"), "1, 2 or 3")),
+    };
+    if len > MAX_HEADER {
+        return Err(input.damaged(format!("its header would have {len} bytes")));
+    }
+    let header = input.read(start, len)?;
+    Ok((String::from_utf8_lossy(&header).into_owned(), start + len))
+}
+
+/// The entries of a header.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    descr: String,
+    fortran_order: bool,
+    shape: Vec<u64>,
+}
+
+impl Header {
+    fn parse(header: &str) -> Option<Self> {
+        let body = header.trim().strip_prefix('{')?.strip_suffix('}')?;
+        let descr = after(body, "descr")?;
+        let descr = match descr.strip_prefix(['\'', '"']) {
+            Some(quoted) => quoted.split(['\'', '"']).next()?,
+            None => "a record",
+        };
+        let shape = after(body, "shape")?.strip_prefix('(')?.split(')').next()?;
+        let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
+        Some(Self {
+            descr: descr.to_owned(),
+            fortran_order: after(body, "fortran_order")?.starts_with("True"),
+            shape: sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?,
+        })
+    }
+
+    fn check(&self, input: &Input, name: &str, mapping: &Mapping) -> Result<Plain> {
+        if self.fortran_order {
+            return Err(input.unsupported("an array in Fortran order", "C order"));
+        }
+        let value = match self.descr.as_str() {
+            "<f2" => Value::As(DType::F16),
+            "<f4" => Value::As(DType::F32),
+            "<f8" => Value::F64,
+            "<V2" | "|V2" | "<u2" | "<i2" => {
+                let dtype = two_bytes::dtype(input, name, |_| None, mapping)?;
+                if dtype.bytes() != 2 {
+                    return Err(input.unsupported("values of two bytes", "f16 or bf16 for them"));
+                }
+                Value::As(dtype)
+            }
+            descr => {
+                let found = format!("values of type `{descr}`");
+                return Err(input.unsupported(found, "`<f2`, `<f4` or `<f8`"));
+            }
+        };
+        shaped(&self.shape, value).ok_or_else(|| {
+            let found = format!("an array of shape {:?}", self.shape);
+            input.unsupported(found, "[rows, width] or [contexts, context, width], none of them 0")
+        })
+    }
+}
+
+/// Vectors of a tensor with `shape`.
+pub(super) fn shaped(shape: &[u64], value: Value) -> Option<Plain> {
+    let (rows, context, width) = match *shape {
+        [rows, width] => (rows, None, width),
+        [contexts, context, width] if context > 0 => {
+            (contexts.checked_mul(context)?, Some(context), width)
+        }
+        _ => return None,
+    };
+    let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
+    width.checked_mul(8)?;
+    Some(Plain { width, value, rows, context })
+}
+
+/// What follows the key `key` and its colon.
+fn after<'a>(body: &'a str, key: &str) -> Option<&'a str> {
+    let quoted = [format!("'{key}'"), format!("\"{key}\"")];
+    let rest = quoted.iter().find_map(|key| body.split_once(key.as_str()))?.1;
+    Some(rest.trim_start().strip_prefix(':')?.trim_start())
+}

@@ -1,0 +1,177 @@
+//! Tensors of `[rows, width]` or `[contexts, context, width]`, a column each.
+//!
+//! The format: the length of the header in 8 bytes, the header in JSON, and the tensors one after
+//! the other without gaps.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::choose::{Kind, Vectors as _, choose, missing};
+use super::extents::{Extents, Plain, Value};
+use super::integers::{self, Integer};
+use super::npy::shaped;
+use super::{Found, Input, Mapping};
+use crate::{DType, Error, Result};
+
+/// What the format allows.
+const MAX_HEADER: u64 = 100_000_000;
+/// What a chunk of OpenMOSS' cached activations holds.
+const CHUNK: [&str; 3] = ["activation", "tokens", "mask"];
+
+/// An entry of the header.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tensor {
+    dtype: String,
+    shape: Vec<u64>,
+    /// From the end of the header on.
+    data_offsets: [u64; 2],
+}
+
+/// Tensors by name, with where they lie in the file.
+type Tensors = BTreeMap<String, Tensor>;
+
+/// Opens a file of tensors.
+pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+    let (tensors, mut notes) = read_header(input)?;
+    let kind = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.kind());
+    let mut found: Vec<_> = tensors.iter().map(kind).collect();
+    if mapping.columns.is_empty() && CHUNK.iter().all(|name| tensors.contains_key(*name)) {
+        found.retain(|(name, _)| name == CHUNK[0]);
+        let note = "its `mask` is not looked at: rows of padding and first tokens are read too";
+        notes.push(note.to_owned());
+    }
+    let chosen = choose(input, mapping, found, &mut notes)?;
+    let Some((rows, context)) = chosen.first().map(|(_, plain)| plain.rows()) else {
+        return Err(no_tensors(input));
+    };
+    let numbers = integers::named(input, mapping, context.is_some())?;
+    let numbers = numbers.into_iter().flatten().map(|name| number(input, &tensors, name, rows));
+    let numbers: Vec<_> = numbers.collect::<Result<_>>()?;
+    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
+    let starts: Vec<_> = names.map(|name| tensors[name].data_offsets[0]).collect();
+    let mut extents = Extents::new(input, mapping, chosen, numbers);
+    extents.push(rows, &starts)?;
+    extents.found(mapping, notes)
+}
+
+fn no_tensors(input: &Input) -> Error {
+    Error::NoActivations { path: input.path().to_owned(), available: "none".to_owned() }
+}
+
+/// The tensors, whose offsets are made those in the file, and notes on the metadata.
+fn read_header(input: &Input) -> Result<(Tensors, Vec<String>)> {
+    let mut len = [0; 8];
+    input.read_into(0, &mut len)?;
+    let len = u64::from_le_bytes(len);
+    if len > MAX_HEADER {
+        return Err(input.damaged(format!("its header would have {len} bytes")));
+    }
+    let header = input.read(8, len)?;
+    let mut entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&header)
+        .map_err(|error| input.damaged(format!("its header is not JSON: {error}")))?;
+    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
+    if let Some(metadata) = entries.remove("__metadata__") {
+        notes.push(format!("its metadata is {}", shorten(&metadata.to_string())));
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, entry) in entries {
+        let tensor: Tensor = serde_json::from_value(entry)
+            .map_err(|error| input.damaged(format!("tensor `{name}` in its header: {error}")))?;
+        tensors.insert(name, tensor);
+    }
+    lie_side_by_side(input, &mut tensors, 8 + len)?;
+    Ok((tensors, notes))
+}
+
+/// The beginning of a long text.
+pub(super) fn shorten(text: &str) -> String {
+    const LONG: usize = 200;
+    if text.chars().count() <= LONG {
+        return text.to_owned();
+    }
+    format!("{} ...", text.chars().take(LONG).collect::<String>())
+}
+
+/// Fails unless the tensors fill the file from `start` on without gap or overlap, each as long as
+/// its shape says; then makes their offsets those in the file.
+fn lie_side_by_side(input: &Input, tensors: &mut Tensors, start: u64) -> Result<()> {
+    let mut sorted: Vec<_> = tensors.iter_mut().collect();
+    sorted.sort_by_key(|(_, tensor)| tensor.data_offsets);
+    let mut end = 0;
+    for (name, tensor) in sorted {
+        let [begin, stop] = tensor.data_offsets;
+        if begin != end || stop < begin {
+            let problem =
+                format!("tensor `{name}` lies at {begin}..{stop}, expected from {end} on");
+            return Err(input.damaged(problem));
+        }
+        if tensor.bytes().is_some_and(|bytes| bytes != stop - begin) {
+            let (dtype, shape) = (&tensor.dtype, &tensor.shape);
+            let problem = format!(
+                "tensor `{name}` has {} bytes, which is not {dtype} {shape:?}",
+                stop - begin
+            );
+            return Err(input.damaged(problem));
+        }
+        end = stop;
+        tensor.data_offsets = [begin.saturating_add(start), stop.saturating_add(start)];
+    }
+    if start.checked_add(end) == Some(input.bytes()) {
+        return Ok(());
+    }
+    let (found, expected) = (input.bytes(), start.saturating_add(end));
+    Err(input.damaged(format!("it has {found} bytes, but its tensors end at {expected}")))
+}
+
+/// The column of whole numbers called `name`, which must have `rows`.
+fn number(input: &Input, tensors: &Tensors, name: &str, rows: u64) -> Result<(String, Integer)> {
+    let Some(tensor) = tensors.get(name) else {
+        let names: Vec<_> = tensors.keys().cloned().collect();
+        return Err(missing(input, name, &names));
+    };
+    let integer = match tensor.dtype.as_str() {
+        "I32" => Some(Integer::I32),
+        "U32" => Some(Integer::U32),
+        "I64" => Some(Integer::I64),
+        "U64" => Some(Integer::U64),
+        _ => None,
+    };
+    match integer.filter(|_| tensor.shape == [rows]) {
+        Some(integer) => Ok((name.to_owned(), integer)),
+        None => {
+            let found = format!("tensor `{name}`, {} {:?}", tensor.dtype, tensor.shape);
+            Err(input.unsupported(found, "a whole number for each row, I32, U32, I64 or U64"))
+        }
+    }
+}
+
+impl Tensor {
+    /// Its vectors, where it has some.
+    fn kind(&self) -> Kind<Plain> {
+        let value = match self.dtype.as_str() {
+            "F16" => Some(Value::As(DType::F16)),
+            "BF16" => Some(Value::As(DType::BF16)),
+            "F32" => Some(Value::As(DType::F32)),
+            "F64" => Some(Value::F64),
+            _ => None,
+        };
+        let plain = value.and_then(|value| shaped(&self.shape, value));
+        plain.map_or_else(|| Kind::Other(format!("{} {:?}", self.dtype, self.shape)), Kind::Vectors)
+    }
+
+    /// Bytes of its values; `None` for a dtype that nobody here knows.
+    fn bytes(&self) -> Option<u64> {
+        let value = match self.dtype.as_str() {
+            "BOOL" | "U8" | "I8" => 1,
+            "F16" | "BF16" | "I16" | "U16" => 2,
+            "F32" | "I32" | "U32" => 4,
+            "F64" | "I64" | "U64" => 8,
+            _ => return None,
+        };
+        // A product that is too large for any file is no file's size.
+        let product = self.shape.iter().try_fold(value, |product: u64, n| product.checked_mul(*n));
+        Some(product.unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,277 @@
+//! Each fault is an error that names the file and says what to do.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Float32Type};
+use arrow::ipc::writer::StreamWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding};
+use parquet::file::properties::WriterProperties;
+
+use super::{Golden, golden, opened, read};
+use crate::foreign::Mapping;
+use crate::{DType, Error};
+
+fn mapping() -> Mapping {
+    Mapping { group_bytes: 1 << 20, ..Mapping::default() }
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn parquet(batch: &RecordBatch, properties: Option<WriterProperties>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), properties).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+fn ipc(batch: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+    writer.write(batch).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+/// The error of reading a file, wherever it shows.
+fn error(file: &str, bytes: Vec<u8>, mapping: &Mapping) -> Error {
+    match opened(file, bytes, mapping).and_then(|found| read(&found)) {
+        Ok(read) => panic!("{file} was read: {read:?}"),
+        Err(error) => error,
+    }
+}
+
+/// Fails unless the message of `error` has all of `parts`.
+fn assert_says(error: &Error, parts: &[&str]) {
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+/// Both layouts that have lists.
+fn both(batch: &RecordBatch, parts: &[&str]) {
+    assert_says(&error("x.parquet", parquet(batch, None), &mapping()), parts);
+    assert_says(&error("x.arrow", ipc(batch), &mapping()), parts);
+}
+
+fn lists(rows: &[Option<&[Option<f32>]>]) -> ArrayRef {
+    let rows = rows.iter().map(|row| row.map(<[_]>::to_vec));
+    Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows))
+}
+
+const FULL: Option<&[Option<f32>]> = Some(&[Some(1.0), Some(2.0)]);
+
+#[test]
+fn a_ragged_list_is_an_error_that_names_the_row() {
+    for (odd, found) in [(&[Some(1.0)][..], "1"), (&[Some(1.0); 3], "3")] {
+        let column = lists(&[FULL, FULL, Some(odd), FULL]);
+        assert_says(
+            &error("x.arrow", ipc(&batch(vec![("acts", Arc::clone(&column))])), &mapping()),
+            &["x.arrow", "`acts`", "row 2", found, "lists of 2"],
+        );
+        let bytes = parquet(&batch(vec![("acts", column)]), None);
+        let error = error("x.parquet", bytes, &mapping());
+        assert_says(&error, &["x.parquet", "`acts`", "row 2", "lists of 2", "drop or mend"]);
+    }
+}
+
+#[test]
+fn ragged_lists_whose_lengths_add_up_are_found_too() {
+    let column = lists(&[FULL, Some(&[Some(1.0)]), Some(&[Some(1.0); 3]), FULL]);
+    both(&batch(vec![("acts", column)]), &["`acts`", "row 1", "lists of 2"]);
+}
+
+#[test]
+fn a_short_last_row_is_an_error() {
+    let column = lists(&[FULL, FULL, Some(&[Some(1.0)])]);
+    both(&batch(vec![("acts", column)]), &["`acts`", "lists of 2"]);
+}
+
+#[test]
+fn nulls_are_errors_that_name_the_row() {
+    let row = lists(&[FULL, None, FULL]);
+    both(&batch(vec![("acts", row)]), &["`acts`", "null", "row 1"]);
+    let value = lists(&[FULL, FULL, Some(&[Some(1.0), None])]);
+    both(&batch(vec![("acts", value)]), &["`acts`", "null", "row 2"]);
+    let first = lists(&[None, FULL]);
+    both(&batch(vec![("acts", first)]), &["`acts`", "row 0"]);
+}
+
+#[test]
+fn contexts_of_several_lengths_are_an_error() {
+    let rows = lists(&[FULL; 5]);
+    let field = Arc::new(Field::new("item", rows.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([2, 2, 1]);
+    let column: ArrayRef = Arc::new(ListArray::new(field, offsets, rows, None));
+    both(&batch(vec![("acts", column)]), &["`acts`", "2"]);
+}
+
+#[test]
+fn a_missing_column_is_an_error_that_lists_those_there_are() {
+    for file in ["pyarrow_default.parquet", "pyarrow_file.arrow", "safetensors.safetensors"] {
+        let golden = Golden::named(file);
+        let columns = vec!["nothing".to_owned()];
+        let mapping = Mapping { columns, ..golden.mapping(100) };
+        let error = error(file, golden.bytes(), &mapping);
+        assert!(matches!(error, Error::MissingColumn { .. }), "{error}");
+        assert_says(&error, &[file, "`nothing`", "`doc`", "`pos`"]);
+        let mapping = Mapping { document: Some("nothing".to_owned()), ..golden.mapping(100) };
+        assert_says(&self::error(file, golden.bytes(), &mapping), &["`nothing`", "`doc`"]);
+    }
+}
+
+#[test]
+fn a_column_that_is_no_vectors_is_an_error() {
+    for (file, column) in [
+        ("pyarrow_default.parquet", "text"),
+        ("pyarrow_file.arrow", "text"),
+        ("safetensors.safetensors", "doc"),
+    ] {
+        let golden = Golden::named(file);
+        let mapping = Mapping { columns: vec![column.to_owned()], ..golden.mapping(100) };
+        assert_says(&error(file, golden.bytes(), &mapping), &[file, column, "expected"]);
+    }
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    both(&batch(vec![("numbers", numbers)]), &["no column of vectors", "`numbers`"]);
+}
+
+#[test]
+fn sequences_must_be_whole_numbers_that_fit() {
+    for bad in [-1, i64::from(u32::MAX) + 1] {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, bad]));
+        let batch = batch(vec![("acts", lists(&[FULL; 3])), ("n", numbers)]);
+        let both = Some("n".to_owned());
+        let mapping = Mapping { document: both.clone(), position: both, ..mapping() };
+        for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
+            let error = error(file, bytes, &mapping);
+            assert_says(&error, &[file, "`n`", "row 2", &bad.to_string(), "4294967295"]);
+        }
+    }
+}
+
+#[test]
+fn sequences_without_positions_or_beside_contexts_are_errors() {
+    let golden = Golden::named("pyarrow_default.parquet");
+    let mapping = Mapping { position: None, ..golden.mapping(100) };
+    assert_says(&error(&golden.file, golden.bytes(), &mapping), &["only one", "for each"]);
+    let golden = Golden::named("datasets.parquet");
+    let one = Some("x".to_owned());
+    let mapping = Mapping { document: one.clone(), position: one, ..golden.mapping(100) };
+    assert_says(&error(&golden.file, golden.bytes(), &mapping), &["contexts"]);
+}
+
+#[test]
+fn two_bytes_without_a_dtype_are_an_error() {
+    for file in ["pyarrow_no_dtype.parquet", "pyarrow_bytes.arrow", "numpy_bits.npy"] {
+        let golden = Golden::named(file);
+        let mapping = Mapping { dtype: None, ..golden.mapping(100) };
+        let error = error(file, golden.bytes(), &mapping);
+        assert!(matches!(error, Error::UnknownDType { .. }), "{error}");
+        assert_says(&error, &[file, "f16 and bf16 cannot be told apart"]);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_whole_values_are_an_error() {
+    let rows = [[0_u8; 6]; 2];
+    let column: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter(rows.iter()).unwrap());
+    let batch = batch(vec![("acts", column)]);
+    let mapping = Mapping { dtype: Some(DType::F32), ..mapping() };
+    for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
+        assert_says(&error(file, bytes, &mapping), &["6 bytes", "`acts`"]);
+    }
+}
+
+#[test]
+fn codecs_and_encodings_that_are_not_read_are_named() {
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let batch = batch(vec![("acts", lists(&[FULL; 3])), ("n", column)]);
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_column_encoding("n".into(), Encoding::DELTA_BINARY_PACKED)
+        .set_compression(Compression::UNCOMPRESSED)
+        .build();
+    let bytes = parquet(&batch, Some(properties));
+    let both = Some("n".to_owned());
+    let mapping = Mapping { document: both.clone(), position: both, ..mapping() };
+    let error = error("x.parquet", bytes, &mapping);
+    assert_says(&error, &["encoding number 5", "`n`", "PLAIN, RLE_DICTIONARY"]);
+}
+
+#[test]
+fn compressed_batches_of_arrow_are_an_error() {
+    let bytes = std::fs::read(golden("compressed.arrow")).unwrap();
+    let error = error("x.arrow", bytes, &mapping());
+    assert_says(&error, &["compressed record batches", "compression=None"]);
+}
+
+#[test]
+fn arrays_that_are_not_read_are_errors() {
+    let array = |header: &str, values: usize| {
+        let header = format!("{header:<118}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend(vec![0; values]);
+        bytes
+    };
+    let header = |descr: &str, fortran: &str, shape: &str| {
+        format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}")
+    };
+    for (header, values, says) in [
+        (header("'<f4'", "True", "(2, 3)"), 24, "Fortran order"),
+        (header("'>f4'", "False", "(2, 3)"), 24, "`>f4`"),
+        (header("'|O'", "False", "(2, 3)"), 24, "`|O`"),
+        (header("[('a', '<f4')]", "False", "(2, 3)"), 24, "a record"),
+        (header("'<f4'", "False", "(6,)"), 24, "[6]"),
+        (header("'<f4'", "False", "(2, 3)"), 23, "151 bytes"),
+        (header("'<f4'", "False", "(2, 0)"), 0, "none of them 0"),
+        (header("'<f4'", "False", "(4611686018427387904, 16)"), 8, "not its shape"),
+        ("{'descr': '<f4'}".to_owned(), 0, "its header is"),
+    ] {
+        assert_says(&error("x.npy", array(&header, values), &mapping()), &["x.npy", says]);
+    }
+}
+
+#[test]
+fn tensors_that_overlap_or_leave_the_file_are_errors() {
+    let file = |header: &str, values: usize| {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend(vec![0; values]);
+        bytes
+    };
+    let tensor = |from: usize, to: usize| {
+        format!(r#"{{"dtype":"F32","shape":[1,2],"data_offsets":[{from},{to}]}}"#)
+    };
+    let two = |a: &str, b: &str| format!(r#"{{"a":{a},"b":{b}}}"#);
+    for (header, values, says) in [
+        (two(&tensor(0, 8), &tensor(4, 12)), 12, "lies at 4..12"),
+        (two(&tensor(0, 8), &tensor(16, 24)), 24, "lies at 16..24"),
+        (two(&tensor(0, 8), &tensor(8, 16)), 8, "end at"),
+        (two(&tensor(0, 8), &tensor(8, 20)), 20, "has 12 bytes"),
+        ("{".to_owned(), 0, "not JSON"),
+        (r#"{"a":3}"#.to_owned(), 0, "tensor `a`"),
+        (
+            two(
+                &tensor(0, 8),
+                r#"{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[8,16]}"#,
+            ),
+            16,
+            "has 8 bytes",
+        ),
+    ] {
+        assert_says(&error("x.safetensors", file(&header, values), &mapping()), &[says]);
+    }
+    assert_says(&error("x.safetensors", vec![255; 64], &mapping()), &["header would have"]);
+}
+
+#[test]
+fn another_extension_is_an_error() {
+    assert_says(&error("x.csv", vec![0; 64], &mapping()), &["x.csv", ".safetensors or .npy"]);
+}
