@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,16 +15,16 @@ from conftest import ROOT, Saekit
 from safetensors.numpy import load_file
 from stores import read_store
 
-RECIPES = {
-    "pyarrow",
-    "polars",
-    "datasets",
-    "SAELens",
-    "NumPy",
-    "safetensors",
-    "Several layers, documents and positions",
-}
 LAYERS = "Several layers, documents and positions"
+RECIPES = {  # the columns that have names in the file
+    "pyarrow": ["acts"],
+    "polars": ["acts"],
+    "datasets": ["acts"],
+    "SAELens": ["blocks.1.hook_resid_post"],
+    "NumPy": [],
+    "safetensors": ["acts"],
+    LAYERS: ["mlp", "resid"],
+}
 FIRST = "Look first, shuffle once"
 
 
@@ -76,13 +77,13 @@ def assert_trained(run: Path, width: int, d_sae: int) -> None:
     assert summary["rows"] == 8192 and 0 < summary["last"]["fvu"] < 2
 
 
-def assert_inspected(saekit: Saekit, here: Path, location: str, columns: dict[str, int]) -> None:
-    """`inspect` gives the number of rows, and the width of each column."""
-    ended = saekit.run("inspect", here / location)
+def assert_inspected(saekit: Saekit, location: Path, columns: list[str]) -> None:
+    """`inspect` gives the number of rows, and the columns' names with their width."""
+    ended = saekit.run("inspect", location)
     assert ended.code == 0, ended
     assert re.search(r"^rows +8,192$", ended.out, re.MULTILINE), ended.out
-    for name, width in columns.items():
-        assert re.search(rf"^{re.escape(name)} +{width} ", ended.out, re.MULTILINE), ended.out
+    found = re.findall(r"^(\S+) +32 ", ended.out, re.MULTILINE)
+    assert found and set(found) >= set(columns), ended.out
 
 
 def converted(saekit: Saekit, location: Path, out: Path, *flags: str) -> np.ndarray:
@@ -93,7 +94,7 @@ def converted(saekit: Saekit, location: Path, out: Path, *flags: str) -> np.ndar
 
 
 def test_every_section_is_known() -> None:
-    assert {heading for heading, blocks in SECTIONS.items() if blocks} == RECIPES | {FIRST}
+    assert {heading for heading, blocks in SECTIONS.items() if blocks} == {*RECIPES, FIRST}
 
 
 @pytest.mark.parametrize("heading", [heading for heading in SECTIONS if heading in RECIPES])
@@ -101,8 +102,7 @@ def test_recipe(heading: str, here: Path, tmp_path: Path, saekit: Saekit) -> Non
     names = run_python(heading, here)
     flags = run_shell(heading, here, saekit)
     assert_trained(here / flags["--out"], 32, int(flags["--d-sae"]))
-    columns = {"resid": 32, "mlp": 32} if heading == LAYERS else {}
-    assert_inspected(saekit, here, flags["--store"], columns)
+    assert_inspected(saekit, here / flags["--store"], RECIPES[heading])
     which = ["--hook", flags["--hook"]] if heading == LAYERS else []
     rows = converted(saekit, here / flags["--store"], tmp_path / "native", *which)
     x = names["y" if heading == LAYERS else "x"].astype(np.float32).reshape(-1, 32)
@@ -120,6 +120,59 @@ def test_shuffled_once(here: Path, saekit: Saekit) -> None:
     written = np.asarray(column.flatten()).reshape(-1, 32)
     assert sorted(map(bytes, found)) == sorted(map(bytes, written))
     assert np.all(found == written, axis=1).mean() < 0.01
+
+
+TYPES = {"f16": pa.float16(), "f32": pa.float32(), "f64": pa.float64()}
+WRITERS = {
+    "defaults": {},
+    "zstd": {"compression": "zstd"},
+    "plain": {"use_dictionary": False, "compression": "none"},
+    "second-pages": {"data_page_version": "2.0", "data_page_size": 4096},
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("fixed", [True, False], ids=["fixed-size-list", "list"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_parquet_of_every_kind(
+    dtype: str, fixed: bool, writer: str, tmp_path: Path, saekit: Saekit
+) -> None:
+    """Rows of any type, in several row groups, are the ones that were written."""
+    width = 24
+    kind = pa.list_(TYPES[dtype], width) if fixed else pa.list_(TYPES[dtype])
+    x = np.random.default_rng(0).standard_normal((1000, width)).astype(np.float16)
+    values = pa.array(x.ravel()).cast(TYPES[dtype])
+    starts = pa.array(np.arange(0, x.size + 1, width, dtype=np.int32))
+    lists = pa.FixedSizeListArray if fixed else pa.ListArray
+    column = lists.from_arrays(values, width) if fixed else lists.from_arrays(starts, values)
+    assert column.type == kind
+    path = tmp_path / "acts.parquet"
+    pq.write_table(pa.table({"acts": column}), path, row_group_size=300, **WRITERS[writer])
+    rows = converted(saekit, path, tmp_path / "native")
+    np.testing.assert_array_equal(rows, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("writer", ["pyarrow", "pyarrow with checksums", "polars"])
+def test_who_writes_checksums_is_what_the_page_says(writer: str, tmp_path: Path) -> None:
+    """A flipped bit in the first row is found where there are some; else it changes a number."""
+    path = tmp_path / "acts.parquet"
+    x = np.random.default_rng(0).standard_normal((100, 768)).astype(np.float16)
+    if writer == "polars":
+        pl.DataFrame({"acts": x}).write_parquet(path, compression="uncompressed")
+    else:
+        table = pa.table({"acts": pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), 768)})
+        checksums = writer != "pyarrow"
+        plain = {"use_dictionary": False, "compression": "none"}
+        pq.write_table(table, path, write_page_checksum=checksums, **plain)
+    data = bytearray(path.read_bytes())
+    data[data.index(x[0].tobytes())] ^= 1
+    path.write_bytes(data)
+    if writer == "pyarrow with checksums":
+        with pytest.raises(OSError, match="CRC"):
+            pq.read_table(path, page_checksum_verification=True)
+        return
+    column = pq.read_table(path, page_checksum_verification=True)["acts"].combine_chunks()
+    assert (np.asarray(column.flatten()) != x.ravel()).sum() == 1
 
 
 def test_pyarrow_does_by_default_what_the_page_says(tmp_path: Path) -> None:
