@@ -211,7 +211,10 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     used = [name for name in LIBRARIES if name.replace("-", "_") in sys.modules]
     versions = {name: version(name) for name in used}
-    print(json.dumps(found | {"peak_rss_mb": peak, "versions": versions}))
+    print(json.dumps(found | {"peak_rss_mb": peak, "versions": versions}), flush=True)
+    os._exit(
+        0
+    )  # pyarrow's threads may hang or abort at exit where a reader was not read to its end
 
 
 if __name__ == "__main__":
