@@ -1,0 +1,302 @@
+"""Training from a bucket and from a web server: the same bytes as from a folder, whatever happens.
+
+The bucket is moto's, and the web server one of `servers.py`. What goes wrong there either is mended by
+asking again, or ends the run with a message; the same command then goes on, to the same bytes.
+"""
+
+import logging
+import random
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Ended, Saekit
+from moto.server import ThreadedMotoServer
+from servers import (
+    Fault,
+    Server,
+    Trouble,
+    closed,
+    folder,
+    forwarded,
+    replaced,
+    short,
+    status,
+    whole,
+)
+from stores import ROW_GROUP, write_store
+
+ROWS, WIDTH, SHARDS = 32768, 64, 8
+TRAIN = "--d-sae 128 --k 8 --batch 128 --checkpoint-every 8 --log-every 8 --pool-mib 1 --device cpu"
+KILLS = {"folder": 16, "bucket": 17, "web": 17}
+BUCKET = "saekit"
+TROUBLED = ["troubled-bucket", "web"]
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@dataclass
+class Place:
+    """Where the store lies, what else has to be in the environment, and the server in between."""
+
+    location: str
+    environment: dict[str, str]
+    server: Server | None = None
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "acts"
+    x = np.random.default_rng(7).standard_normal((ROWS, WIDTH))
+    write_store(path, x.astype(np.float16), SHARDS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[tuple[str, int]]:
+    """Host and port of a server of buckets."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()
+    server.stop()
+
+
+def upload(endpoint: str, path: Path, prefix: str) -> None:
+    """Puts the files of a folder into the bucket."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=KEYS["AWS_REGION"],
+        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+    )
+    client.create_bucket(Bucket=BUCKET)
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        client.upload_file(str(file), BUCKET, f"{prefix}/{file.relative_to(path).as_posix()}")
+
+
+@pytest.fixture(scope="module")
+def bucket(moto: tuple[str, int], store: Path) -> str:
+    """The URL of the server; the store is in its bucket, below `some/acts`."""
+    url = f"http://{moto[0]}:{moto[1]}"
+    upload(url, store, "some/acts")
+    return url
+
+
+def in_bucket(endpoint: str, prefix: str = "some/acts", server: Server | None = None) -> Place:
+    keys = KEYS | {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true"}
+    return Place(f"s3://{BUCKET}/{prefix}", keys, server)
+
+
+@contextmanager
+def place(kind: str, store: Path, bucket: str) -> Iterator[Place]:
+    """The store in a folder, in the bucket itself, or behind a server that can make trouble."""
+    if kind == "folder":
+        yield Place(str(store), {})
+    elif kind == "bucket":
+        yield in_bucket(bucket)
+    elif kind == "troubled-bucket":
+        host, port = bucket.removeprefix("http://").split(":")
+        with Server(forwarded(host, int(port))) as server:
+            yield in_bucket(server.url, server=server)
+    else:
+        with Server(folder(store.parent)) as server:
+            yield Place(f"{server.url}/acts/", {}, server)
+
+
+def train(saekit: Saekit, at: Place, out: Path, seconds: float | None = None) -> Ended | None:
+    """Trains; nothing where it had to be killed after so many seconds."""
+    command = ["train", "--store", at.location, "--out", str(out), *TRAIN.split()]
+    if seconds is None:
+        return saekit.run(*command, **at.environment)
+    return saekit.run_or_kill(seconds, *command, **at.environment)
+
+
+def dictionary(run: Path) -> bytes:
+    return (run / "dictionary/dictionary.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def expected(saekit: Saekit, store: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The dictionary of a run from the folder that nothing happened to."""
+    out = tmp_path_factory.mktemp("expected") / "run"
+    ended = train(saekit, Place(str(store), {}), out)
+    assert ended and ended.code == 0, ended
+    return dictionary(out)
+
+
+@pytest.mark.parametrize("kind", ["bucket", "web"])
+def test_the_same_from_afar(
+    kind: str, saekit: Saekit, store: Path, bucket: str, expected: bytes, tmp_path: Path
+) -> None:
+    with place(kind, store, bucket) as at:
+        ended = train(saekit, at, tmp_path / "run")
+        assert ended and ended.code == 0, ended
+        assert dictionary(tmp_path / "run") == expected
+        here, there = (saekit.run("inspect", p, **at.environment) for p in (store, at.location))
+        found = [re.search(r"manifest sha256 +(\w+)", ended.out) for ended in (here, there)]
+        assert found[0] and found[1] and found[0][1] == found[1][1]
+        assert saekit.run("verify", at.location, **at.environment).code == 0
+
+
+@pytest.mark.parametrize("kind", ["bucket", "web"])
+def test_a_flipped_bit_is_found(
+    kind: str, saekit: Saekit, store: Path, bucket: str, tmp_path: Path
+) -> None:
+    """`verify` reads every byte there is and names the file."""
+    copy = tmp_path / "broken"
+    shutil.copytree(store, copy)
+    broken = copy / "shards/shard-00003.parquet"
+    data = bytearray(broken.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken.write_bytes(data)
+    with Server(folder(tmp_path)) as server:
+        at = Place(f"{server.url}/broken/", {})
+        if kind == "bucket":
+            upload(bucket, copy, "broken")
+            at = in_bucket(bucket, "broken")
+        ended = saekit.run("verify", at.location, **at.environment)
+    assert ended.code == 1 and broken.name in ended.err, ended
+
+
+def test_parquet_of_others_from_a_bucket(saekit: Saekit, bucket: str, tmp_path: Path) -> None:
+    """Files without a manifest, which the bucket lists."""
+    x = np.random.default_rng(8).standard_normal((ROWS, WIDTH)).astype(np.float16)
+    (tmp_path / "acts").mkdir()
+    for i, rows in enumerate(np.array_split(x, 3)):
+        column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), WIDTH)
+        path = tmp_path / f"acts/part-{i}.parquet"
+        pq.write_table(pa.table({"acts": column}), path, row_group_size=ROW_GROUP)
+    upload(bucket, tmp_path / "acts", "parquet")
+    for out, at in {
+        "near": Place(str(tmp_path / "acts"), {}),
+        "far": in_bucket(bucket, "parquet"),
+    }.items():
+        ended = train(saekit, at, tmp_path / out)
+        assert ended and ended.code == 0, ended
+    assert dictionary(tmp_path / "near") == dictionary(tmp_path / "far")
+
+
+@pytest.fixture(scope="module")
+def middles(
+    saekit: Saekit, store: Path, bucket: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, int]:
+    """Half the requests for shards' bytes of a run that nothing happens to, by kind of place."""
+    found = {}
+    for kind in TROUBLED:
+        with place(kind, store, bucket) as at:
+            ended = train(saekit, at, tmp_path_factory.mktemp(kind) / "run")
+            assert ended and ended.code == 0, ended
+            assert at.server
+            found[kind] = at.server.asked // 2
+        assert found[kind] >= SHARDS, "a run that asks so seldom has no middle"
+    return found
+
+
+MENDED: dict[str, tuple[Fault, int]] = {
+    "unavailable-twice": (status(503), 2),
+    "short-body": (short, 1),
+    "connection-closed": (closed, 1),
+}
+
+
+@pytest.mark.parametrize("fault", MENDED)
+@pytest.mark.parametrize("kind", TROUBLED)
+def test_what_passes_is_mended(
+    kind: str,
+    fault: str,
+    saekit: Saekit,
+    store: Path,
+    bucket: str,
+    middles: dict[str, int],
+    expected: bytes,
+    tmp_path: Path,
+) -> None:
+    what, times = MENDED[fault]
+    with place(kind, store, bucket) as at:
+        assert at.server
+        for after in (0, middles[kind]):
+            at.server.reset(Trouble(what, after, times))
+            out = tmp_path / f"run-{after}"
+            ended = train(saekit, at, out)
+            assert ended and ended.code == 0, ended
+            assert at.server.asked >= after + times, "nothing went wrong"
+            assert dictionary(out) == expected
+
+
+# What the message has to say; `replaced` only means something once the file was seen.
+STOPS: dict[str, tuple[Fault, str]] = {
+    "range-ignored": (whole, r"range"),
+    "replaced": (replaced, r"chang|replaced|another|412|etag"),
+    "forbidden": (status(403), r"403|forbidden|denied|permission"),
+    "missing": (status(404), r"404|not found|no such|missing"),
+}
+
+
+@pytest.mark.parametrize("fault", STOPS)
+@pytest.mark.parametrize("kind", TROUBLED)
+def test_what_stays_ends_the_run_until_it_is_gone(
+    kind: str,
+    fault: str,
+    saekit: Saekit,
+    store: Path,
+    bucket: str,
+    middles: dict[str, int],
+    expected: bytes,
+    tmp_path: Path,
+) -> None:
+    what, message = STOPS[fault]
+    with place(kind, store, bucket) as at:
+        assert at.server
+        for after in (0, middles[kind]) if fault != "replaced" else (middles[kind],):
+            at.server.reset(Trouble(what, after))
+            out = tmp_path / f"run-{after}"
+            ended = train(saekit, at, out)
+            assert ended and ended.code == 1, ended
+            assert re.search(message, ended.err, re.IGNORECASE), ended
+            assert "shard-" in ended.err and "panicked" not in ended.err, ended
+            assert not (out / "dictionary").exists()
+            at.server.reset(None)
+            ended = train(saekit, at, out)
+            assert ended and ended.code == 0, ended
+            assert dictionary(out) == expected
+
+
+@pytest.mark.parametrize("kind", KILLS)
+def test_killed_runs_go_on_to_the_same_bytes(
+    kind: str, saekit: Saekit, store: Path, bucket: str, expected: bytes, tmp_path: Path
+) -> None:
+    """`kill -9` at random moments of the time that a run takes, which is then run to its end."""
+    moments = random.Random(f"kills of {kind}")
+    killed, finished = 0, 0
+    with place(kind, store, bucket) as at:
+        begun = time.monotonic()
+        train(saekit, at, tmp_path / "clean")
+        takes = time.monotonic() - begun
+        for _ in range(20 * KILLS[kind]):
+            out = tmp_path / f"run-{finished}"
+            more = killed < KILLS[kind]
+            ended = train(saekit, at, out, moments.uniform(0, takes) if more else None)
+            if not ended:
+                killed += 1
+                continue
+            assert ended.code == 0, ended
+            assert dictionary(out) == expected, f"after {killed} kills"
+            finished += 1
+            if not more:
+                return
+    pytest.fail(f"{killed} kills, {finished} runs finished")
