@@ -1,7 +1,7 @@
 //! One forward pass, and the rows of it that are stored.
 
 use saekit_core::{Error as CoreError, HookPoint, LanguageModel, Matrix, MatrixView, TokenBatch};
-use saekit_store::{ColumnSpec, RowBlock, StoreWriter};
+use saekit_store::{ColumnSpec, RowBlock, RowSink};
 
 use crate::error::Result;
 use crate::tokens::Batch;
@@ -23,7 +23,7 @@ pub(crate) struct Block {
     pub(crate) batch: Batch,
     /// Sequence in the batch and position of each row.
     places: Vec<(usize, usize)>,
-    /// One matrix a column, `[rows, width]`.
+    /// One matrix a column, `[rows, width]`; none where the rows were not computed.
     columns: Vec<Matrix>,
     /// Rows of special tokens, left out.
     pub(crate) excluded: u64,
@@ -52,10 +52,10 @@ impl Capture<'_> {
     }
 
     /// The rows of `batch`, at most `room` of them. Sequences behind the last of the rows are
-    /// dropped.
-    pub(crate) fn block(&self, mut batch: Batch, room: u64) -> Result<Block> {
+    /// dropped. Where no row comes after the first `skip`, none is computed.
+    pub(crate) fn block(&self, mut batch: Batch, room: u64, skip: u64) -> Result<Block> {
         let (places, excluded) = self.places(&mut batch, room);
-        if places.is_empty() {
+        if places.len() as u64 <= skip {
             return Ok(Block { batch, places, columns: Vec::new(), excluded });
         }
         let (tokens, captured) = self.forward(&batch)?;
@@ -96,18 +96,18 @@ impl Block {
         self.places.len()
     }
 
-    /// Appends sequences and rows to a store.
-    pub(crate) fn write(&self, writer: &mut StoreWriter) -> Result<()> {
-        let numbers = self.batch.sequences.iter().map(|sequence| writer.push_sequence(sequence));
+    /// Hands over sequences and rows.
+    pub(crate) fn write(&self, sink: &mut dyn RowSink) -> Result<()> {
+        let numbers = self.batch.sequences.iter().map(|sequence| sink.push_sequence(sequence));
         let numbers = numbers.collect::<saekit_store::Result<Vec<u32>>>()?;
-        if self.places.is_empty() {
-            return Ok(());
+        if self.columns.is_empty() {
+            return Ok(sink.skip_rows(self.places.len() as u64)?);
         }
         let sequences: Vec<u32> = self.places.iter().map(|(i, _)| numbers[*i]).collect();
         let positions: Vec<u32> =
             self.places.iter().map(|(_, position)| *position as u32).collect();
         let columns: Vec<MatrixView<'_>> = self.columns.iter().map(Matrix::view).collect();
-        writer.push_rows(&RowBlock {
+        sink.push_rows(&RowBlock {
             sequences: &sequences,
             positions: &positions,
             columns: &columns,

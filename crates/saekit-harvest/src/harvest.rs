@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use saekit_core::files::HashingWriter;
 use saekit_core::{Error as CoreError, Interrupt, LanguageModel, Observer, Tokenizer};
-use saekit_store::{ColumnSpec, Dataset, Manifest, StoreSpec, StoreWriter};
+use saekit_store::{ColumnSpec, Dataset, Manifest, RowSink, StoreSpec, StoreWriter};
 
 use crate::capture::{Block, Capture};
 use crate::config::HarvestConfig;
@@ -49,6 +49,8 @@ pub struct HarvestReport {
     pub tokens: u64,
     /// Rows stored.
     pub rows: u64,
+    /// Those among them that an earlier harvest had stored before it was stopped.
+    pub resumed_rows: u64,
     /// Rows of special tokens, which were left out.
     pub excluded: u64,
     /// Size of shards and tokens table.
@@ -60,9 +62,9 @@ pub struct HarvestReport {
 }
 
 impl HarvestReport {
-    /// Rows stored a second.
+    /// Rows computed and stored a second.
     pub fn rows_per_second(&self) -> f64 {
-        self.rows as f64 / self.seconds.max(1e-9)
+        (self.rows - self.resumed_rows) as f64 / self.seconds.max(1e-9)
     }
 }
 
@@ -103,25 +105,30 @@ impl<'a> Harvest<'a> {
     /// Runs the model over all documents and writes the store.
     ///
     /// Tokenising runs ahead in a thread of its own. Where it fails or is interrupted no manifest
-    /// is left, so no store.
+    /// is left, so no store; the same harvest, prepared and run again, goes on after the last whole
+    /// shard and leaves the same bytes. One of other settings, model or documents fails there.
     pub fn run(&self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<HarvestReport> {
         self.warn(observer);
-        let mut writer = StoreWriter::create(&self.out, self.spec())?;
+        let mut writer = StoreWriter::resume(&self.out, self.spec(), &self.more())?;
+        let resumed_rows = writer.first_row();
+        if resumed_rows > 0 {
+            observer
+                .warn(&format!("going on after the {resumed_rows} rows that are stored already"));
+        }
         let mut done = Done::default();
         let (total, unit) = self.total();
         observer.begin("harvesting", Some(total), unit);
         let started = Instant::now();
-        self.for_each_block(interrupt, |block| {
-            done.add(&block);
-            block.write(&mut writer)?;
-            let rate = done.rows as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        self.for_each_block(&mut writer, interrupt, |block| {
+            done.add(block);
+            let rows = done.rows.saturating_sub(resumed_rows);
+            let rate = rows as f64 / started.elapsed().as_secs_f64().max(1e-9);
             if unit == "rows" {
                 observer.advance(done.rows, &format!("{rate:.0} rows/s"));
             } else {
                 let note = format!("{} rows, {rate:.0} rows/s", done.rows);
                 observer.advance(block.batch.consumed, &note);
             }
-            Ok(())
         })?;
         observer.end();
         let manifest = writer.finish()?;
@@ -132,11 +139,21 @@ impl<'a> Harvest<'a> {
             sequences: done.sequences,
             tokens: done.tokens,
             rows: done.rows,
+            resumed_rows,
             excluded: done.excluded,
             bytes: sizes.sum::<u64>() + manifest.tokens.as_ref().map_or(0, |file| file.bytes),
             seconds: started.elapsed().as_secs_f64(),
             manifest,
         })
+    }
+
+    /// Runs the model over all documents and hands over sequences and rows, in the order of the
+    /// store, without writing anything. A batch all of whose rows come before
+    /// [`RowSink::first_row`] is not computed.
+    ///
+    /// One call at a time: the documents are read from one place in one file.
+    pub fn produce(&self, sink: &mut dyn RowSink, interrupt: &Interrupt) -> Result<()> {
+        self.for_each_block(sink, interrupt, |_| ())
     }
 
     /// The sequences, in batches.
@@ -157,14 +174,16 @@ impl<'a> Harvest<'a> {
         Capture { model: self.model, columns: &self.columns, special: &self.special }
     }
 
-    /// Hands over the rows of each batch, in order, until `max_rows`.
+    /// Hands the rows of each batch to `sink`, in order, until `max_rows`, and then to `after`.
     fn for_each_block(
         &self,
+        sink: &mut dyn RowSink,
         interrupt: &Interrupt,
-        mut take: impl FnMut(Block) -> Result<()>,
+        mut after: impl FnMut(&Block),
     ) -> Result<()> {
         let capture = self.capture();
-        let mut room = self.config.max_rows.unwrap_or(u64::MAX);
+        let max_rows = self.config.max_rows.unwrap_or(u64::MAX);
+        let mut rows = 0;
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Result<Batch>>(AHEAD);
             let batches = self.batches(interrupt);
@@ -177,10 +196,12 @@ impl<'a> Harvest<'a> {
             });
             for batch in receiver {
                 interrupt.check()?;
-                let block = capture.block(batch?, room)?;
-                room -= block.rows() as u64;
-                take(block)?;
-                if room == 0 {
+                let skip = sink.first_row().saturating_sub(rows);
+                let block = capture.block(batch?, max_rows - rows, skip)?;
+                rows += block.rows() as u64;
+                block.write(sink)?;
+                after(&block);
+                if rows == max_rows {
                     break;
                 }
             }
@@ -206,6 +227,17 @@ impl<'a> Harvest<'a> {
             Some(rows) => (rows, "rows"),
             None => (self.corpus.bytes(), "bytes"),
         }
+    }
+
+    /// What decides the rows beside the spec, by names that people know.
+    fn more(&self) -> [(&'static str, String); 3] {
+        let HarvestConfig { batch_tokens, max_rows, text_field, .. } = &self.config;
+        let or = |value: Option<String>, otherwise: &str| value.unwrap_or(otherwise.to_owned());
+        [
+            ("tokens a batch", batch_tokens.to_string()),
+            ("rows", or(max_rows.map(|rows| rows.to_string()), "all")),
+            ("text field", or(text_field.clone(), "by default")),
+        ]
     }
 
     fn spec(&self) -> StoreSpec {

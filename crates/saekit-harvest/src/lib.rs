@@ -14,6 +14,7 @@
 //!   A context that the last document leaves unfilled is kept, unless it is a single token.
 //! * Rows of special tokens are left out unless asked for. The tokens table holds all tokens.
 //! * The same input, settings and model give the same store, byte for byte.
+//! * A harvest that was stopped goes on after its last whole shard, and the store is the same.
 //! * Memory is bounded by a shard, a few batches and eight bytes a document. Documents wait on
 //!   disk, in an unnamed file that no end of the process can leave behind.
 //!

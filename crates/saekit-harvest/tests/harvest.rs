@@ -366,7 +366,7 @@ fn a_quote_of_token_ids_is_exact() {
 fn an_interrupt_leaves_no_store_and_nothing_beside_it() {
     let mut desk = Desk::new();
     desk.input("a.txt", "x".repeat(100_000));
-    desk.model.interrupts = true;
+    desk.model.interrupts_at = Some(2);
     assert_eq!(desk.error(), "interrupted");
     let beside: Vec<String> = files(desk.dir.path())
         .into_iter()

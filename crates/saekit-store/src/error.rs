@@ -332,6 +332,29 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// An unfinished store was begun with other settings than those it should go on with.
+    #[error(
+        "the unfinished store in {} was begun with {setting} {begun}, not {now}; give it the same to go on after its last shard, or start anew with `--force`",
+        dir.display()
+    )]
+    OtherSettings {
+        /// The folder.
+        dir: PathBuf,
+        /// What differs, in words.
+        setting: String,
+        /// What it was.
+        begun: String,
+        /// What it is now.
+        now: String,
+    },
+    /// What is left of an unfinished store does not fit together.
+    #[error("cannot go on with the unfinished store in {}: {problem}; start anew with `--force`", dir.display())]
+    CannotGoOn {
+        /// The folder.
+        dir: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
     /// A store was asked for that cannot be.
     #[error("cannot write such a store: {problem}")]
     Spec {

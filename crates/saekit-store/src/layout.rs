@@ -16,6 +16,8 @@ pub(crate) const TOKENS: &str = "tokens.parquet";
 pub(crate) const SHARDS: &str = "shards";
 /// Marks a folder in which a store was begun, so that what is left of it can be cleared safely.
 const UNFINISHED: &str = ".saekit-store-unfinished";
+/// What a writer has finished of a store that is not whole.
+pub(crate) const STATE: &str = ".saekit-store-state";
 
 /// Shard column: number of the row's sequence in the tokens table.
 pub(crate) const SEQUENCE: &str = "sequence";
@@ -35,8 +37,8 @@ pub(crate) fn shard_file(index: usize) -> String {
 }
 
 /// Prepares `dir` for a new store: creates it, refuses one that holds something to lose, and clears
-/// what an unfinished store left.
-pub(crate) fn begin(dir: &Path) -> Result<()> {
+/// what an unfinished store left, but for the files in `keep` and, if there are any, the state.
+pub(crate) fn begin(dir: &Path, keep: &[PathBuf]) -> Result<()> {
     if dir.join(MANIFEST).exists() {
         return Err(Error::StoreExists { dir: dir.to_owned() });
     }
@@ -48,12 +50,20 @@ pub(crate) fn begin(dir: &Path) -> Result<()> {
         return Err(Error::InTheWay { path: path.clone() });
     }
     fs::write(&marker, []).map_err(saekit_core::Error::io("write", &marker))?;
+    let state = dir.join(STATE);
+    let kept = |path: &PathBuf| keep.contains(path) || !keep.is_empty() && *path == state;
+    let leftovers: Vec<_> = leftovers.into_iter().filter(|path| !kept(path)).collect();
     remove_all(&leftovers)
 }
 
-/// Takes the mark of an unfinished store away.
+/// Whether a store was begun in `dir` and not finished.
+pub(crate) fn is_unfinished(dir: &Path) -> bool {
+    dir.join(UNFINISHED).exists() && !dir.join(MANIFEST).exists()
+}
+
+/// Takes away the mark of an unfinished store and what says how far it came.
 pub(crate) fn end(dir: &Path) -> Result<()> {
-    remove_all(&[dir.join(UNFINISHED)])
+    remove_all(&[dir.join(STATE), dir.join(UNFINISHED)])
 }
 
 /// Removes a store, finished or not, and nothing else.
@@ -92,8 +102,8 @@ pub(crate) fn check_format(bytes: &[u8], path: &Path) -> Result<u64> {
 
 /// Files in `dir` named as a store's, the manifest apart, finished or partial, in order.
 fn own_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = vec![dir.join(TOKENS)];
-    files.extend([TOKENS, MANIFEST].map(|name| partial_path(&dir.join(name))));
+    let mut files = vec![dir.join(TOKENS), dir.join(STATE)];
+    files.extend([TOKENS, STATE, MANIFEST].map(|name| partial_path(&dir.join(name))));
     files.retain(|path| path.exists());
     let shards = dir.join(SHARDS);
     if shards.is_dir() {

@@ -1,3 +1,4 @@
+use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,13 @@ impl StoreSpec {
     pub(crate) fn row_group_rows(&self) -> usize {
         let rows = (self.row_group_bytes / (self.row_bytes() + 4)) as usize;
         rows.clamp(self.shard_rows().div_ceil(MAX_ROW_GROUPS), self.shard_rows())
+    }
+
+    /// The order in which the `rows` rows of shard number `shard` come: row `order[i]` is row `i`.
+    pub(crate) fn shard_order(&self, shard: u64, rows: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..rows as u32).collect();
+        Rng::new(self.seed, "store.shard").child(shard).shuffle(&mut order);
+        order
     }
 
     /// Fails where the columns cannot be those of a shard.

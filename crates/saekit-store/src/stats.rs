@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::ColumnInfo;
 use crate::{ColumnSpec, DType};
 
 /// Running statistics of a column, in double precision, in the order rows are pushed.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ColumnStats {
     sums: Vec<f64>,
     norms: f64,
@@ -16,6 +18,16 @@ pub(crate) struct ColumnStats {
 impl ColumnStats {
     pub(crate) fn new(width: usize) -> Self {
         Self { sums: vec![0.0; width], norms: 0.0, squares: 0.0, errors: 0.0, rows: 0 }
+    }
+
+    /// Values a row.
+    pub(crate) fn width(&self) -> usize {
+        self.sums.len()
+    }
+
+    /// Rows counted.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Counts the row that came as `row` and is stored as `stored`.

@@ -1,43 +1,27 @@
 use std::path::{Path, PathBuf};
 
-use saekit_core::MatrixView;
 use saekit_core::files::write_json;
-use saekit_core::rng::Rng;
 
+use crate::intake::Intake;
 use crate::layout::{self, MANIFEST};
-use crate::shard_writer::{ShardBuffer, ShardFormat};
-use crate::stats::ColumnStats;
+use crate::shard_writer::ShardFormat;
+use crate::state::State;
 use crate::tokens::TokensWriter;
-use crate::{DType, Error, Manifest, Result, ShardInfo, StoreSpec, TokenizedSequence};
-
-/// Rows to be stored: row `i` of every column is the same token's.
-#[derive(Clone, Copy, Debug)]
-pub struct RowBlock<'a> {
-    /// The sequence of each row, as [`StoreWriter::push_sequence`] numbered it; empty in a store
-    /// without tokens.
-    pub sequences: &'a [u32],
-    /// The position of each row in its sequence; empty in a store without tokens.
-    pub positions: &'a [u32],
-    /// One matrix a column of the spec, in its order, `[rows, width]`, unscaled.
-    pub columns: &'a [MatrixView<'a>],
-}
+use crate::{Error, Manifest, Result, RowBlock, RowSink, StoreSpec, TokenizedSequence};
 
 /// Writes a store, shard by shard.
 ///
 /// Shards are written when full, their rows in a random order; the manifest comes last. A writer
-/// that fails or is dropped leaves no manifest, and the next writer in the same folder clears what
-/// is left. In memory are the rows of one shard ([`StoreSpec::shard_bytes`]) and a few MiB.
+/// that fails or is dropped leaves no manifest: [`resume`](Self::resume) goes on after its last
+/// shard, [`create`](Self::create) clears what is left. In memory are the rows of one shard
+/// ([`StoreSpec::shard_bytes`]), a row group and a few MiB.
 #[derive(Debug)]
 pub struct StoreWriter {
     dir: PathBuf,
-    spec: StoreSpec,
     format: ShardFormat,
-    buffer: ShardBuffer,
-    stats: Vec<ColumnStats>,
-    shards: Vec<ShardInfo>,
+    intake: Intake,
+    state: State,
     tokens: Option<TokensWriter>,
-    sequences: u32,
-    rows: u64,
     failed: bool,
 }
 
@@ -48,21 +32,35 @@ impl StoreWriter {
     /// unfinished store accounts for; leftovers of an unfinished one are removed.
     pub fn create(dir: impl AsRef<Path>, spec: StoreSpec) -> Result<Self> {
         spec.check()?;
-        let dir = dir.as_ref().to_owned();
-        layout::begin(&dir)?;
-        let tokens = spec.has_tokens.then(|| TokensWriter::create(&dir)).transpose()?;
-        Ok(Self {
-            format: ShardFormat::new(&spec),
-            buffer: ShardBuffer::new(&spec),
-            stats: spec.columns.iter().map(|column| ColumnStats::new(column.width)).collect(),
-            shards: Vec::new(),
-            tokens,
-            sequences: 0,
-            rows: 0,
-            failed: false,
-            dir,
-            spec,
-        })
+        let state = State::new(&spec, &[]);
+        Self::begin(dir.as_ref(), spec, state)
+    }
+
+    /// Goes on with the unfinished store in `dir` after its last whole shard; begins one, as
+    /// [`create`](Self::create) does, where no shard was finished.
+    ///
+    /// The caller gives the same sequences and rows again, from the first on; rows before
+    /// [`first_row`](RowSink::first_row) may be [skipped](RowSink::skip_rows) instead. The store is
+    /// then, to the byte, what it would be had the first writer gone on. `more` names the settings
+    /// beside the spec that decide the rows. Fails where one of them, or of the spec, is not what
+    /// the store was begun with.
+    pub fn resume(dir: impl AsRef<Path>, spec: StoreSpec, more: &[(&str, String)]) -> Result<Self> {
+        spec.check()?;
+        let (dir, new) = (dir.as_ref(), State::new(&spec, more));
+        let begun = if layout::is_unfinished(dir) { State::read(dir)? } else { None };
+        if let Some(state) = &begun {
+            state.check(&new, dir)?;
+        }
+        Self::begin(dir, spec, begun.unwrap_or(new))
+    }
+
+    /// Clears `dir` of everything but the shards in `state`.
+    fn begin(dir: &Path, spec: StoreSpec, state: State) -> Result<Self> {
+        layout::begin(dir, &state.files(dir))?;
+        let tokens = spec.has_tokens.then(|| TokensWriter::create(dir)).transpose()?;
+        let (dir, format) = (dir.to_owned(), ShardFormat::new(&spec));
+        let intake = Intake::new(spec, state.rows());
+        Ok(Self { dir, format, intake, state, tokens, failed: false })
     }
 
     /// Appends a sequence to the tokens table and returns its number.
@@ -72,29 +70,33 @@ impl StoreWriter {
                 let problem = "its spec says it has no tokens, but it was given a sequence";
                 return Err(Error::Spec { problem: problem.to_owned() });
             };
-            if writer.sequences == u32::MAX {
-                return Err(Error::TooManySequences { limit: u32::MAX });
-            }
+            let number = writer.intake.push_sequence()?;
             tokens.push(sequence)?;
-            writer.sequences += 1;
-            Ok(writer.sequences - 1)
+            Ok(number)
         })
     }
 
     /// Appends rows; fails at the first value that is not finite or that the dtype cannot hold.
     pub fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
         self.guarded(|writer| {
-            writer.check_shape(block)?;
-            for (column, matrix) in block.columns.iter().enumerate() {
-                writer.check_values(block, column, *matrix)?;
+            writer.intake.check(block)?;
+            let mut next = writer.intake.skip(block.rows() as u64) as usize;
+            while next < block.rows() {
+                let columns = &mut writer.state.columns;
+                next += writer.intake.take(block, next, usize::MAX, |column, row, stored| {
+                    columns[column].push(row, stored);
+                });
+                if writer.intake.is_full() {
+                    writer.write_shard()?;
+                }
             }
-            writer.append(block)
+            Ok(())
         })
     }
 
-    /// Rows taken so far.
+    /// Rows taken so far, skipped ones included.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.intake.rows
     }
 
     /// Writes what is left and then the manifest; fails where no row was pushed.
@@ -112,106 +114,68 @@ impl StoreWriter {
         done
     }
 
-    fn check_shape(&self, block: &RowBlock<'_>) -> Result<()> {
-        let check = saekit_core::Error::check_size;
-        let columns = &self.spec.columns;
-        check("number of columns of a block of rows", columns.len(), block.columns.len())?;
-        let rows = block.columns[0].rows();
-        for (spec, matrix) in columns.iter().zip(block.columns) {
-            check(&format!("width of rows of `{}`", spec.name), spec.width, matrix.cols())?;
-            check(&format!("number of rows of `{}`", spec.name), rows, matrix.rows())?;
-        }
-        let tokens = if self.spec.has_tokens { rows } else { 0 };
-        check("number of sequences of a block of rows", tokens, block.sequences.len())?;
-        check("number of positions of a block of rows", tokens, block.positions.len())?;
-        match block.sequences.iter().find(|sequence| **sequence >= self.sequences) {
-            None => Ok(()),
-            Some(sequence) => {
-                let (sequence, sequences) = (*sequence, self.sequences);
-                Err(Error::UnknownSequence { sequence, sequences })
-            }
-        }
-    }
-
-    fn check_values(
-        &self,
-        block: &RowBlock<'_>,
-        column: usize,
-        matrix: MatrixView<'_>,
-    ) -> Result<()> {
-        let limit = self.spec.dtype.limit();
-        let bad = |value: &f32| value.is_nan() || value.abs() >= limit;
-        let Some(at) = matrix.as_slice().iter().position(bad) else { return Ok(()) };
-        let (row, element) = (at / matrix.cols(), at % matrix.cols());
-        let value = matrix.as_slice()[at];
-        let hook = self.spec.columns[column].name.to_string();
-        let place = match block.positions.get(row) {
-            Some(position) => format!("sequence {}, position {position}", block.sequences[row]),
-            None => format!("row {}", self.rows + row as u64),
-        };
-        if !value.is_finite() {
-            return Err(Error::NonFinite { hook, place, element, value });
-        }
-        let (dtype, remedy) = (self.spec.dtype, DType::holding(value));
-        Err(Error::Overflow { hook, place, element, value, dtype, remedy })
-    }
-
-    fn append(&mut self, block: &RowBlock<'_>) -> Result<()> {
-        let (mut row, mut scratch) = (Vec::new(), Vec::new());
-        for i in 0..block.columns[0].rows() {
-            for (column, matrix) in block.columns.iter().enumerate() {
-                row.clear();
-                row.extend_from_slice(matrix.row(i));
-                self.spec.dtype.store(&mut row, &mut scratch, self.buffer.column(column));
-                self.stats[column].push(matrix.row(i), &row);
-            }
-            let token = block.sequences.get(i).map(|sequence| (*sequence, block.positions[i]));
-            self.buffer.end_row(token);
-            self.rows += 1;
-            if self.buffer.rows() == self.spec.shard_rows() {
-                self.write_shard()?;
-            }
-        }
-        Ok(())
-    }
-
     fn write_shard(&mut self) -> Result<()> {
-        let index = self.shards.len();
-        let mut order: Vec<u32> = (0..self.buffer.rows() as u32).collect();
-        Rng::new(self.spec.seed, "store.shard").child(index as u64).shuffle(&mut order);
+        let Intake { spec, shard, .. } = &mut self.intake;
+        let index = self.state.shards.len();
+        let order = spec.shard_order(index as u64, shard.rows());
         let file = layout::shard_file(index);
-        self.shards.push(self.format.write(&self.dir, file, &self.buffer, &order)?);
-        self.buffer.clear();
-        Ok(())
+        self.state.shards.push(self.format.write(&self.dir, file, shard, &order)?);
+        shard.clear();
+        self.state.write(&self.dir)
     }
 
     fn write_rest(&mut self) -> Result<Manifest> {
-        if self.rows == 0 {
+        if self.intake.rows == 0 {
             return Err(Error::NoRows { dir: self.dir.clone() });
         }
-        if self.buffer.rows() > 0 {
+        if self.intake.rows < self.intake.first_row {
+            let (rows, before) = (self.intake.rows, self.intake.first_row);
+            let problem = format!("its shards hold {before} rows, but only {rows} came again");
+            return Err(Error::CannotGoOn { dir: self.dir.clone(), problem });
+        }
+        if self.intake.shard.rows() > 0 {
             self.write_shard()?;
         }
         let tokens = self.tokens.take().map(TokensWriter::finish).transpose()?;
-        let columns = self.spec.columns.iter().zip(&self.stats);
+        let Intake { spec, rows, sequences, .. } = &self.intake;
+        let columns = spec.columns.iter().zip(&self.state.columns);
         let manifest = Manifest {
             format: Manifest::FORMAT.to_owned(),
             version: Manifest::VERSION,
-            model: self.spec.model.clone(),
-            tokenizer_sha256: self.spec.tokenizer_sha256.clone(),
-            dataset: self.spec.dataset.clone(),
-            context_size: self.spec.context_size,
-            prepend_bos: self.spec.prepend_bos,
-            excluded_tokens: self.spec.excluded_tokens.clone(),
-            seed: self.spec.seed,
-            rows: self.rows,
-            sequences: u64::from(self.sequences),
-            columns: columns.map(|(spec, stats)| stats.finish(spec, self.spec.dtype)).collect(),
+            model: spec.model.clone(),
+            tokenizer_sha256: spec.tokenizer_sha256.clone(),
+            dataset: spec.dataset.clone(),
+            context_size: spec.context_size,
+            prepend_bos: spec.prepend_bos,
+            excluded_tokens: spec.excluded_tokens.clone(),
+            seed: spec.seed,
+            rows: *rows,
+            sequences: u64::from(*sequences),
+            columns: columns.map(|(column, stats)| stats.finish(column, spec.dtype)).collect(),
             tokens,
-            shards: std::mem::take(&mut self.shards),
+            shards: self.state.shards.clone(),
         };
         write_json(&self.dir.join(MANIFEST), &manifest)?;
         layout::end(&self.dir)?;
         Ok(manifest)
+    }
+}
+
+impl RowSink for StoreWriter {
+    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> Result<u32> {
+        Self::push_sequence(self, sequence)
+    }
+
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
+        Self::push_rows(self, block)
+    }
+
+    /// Rows in whole shards of the store that is gone on with.
+    fn first_row(&self) -> u64 {
+        self.intake.first_row
+    }
+
+    fn skip_rows(&mut self, rows: u64) -> Result<()> {
+        self.guarded(|writer| writer.intake.skip_all(rows))
     }
 }

@@ -71,9 +71,11 @@ pub(crate) struct Toy {
     pub(crate) forwards: AtomicUsize,
     /// Gives NaN at this token.
     pub(crate) nan_at: Option<u32>,
-    /// Raised in the third forward pass, where that is asked for.
+    /// Raised in the forward pass of this number, counted from 0.
+    pub(crate) interrupts_at: Option<usize>,
     pub(crate) interrupt: Interrupt,
-    pub(crate) interrupts: bool,
+    /// Fails in the forward pass of this number.
+    pub(crate) fails_at: Option<usize>,
 }
 
 impl Toy {
@@ -91,8 +93,9 @@ impl Toy {
             info,
             forwards: AtomicUsize::new(0),
             nan_at: None,
+            interrupts_at: None,
             interrupt: Interrupt::default(),
-            interrupts: false,
+            fails_at: None,
         }
     }
 }
@@ -117,8 +120,12 @@ impl LanguageModel for Toy {
         hooks: &[HookPoint],
     ) -> saekit_core::Result<Vec<Matrix>> {
         assert!(tokens.width() <= self.info.n_ctx, "a sequence that is too long");
-        if self.forwards.fetch_add(1, Ordering::SeqCst) == 2 && self.interrupts {
+        let forward = Some(self.forwards.fetch_add(1, Ordering::SeqCst));
+        if forward == self.interrupts_at {
             self.interrupt.raise();
+        }
+        if forward == self.fails_at {
+            CoreError::check_size("number of forward passes", 0, 1)?;
         }
         let matrix = |hook: &HookPoint| {
             let hook = HOOKS.iter().position(|name| *name == hook.as_str()).unwrap();
