@@ -66,7 +66,13 @@ impl Input {
     }
 
     /// The error for row `row` of `column`.
-    pub(super) fn irregular(&self, column: &str, row: u64, found: String, expected: String) -> Error {
+    pub(super) fn irregular(
+        &self,
+        column: &str,
+        row: u64,
+        found: String,
+        expected: String,
+    ) -> Error {
         Error::IrregularRow {
             path: self.path.clone(),
             column: column.to_owned(),

@@ -1,4 +1,4 @@
-//! One NumPy array of `[rows, width]` or `[contexts, context, width]`.
+//! One array of numpy, of `[rows, width]` or `[contexts, context, width]`.
 //!
 //! The format: `\x93NUMPY`, two bytes of version, the length of the header (2 bytes in version 1, 4
 //! after it), and a Python dictionary such as
@@ -32,11 +32,12 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
     let expected = plain.rows.checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(start));
     if expected != Some(input.bytes()) {
         let (found, shape) = (input.bytes(), &header.shape);
-        return Err(input.damaged(format!("it has {found} bytes, which is not its shape {shape:?}")));
+        return Err(
+            input.damaged(format!("it has {found} bytes, which is not its shape {shape:?}"))
+        );
     }
     let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
-    let chosen =
-        choose(input, mapping, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
+    let chosen = choose(input, mapping, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
     let mut extents = Extents::new(input, mapping, chosen, Vec::new());
     extents.push(plain.rows, &[start])?;
     extents.found(mapping, notes)

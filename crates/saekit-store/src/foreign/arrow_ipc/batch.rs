@@ -300,10 +300,8 @@ impl Lists<'_> {
     /// The error for list number `index` of `count`.
     fn ragged(&self, index: u64, count: u64, found: u64, expected: Option<u64>) -> Error {
         let row = self.batch.first_row + index.saturating_mul(self.batch.rows) / count.max(1);
-        let (found, expected) = (
-            format!("a list of {found}"),
-            format!("lists of {}", expected.unwrap_or_default()),
-        );
+        let (found, expected) =
+            (format!("a list of {found}"), format!("lists of {}", expected.unwrap_or_default()));
         self.input.irregular(&self.field.name, row, found, expected)
     }
 }

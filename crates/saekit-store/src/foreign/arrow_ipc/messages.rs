@@ -84,7 +84,9 @@ impl<'a> Messages<'a> {
             return Ok((None, start));
         }
         if u64::from(len) > MAX_METADATA {
-            return Err(self.input.damaged(format!("a message would have {len} bytes of metadata")));
+            return Err(self
+                .input
+                .damaged(format!("a message would have {len} bytes of metadata")));
         }
         let metadata = self.input.read(start, u64::from(len))?;
         let message = Message { metadata, body: start + u64::from(len) };

@@ -72,7 +72,8 @@ impl<'a> Reader<'a> {
     pub(super) fn measure(&self) -> Result<([u64; 2], bool)> {
         let (lists, nullable) = (self.column.shape.lists, self.column.shape.nullable);
         let mut pages = self.pages(self.chunk.bytes, STEP);
-        let (mut measure, mut has_checksum, mut left) = (Measure::default(), None, self.chunk.values);
+        let (mut measure, mut has_checksum, mut left) =
+            (Measure::default(), None, self.chunk.values);
         while let Some(page) = pages.next()? {
             if matches!(page.header.content, Content::Dictionary | Content::Index) {
                 continue;
@@ -212,8 +213,10 @@ impl<'a> Reader<'a> {
         if Some(page.header.plain) != entries.checked_mul(item.stored as u64) {
             return Err(self.fault(page.offset, "is a dictionary of another size"));
         }
-        if !matches!(Encoding::new(page.header.encoding), Some(Encoding::Plain | Encoding::Dictionary))
-        {
+        if !matches!(
+            Encoding::new(page.header.encoding),
+            Some(Encoding::Plain | Encoding::Dictionary)
+        ) {
             return Err(self.other_encoding(&page.header));
         }
         let stored = pages.dictionary(page)?;
@@ -278,15 +281,11 @@ impl<'a> Reader<'a> {
         if shape.nullable > 0 {
             null = shape.check_definition(data.definition, count).map_err(fault)?;
         }
-        match (list, null) {
-            (None, None) => Ok(()),
-            (list, Some(null)) if list.is_none_or(|list| null.at <= list.at) => {
-                let found = if shape.lists > 0 { "a null or an empty list" } else { "a null" };
-                Err(self.irregular(first + null.at, found.to_owned()))
-            }
-            (Some(odd), _) => Err(self.ragged(first, odd)),
-            (None, Some(_)) => Ok(()), // the arm above took it
+        if let Some(null) = null.filter(|null| list.is_none_or(|list| null.at <= list.at)) {
+            let found = if shape.lists > 0 { "a null or an empty list" } else { "a null" };
+            return Err(self.irregular(first + null.at, found.to_owned()));
         }
+        list.map_or(Ok(()), |odd| Err(self.ragged(first, odd)))
     }
 
     fn ragged(&self, first: u64, odd: Odd) -> Error {

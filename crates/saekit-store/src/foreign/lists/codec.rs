@@ -33,23 +33,24 @@ impl Codec {
 
     /// Decompresses `stored` to `out`, which it must fill; what is wrong otherwise.
     pub(super) fn decompress(self, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
-        let filled = match self {
-            Self::Plain => return copy(stored, out),
-            Self::Snappy => snap::raw::Decoder::new()
-                .decompress(stored, out)
-                .map_err(|error| error.to_string())?,
-            Self::Gzip => {
-                let mut decoder = MultiGzDecoder::new(stored);
-                decoder.read_exact(out).map_err(|error| error.to_string())?;
-                // Reading on to the end is what checks the checksum.
-                let more = decoder.read(&mut [0]).map_err(|error| error.to_string())?;
-                out.len() + more
-            }
-            Self::Lz4 => lz4_flex::block::decompress_into(stored, out)
-                .map_err(|error| error.to_string())?,
-            Self::Zstd => zstd::bulk::decompress_to_buffer(stored, out)
-                .map_err(|error| error.to_string())?,
-        };
+        let filled =
+            match self {
+                Self::Plain => return copy(stored, out),
+                Self::Snappy => snap::raw::Decoder::new()
+                    .decompress(stored, out)
+                    .map_err(|error| error.to_string())?,
+                Self::Gzip => {
+                    let mut decoder = MultiGzDecoder::new(stored);
+                    decoder.read_exact(out).map_err(|error| error.to_string())?;
+                    // Reading on to the end is what checks the checksum.
+                    let more = decoder.read(&mut [0]).map_err(|error| error.to_string())?;
+                    out.len() + more
+                }
+                Self::Lz4 => lz4_flex::block::decompress_into(stored, out)
+                    .map_err(|error| error.to_string())?,
+                Self::Zstd => zstd::bulk::decompress_to_buffer(stored, out)
+                    .map_err(|error| error.to_string())?,
+            };
         if filled == out.len() { Ok(()) } else { Err(other_size(filled, out)) }
     }
 }

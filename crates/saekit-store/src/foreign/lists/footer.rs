@@ -83,9 +83,10 @@ pub(super) fn fields(metadata: &ParquetMetaData) -> Vec<Field> {
         Field {
             name: tree.name().to_owned(),
             kind: column.as_ref().map_or_else(|| "group".to_owned(), |column| in_words(column)),
-            leaf: column.as_ref().and_then(|column| Leaf::new(column)).and_then(|leaf| {
-                only.map(|only| (only, leaf))
-            }),
+            leaf: column
+                .as_ref()
+                .and_then(|column| Leaf::new(column))
+                .and_then(|leaf| only.map(|only| (only, leaf))),
             lists: column.as_ref().map_or(0, |column| level(column.max_rep_level())),
             nullable: column.as_ref().map_or(0, |column| level(column.max_def_level())),
         }

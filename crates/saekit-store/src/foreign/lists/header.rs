@@ -6,16 +6,9 @@ use super::thrift::{Compact, Fault, Type};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// Levels and values, compressed together.
-    Data {
-        repetition: i64,
-        definition: i64,
-    },
+    Data { repetition: i64, definition: i64 },
     /// Levels of as many bytes, which are never compressed, and values.
-    DataV2 {
-        repetition_bytes: u64,
-        definition_bytes: u64,
-        is_compressed: bool,
-    },
+    DataV2 { repetition_bytes: u64, definition_bytes: u64, is_compressed: bool },
     /// The values that data pages point to.
     Dictionary,
     /// Nothing that is read here.
@@ -93,8 +86,7 @@ impl Parts {
             0 => {
                 let data = self.data?;
                 let [repetition, definition] = data.levels;
-                let content =
-                    Content::Data { repetition: repetition?, definition: definition? };
+                let content = Content::Data { repetition: repetition?, definition: definition? };
                 (data, content)
             }
             1 => (Data { values: Some(0), encoding: Some(0), ..Data::default() }, Content::Index),

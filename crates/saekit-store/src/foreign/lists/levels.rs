@@ -228,4 +228,3 @@ impl Measure {
         [(period / width).max(1), width]
     }
 }
-

@@ -31,7 +31,8 @@ impl Group {
         numbers: usize,
     ) -> Result<Vec<Self>> {
         let vectors = columns.len() - numbers;
-        let sizes: Vec<_> = columns[..vectors].iter().map(|(column, _)| column.row_bytes()).collect();
+        let sizes: Vec<_> =
+            columns[..vectors].iter().map(|(column, _)| column.row_bytes()).collect();
         let row_bytes: u64 = sizes.iter().sum();
         let widest = (0..vectors).max_by_key(|column| sizes[*column]).unwrap_or_default();
         let max_rows = (bytes as u64 / row_bytes.max(1)).clamp(1, u64::from(u32::MAX));

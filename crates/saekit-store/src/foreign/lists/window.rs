@@ -160,7 +160,8 @@ impl<'a> Pages<'a> {
             self.decompress(page, 0)?;
         }
         let bytes = if is_plain { self.stored(page) } else { &self.plain };
-        let split = |bytes, wanted| if wanted { split_levels(bytes) } else { Some((&[][..], bytes)) };
+        let split =
+            |bytes, wanted| if wanted { split_levels(bytes) } else { Some((&[][..], bytes)) };
         split(bytes, has_repetition)
             .and_then(|(repetition, rest)| {
                 let (definition, values) = split(rest, has_definition)?;
@@ -234,8 +235,7 @@ impl<'a> Pages<'a> {
     /// The error for the page at `offset`.
     pub(super) fn fault(&self, offset: u64, problem: &str) -> Error {
         let column = self.column;
-        self.input
-            .damaged(format!("the page at byte {offset}, of column `{column}`, {problem}"))
+        self.input.damaged(format!("the page at byte {offset}, of column `{column}`, {problem}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch,
+    Array as _, ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Float32Type};
@@ -182,8 +182,7 @@ fn two_bytes_without_a_dtype_are_an_error() {
 #[test]
 fn bytes_that_are_no_whole_values_are_an_error() {
     let rows = [[0_u8; 6]; 2];
-    let column: ArrayRef =
-        Arc::new(FixedSizeBinaryArray::try_from_iter(rows.iter()).unwrap());
+    let column: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter(rows.iter()).unwrap());
     let batch = batch(vec![("acts", column)]);
     let mapping = Mapping { dtype: Some(DType::F32), ..mapping() };
     for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
@@ -260,7 +259,14 @@ fn tensors_that_overlap_or_leave_the_file_are_errors() {
         (two(&tensor(0, 8), &tensor(8, 20)), 20, "has 12 bytes"),
         ("{".to_owned(), 0, "not JSON"),
         (r#"{"a":3}"#.to_owned(), 0, "tensor `a`"),
-        (two(&tensor(0, 8), r#"{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[8,16]}"#), 16, "has 8 bytes"),
+        (
+            two(
+                &tensor(0, 8),
+                r#"{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[8,16]}"#,
+            ),
+            16,
+            "has 8 bytes",
+        ),
     ] {
         assert_says(&error("x.safetensors", file(&header, values), &mapping()), &[says]);
     }

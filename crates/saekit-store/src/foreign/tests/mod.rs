@@ -88,9 +88,8 @@ impl Golden {
 
     fn expected(&self) -> Read {
         let column = |column: &Column| {
-            let rows = (0..self.rows).map(|row| {
-                (0..column.width).map(|element| column.value(row, element)).collect()
-            });
+            let rows = (0..self.rows)
+                .map(|row| (0..column.width).map(|element| column.value(row, element)).collect());
             (column.name.clone(), rows.collect())
         };
         let rows_of = |len: u32| (0..self.rows as u32).map(move |row| [row / len, row % len]);
@@ -216,7 +215,8 @@ fn columns_come_in_the_order_that_is_asked_for() {
 
 #[test]
 fn contexts_are_numbered_from_the_first_sequence_on() {
-    for file in ["datasets.arrow", "datasets.parquet", "numpy_contexts.npy", "openmoss.safetensors"] {
+    for file in ["datasets.arrow", "datasets.parquet", "numpy_contexts.npy", "openmoss.safetensors"]
+    {
         let golden = Golden::named(file);
         let mapping = Mapping { first_sequence: 7, ..golden.mapping(50) };
         let found = opened(file, golden.bytes(), &mapping).unwrap();

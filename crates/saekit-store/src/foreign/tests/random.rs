@@ -4,8 +4,8 @@ use std::io::{Cursor, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, FixedSizeListArray, Float32Array,
-    LargeListArray, ListArray, RecordBatch, UInt32Array,
+    Array as _, ArrayRef, AsArray as _, FixedSizeListArray, Float32Array, LargeListArray,
+    ListArray, RecordBatch, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
@@ -16,7 +16,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest,
+};
 use proptest::test_runner::TestCaseResult;
 
 use super::{opened, read};
@@ -39,11 +41,8 @@ struct Vectors {
 
 impl Vectors {
     fn any() -> impl Strategy<Value = Self> {
-        let values = prop_oneof![
-            Just(DataType::Float16),
-            Just(DataType::Float32),
-            Just(DataType::Float64)
-        ];
+        let values =
+            prop_oneof![Just(DataType::Float16), Just(DataType::Float32), Just(DataType::Float64)];
         let sizes = (1_usize..120, prop_oneof![1_usize..20, 100_usize..300], 1_usize..60);
         let distinct = prop_oneof![1_u32..4, 5_u32..3000];
         (sizes, values, 0_u8..3, any::<bool>(), distinct).prop_map(
@@ -68,9 +67,10 @@ impl Vectors {
 
     fn column(&self) -> ArrayRef {
         let field = Arc::new(Field::new("item", self.values.clone(), self.nullable));
+        let width = i32::try_from(self.width).unwrap();
         let lens = std::iter::repeat_n(self.width, self.rows);
         match self.kind {
-            0 => Arc::new(FixedSizeListArray::new(field, self.width as i32, self.values(), None)),
+            0 => Arc::new(FixedSizeListArray::new(field, width, self.values(), None)),
             1 => Arc::new(ListArray::new(
                 field,
                 OffsetBuffer::from_lengths(lens),
@@ -137,12 +137,8 @@ fn vectors(batch: &RecordBatch) -> Vec<Vec<f32>> {
 
 fn compare(file: &str, bytes: Vec<u8>, theirs: &RecordBatch, group_bytes: usize) -> TestCaseResult {
     let row = Some("row".to_owned());
-    let mapping = Mapping {
-        group_bytes,
-        document: row.clone(),
-        position: row,
-        ..Mapping::default()
-    };
+    let mapping =
+        Mapping { group_bytes, document: row.clone(), position: row, ..Mapping::default() };
     let ours = read(&opened(file, bytes, &mapping).unwrap()).unwrap();
     prop_assert_eq!(&ours.columns["acts"], &vectors(theirs));
     let rows: Vec<_> = (0..theirs.num_rows() as u32).map(|row| [row, row]).collect();
@@ -180,14 +176,18 @@ proptest! {
         let mut bytes = Vec::new();
         let read: Vec<_> = if is_file {
             let mut writer = FileWriter::try_new(&mut bytes, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            for batch in &batches {
+                writer.write(batch).unwrap();
+            }
             writer.finish().unwrap();
             drop(writer);
             let reader = FileReader::try_new(Cursor::new(&bytes), None).unwrap();
             reader.map(Result::unwrap).collect()
         } else {
             let mut writer = StreamWriter::try_new(&mut bytes, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            for batch in &batches {
+                writer.write(batch).unwrap();
+            }
             writer.finish().unwrap();
             drop(writer);
             let reader = StreamReader::try_new(Cursor::new(&bytes), None).unwrap();
