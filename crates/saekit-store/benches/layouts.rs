@@ -27,6 +27,8 @@ use saekit_store::read_whole;
 const ROWS: usize = 1 << 16;
 const D: usize = 768;
 const BATCH: usize = 1 << 12;
+/// `D`, as arrow has it.
+const D_ARROW: i32 = 768;
 const GROUP_BYTES: usize = 16 << 20;
 /// Bytes of the values as they are stored.
 const STORED: usize = ROWS * D * 2;
@@ -46,19 +48,19 @@ fn values(batch: usize, distinct: u64) -> Vec<f16> {
     (first..first + BATCH * D).map(|index| value(index, distinct)).collect()
 }
 
-fn list(values: Vec<f16>) -> ArrayRef {
+fn list(values: &[f16]) -> ArrayRef {
     let field = Arc::new(Field::new("item", DataType::Float16, true));
-    let values = Arc::new(Float16Array::from(values));
-    Arc::new(FixedSizeListArray::new(field, D as i32, values, None))
+    let values = Arc::new(Float16Array::from(values.to_vec()));
+    Arc::new(FixedSizeListArray::new(field, D_ARROW, values, None))
 }
 
-fn bytes(values: Vec<f16>) -> ArrayRef {
+fn bytes(values: &[f16]) -> ArrayRef {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Arc::new(FixedSizeBinaryArray::new((D * 2) as i32, bytes.into(), None))
+    Arc::new(FixedSizeBinaryArray::new(2 * D_ARROW, bytes.into(), None))
 }
 
-fn batches(distinct: u64, column: fn(Vec<f16>) -> ArrayRef) -> impl Iterator<Item = RecordBatch> {
-    let batch = move |batch| [("acts", column(values(batch, distinct)))];
+fn batches(distinct: u64, column: fn(&[f16]) -> ArrayRef) -> impl Iterator<Item = RecordBatch> {
+    let batch = move |batch| [("acts", column(&values(batch, distinct)))];
     (0..ROWS / BATCH).map(move |n| RecordBatch::try_from_iter(batch(n)).expect("one column"))
 }
 
@@ -74,7 +76,9 @@ fn parquet(path: &Path, batches: impl Iterator<Item = RecordBatch>, dictionary: 
     let schema = batches.peek().expect("there are rows").schema();
     let file = File::create(path).expect("a new file");
     let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).expect("a writer");
-    batches.for_each(|batch| writer.write(&batch).expect("a written batch"));
+    for batch in batches {
+        writer.write(&batch).expect("a written batch");
+    }
     writer.close().expect("a footer");
 }
 
@@ -83,7 +87,9 @@ fn ipc(path: &Path, batches: impl Iterator<Item = RecordBatch>) {
     let schema = batches.peek().expect("there are rows").schema();
     let file = File::create(path).expect("a new file");
     let mut writer = FileWriter::try_new(file, &schema).expect("a writer");
-    batches.for_each(|batch| writer.write(&batch).expect("a written batch"));
+    for batch in batches {
+        writer.write(&batch).expect("a written batch");
+    }
     writer.finish().expect("a footer");
 }
 

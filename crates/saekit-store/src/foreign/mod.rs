@@ -26,6 +26,7 @@ use crate::{Blob, DType, Result};
 
 /// What a file of somebody else's layout holds.
 #[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "stores open such files in the next change"))]
 pub(crate) struct Found {
     /// The columns that can be activations: those asked for in that order, or all.
     pub(crate) columns: Vec<FoundColumn>,
@@ -78,7 +79,7 @@ pub(crate) enum Layout {
     Arrow,
     /// Named tensors.
     Safetensors,
-    /// One NumPy array.
+    /// One array of numpy.
     Npy,
 }
 
@@ -96,7 +97,7 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
 pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Result<Found> {
     match path.to_str().and_then(layout_of) {
-        Some(Layout::Parquet) => lists::open(Input::new(blob, path, "parquet"), mapping),
+        Some(Layout::Parquet) => lists::open(&Input::new(blob, path, "parquet"), mapping),
         Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), mapping),
         Some(Layout::Safetensors) => {
             safetensors::open(&Input::new(blob, path, "safetensors"), mapping)

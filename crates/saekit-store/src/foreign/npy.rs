@@ -1,4 +1,4 @@
-//! One NumPy array of `[rows, width]` or `[contexts, context, width]`.
+//! One array of numpy, of `[rows, width]` or `[contexts, context, width]`.
 //!
 //! The format: `\x93NUMPY`, two bytes of version, the length of the header (2 bytes in version 1, 4
 //! after it), and a Python dictionary such as

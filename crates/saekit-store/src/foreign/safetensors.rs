@@ -16,7 +16,7 @@ use crate::{DType, Error, Result};
 
 /// What the format allows.
 const MAX_HEADER: u64 = 100_000_000;
-/// What a chunk of OpenMOSS' cached activations holds.
+/// What a chunk of the activations that `OpenMOSS` caches holds.
 const CHUNK: [&str; 3] = ["activation", "tokens", "mask"];
 
 /// An entry of the header.
@@ -138,13 +138,11 @@ fn number(input: &Input, tensors: &Tensors, name: &str, rows: u64) -> Result<(St
         "U64" => Some(Integer::U64),
         _ => None,
     };
-    match integer.filter(|_| tensor.shape == [rows]) {
-        Some(integer) => Ok((name.to_owned(), integer)),
-        None => {
-            let found = format!("tensor `{name}`, {} {:?}", tensor.dtype, tensor.shape);
-            Err(input.unsupported(found, "a whole number for each row, I32, U32, I64 or U64"))
-        }
-    }
+    let Some(integer) = integer.filter(|_| tensor.shape == [rows]) else {
+        let found = format!("tensor `{name}`, {} {:?}", tensor.dtype, tensor.shape);
+        return Err(input.unsupported(found, "a whole number for each row, I32, U32, I64 or U64"));
+    };
+    Ok((name.to_owned(), integer))
 }
 
 impl Tensor {

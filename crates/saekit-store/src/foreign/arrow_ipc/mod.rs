@@ -11,7 +11,7 @@ use arrow::ipc;
 
 use self::batch::{Batch, Regular};
 use self::messages::Messages;
-use self::schema::{Field, Leaf};
+use self::schema::{Field, Keys, Leaf};
 use super::choose::{Kind, Vectors as _, choose, missing};
 use super::extents::{Extents, Plain, Value};
 use super::integers::{self, Integer};
@@ -70,7 +70,7 @@ fn batches(input: &Input, messages: &mut Messages<'_>, fields: &[Field]) -> Resu
 fn kind(
     input: &Input,
     field: &Field,
-    keys: &[(String, String)],
+    keys: &Keys,
     batches: &[Batch],
     mapping: &Mapping,
 ) -> Kind<Plain> {
@@ -89,7 +89,7 @@ fn vectors(
     input: &Input,
     field: &Field,
     leaf: &Leaf,
-    keys: &[(String, String)],
+    keys: &Keys,
     batches: &[Batch],
     mapping: &Mapping,
 ) -> Result<Option<Plain>> {

@@ -56,8 +56,11 @@ pub(super) struct Parts {
     pub(super) views: usize,
 }
 
+/// Key-values of a schema.
+pub(super) type Keys = Vec<(String, String)>;
+
 /// The columns and the key-values of the schema.
-pub(super) fn read(input: &Input, head: &Head) -> Result<(Vec<Field>, Vec<(String, String)>)> {
+pub(super) fn read(input: &Input, head: &Head) -> Result<(Vec<Field>, Keys)> {
     let (schema, version) = head.schema(input)?;
     let Some(schema) = schema else { return Err(input.damaged("it has no schema")) };
     if schema.endianness() != ipc::Endianness::Little {

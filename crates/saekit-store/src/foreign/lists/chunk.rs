@@ -281,15 +281,11 @@ impl<'a> Reader<'a> {
         if shape.nullable > 0 {
             null = shape.check_definition(data.definition, count).map_err(fault)?;
         }
-        match (list, null) {
-            (None, None) => Ok(()),
-            (list, Some(null)) if list.is_none_or(|list| null.at <= list.at) => {
-                let found = if shape.lists > 0 { "a null or an empty list" } else { "a null" };
-                Err(self.irregular(first + null.at, found.to_owned()))
-            }
-            (Some(odd), _) => Err(self.ragged(first, odd)),
-            (None, Some(_)) => Ok(()), // the arm above took it
+        if let Some(null) = null.filter(|null| list.is_none_or(|list| null.at <= list.at)) {
+            let found = if shape.lists > 0 { "a null or an empty list" } else { "a null" };
+            return Err(self.irregular(first + null.at, found.to_owned()));
         }
+        list.map_or(Ok(()), |odd| Err(self.ragged(first, odd)))
     }
 
     fn ragged(&self, first: u64, odd: Odd) -> Error {

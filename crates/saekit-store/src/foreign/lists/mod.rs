@@ -64,20 +64,20 @@ struct Parquet<'a> {
 }
 
 /// Opens a file.
-pub(super) fn open(input: Input, mapping: &Mapping) -> Result<Found> {
-    let metadata = footer::read(&input)?;
+pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+    let metadata = footer::read(input)?;
     let fields = footer::fields(&metadata);
-    let file = Parquet { input: &input, mapping, metadata, fields };
+    let file = Parquet { input, mapping, metadata, fields };
     let rows = file.count_rows()?;
     let mut notes = file.notes();
     let kinds = file.fields.iter().filter(|field| file.may_be_wanted(field));
     let kinds = kinds.map(|field| (field.name.clone(), file.kind(field, rows))).collect();
-    let chosen = choose(&input, mapping, kinds, &mut notes)?;
+    let chosen = choose(input, mapping, kinds, &mut notes)?;
     if chosen.iter().any(|(_, stored)| !stored.has_checksums) {
         notes.push("its pages have no checksums, so changed bytes go unnoticed".to_owned());
     }
     let in_contexts = chosen.iter().any(|(_, stored)| stored.rows().1.is_some());
-    let numbers = integers::named(&input, mapping, in_contexts)?.into_iter().flatten();
+    let numbers = integers::named(input, mapping, in_contexts)?.into_iter().flatten();
     let numbers: Vec<_> = numbers.map(|name| file.number(name)).collect::<Result<_>>()?;
     found(input.clone(), mapping, chosen, numbers, notes)
 }
@@ -161,10 +161,10 @@ impl Parquet<'_> {
     fn stored(&self, field: &Field, leaf: usize, content: Leaf, rows: u64) -> Result<Stored> {
         let (stored, is_double, dtype) = match content {
             Leaf::F16 => (2, false, DType::F16),
-            Leaf::F32 => (4, false, DType::F32),
             Leaf::F64 => (8, true, DType::F32),
             Leaf::Bytes(bytes) => (bytes, false, self.dtype(field, bytes)?),
-            Leaf::I32 | Leaf::U32 => (4, false, DType::F32),
+            // Whole numbers are not delivered, but read as they are.
+            Leaf::F32 | Leaf::I32 | Leaf::U32 => (4, false, DType::F32),
             Leaf::I64 | Leaf::U64 => (8, false, DType::F32),
         };
         let shape = Shape { lists: field.lists, nullable: field.nullable, context: 1, width: 1 };

@@ -50,7 +50,7 @@ fn a_changed_byte_in_a_page_with_a_checksum_is_an_error() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn damage_is_no_panic(

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch};
+use arrow::array::{
+    Array as _, ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Float32Type};
 use arrow::ipc::writer::StreamWriter;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod faults;
+mod large;
 mod random;
 
 use std::collections::BTreeMap;

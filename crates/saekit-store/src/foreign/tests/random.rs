@@ -4,8 +4,8 @@ use std::io::{Cursor, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, FixedSizeListArray, Float32Array, LargeListArray, ListArray,
-    RecordBatch, UInt32Array,
+    Array as _, ArrayRef, AsArray as _, FixedSizeListArray, Float32Array, LargeListArray,
+    ListArray, RecordBatch, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
@@ -67,9 +67,10 @@ impl Vectors {
 
     fn column(&self) -> ArrayRef {
         let field = Arc::new(Field::new("item", self.values.clone(), self.nullable));
+        let width = i32::try_from(self.width).unwrap();
         let lens = std::iter::repeat_n(self.width, self.rows);
         match self.kind {
-            0 => Arc::new(FixedSizeListArray::new(field, self.width as i32, self.values(), None)),
+            0 => Arc::new(FixedSizeListArray::new(field, width, self.values(), None)),
             1 => Arc::new(ListArray::new(
                 field,
                 OffsetBuffer::from_lengths(lens),
@@ -103,8 +104,8 @@ fn properties() -> impl Strategy<Value = WriterProperties> {
         prop_oneof![Just(Compression::UNCOMPRESSED), Just(Compression::ZSTD(ZstdLevel::default()))];
     let sizes = (1_usize..4000, 1_usize..300, 1_usize..100);
     let encodings = prop_oneof![Just(Encoding::PLAIN), Just(Encoding::BYTE_STREAM_SPLIT)];
-    (versions, codecs, sizes, any::<bool>(), encodings).prop_map(
-        |(version, codec, (page, values, group), dictionary, encoding)| {
+    (versions, codecs, sizes, any::<[bool; 2]>(), encodings).prop_map(
+        |(version, codec, (page, values, group), [dictionary, index], encoding)| {
             WriterProperties::builder()
                 .set_writer_version(version)
                 .set_compression(codec)
@@ -112,11 +113,30 @@ fn properties() -> impl Strategy<Value = WriterProperties> {
                 .set_write_batch_size(values)
                 .set_max_row_group_row_count(Some(group))
                 .set_dictionary_enabled(dictionary)
+                .set_offset_index_disabled(!index)
                 .set_encoding(encoding)
                 .set_column_encoding("row".into(), Encoding::PLAIN)
                 .build()
         },
     )
+}
+
+/// `rows` as the values of lists of `context` rows each.
+fn in_contexts(rows: ArrayRef, context: usize) -> ArrayRef {
+    let field = Arc::new(Field::new("item", rows.data_type().clone(), true));
+    let lens = std::iter::repeat_n(context, rows.len() / context);
+    Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lens), rows, None))
+}
+
+fn to_parquet(batches: &[RecordBatch], properties: WriterProperties) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let schema = batches[0].schema();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.close().unwrap();
+    bytes
 }
 
 /// The vectors that arrow-rs reads.
@@ -154,13 +174,8 @@ proptest! {
         properties in properties(),
         group_bytes in 1_usize..40_000,
     ) {
-        let (schema, batches) = vectors.batches();
-        let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).unwrap();
-        for batch in &batches {
-            writer.write(batch).unwrap();
-        }
-        writer.close().unwrap();
+        let (_, batches) = vectors.batches();
+        let bytes = to_parquet(&batches, properties);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file);
@@ -175,14 +190,18 @@ proptest! {
         let mut bytes = Vec::new();
         let read: Vec<_> = if is_file {
             let mut writer = FileWriter::try_new(&mut bytes, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            for batch in &batches {
+                writer.write(batch).unwrap();
+            }
             writer.finish().unwrap();
             drop(writer);
             let reader = FileReader::try_new(Cursor::new(&bytes), None).unwrap();
             reader.map(Result::unwrap).collect()
         } else {
             let mut writer = StreamWriter::try_new(&mut bytes, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            for batch in &batches {
+                writer.write(batch).unwrap();
+            }
             writer.finish().unwrap();
             drop(writer);
             let reader = StreamReader::try_new(Cursor::new(&bytes), None).unwrap();
@@ -190,5 +209,37 @@ proptest! {
         };
         let theirs = concat_batches(&schema, &read).unwrap();
         compare("x.arrow", bytes, &theirs, group_bytes)?;
+    }
+
+    #[test]
+    fn contexts(
+        vectors in Vectors::any(),
+        context in 1_usize..12,
+        properties in properties(),
+        is_parquet in any::<bool>(),
+        group_bytes in 1_usize..40_000,
+    ) {
+        let vectors = Vectors { rows: vectors.rows.next_multiple_of(context), ..vectors };
+        let column = in_contexts(vectors.column(), context);
+        let batch = RecordBatch::try_from_iter([("acts", column)]).unwrap();
+        let (file, bytes) = if is_parquet {
+            ("x.parquet", to_parquet(&[batch], properties))
+        } else {
+            let mut bytes = Vec::new();
+            let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+            writer.write(&batch).unwrap();
+            writer.finish().unwrap();
+            drop(writer);
+            ("x.arrow", bytes)
+        };
+        let mapping = Mapping { group_bytes, ..Mapping::default() };
+        let ours = read(&opened(file, bytes, &mapping).unwrap()).unwrap();
+        let values = cast(&vectors.values(), &DataType::Float32).unwrap();
+        let values = values.as_primitive::<Float32Type>().values();
+        let rows: Vec<_> = values.chunks(vectors.width).map(<[f32]>::to_vec).collect();
+        prop_assert_eq!(&ours.columns["acts"], &rows);
+        let context = context as u32;
+        let tokens = (0..rows.len() as u32).map(|row| [row / context, row % context]);
+        prop_assert_eq!(ours.tokens, tokens.collect::<Vec<_>>());
     }
 }
