@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use saekit_core::files::HashingWriter;
 use saekit_core::{Error as CoreError, Interrupt, LanguageModel, Observer, Tokenizer};
-use saekit_store::{ColumnSpec, Dataset, Manifest, RowSink, StoreSpec, StoreWriter};
+use saekit_store::{
+    ColumnSpec, Dataset, LiveConfig, Manifest, RowSink, StoreSpec, StoreWriter, StreamConfig,
+};
 
 use crate::capture::{Block, Capture};
 use crate::config::HarvestConfig;
@@ -154,6 +156,28 @@ impl<'a> Harvest<'a> {
     /// One call at a time: the documents are read from one place in one file.
     pub fn produce(&self, sink: &mut dyn RowSink, interrupt: &Interrupt) -> Result<()> {
         self.for_each_block(sink, interrupt, |_| ())
+    }
+
+    /// What [`LiveRows::scope`](saekit_store::LiveRows::scope) needs to give the rows of
+    /// [`produce`](Self::produce) as `stream` says. Tokenises all documents to count them.
+    pub fn live(&self, stream: StreamConfig, interrupt: &Interrupt) -> Result<LiveConfig> {
+        let (spec, rows) = (self.spec(), self.count(interrupt)?);
+        let (sha256, interrupt) = (spec.sha256(&self.more()), interrupt.clone());
+        Ok(LiveConfig { spec, rows, sha256, stream, interrupt })
+    }
+
+    /// Rows of the harvest.
+    fn count(&self, interrupt: &Interrupt) -> Result<u64> {
+        let (capture, max_rows) = (self.capture(), self.config.max_rows.unwrap_or(u64::MAX));
+        let mut rows = 0;
+        for batch in self.batches(interrupt) {
+            let ids = batch?.sequences.into_iter().flat_map(|sequence| sequence.ids);
+            rows += ids.filter(|id| capture.keeps(*id)).count() as u64;
+            if rows >= max_rows {
+                return Ok(max_rows);
+            }
+        }
+        Ok(rows)
     }
 
     /// The sequences, in batches.

@@ -15,6 +15,7 @@
 //! * Rows of special tokens are left out unless asked for. The tokens table holds all tokens.
 //! * The same input, settings and model give the same store, byte for byte.
 //! * A harvest that was stopped goes on after its last whole shard, and the store is the same.
+//! * [`Harvest::produce`] and [`Harvest::live`] give the rows to training without a store.
 //! * Memory is bounded by a shard, a few batches and eight bytes a document. Documents wait on
 //!   disk, in an unnamed file that no end of the process can leave behind.
 //!

@@ -273,8 +273,33 @@ fn activations_that_are_not_numbers() {
     let mut desk = Desk::new();
     let tokenizer = Characters::default();
     desk.input("a.txt", "abcdefghijklmnopqrstuvwxyz");
-    desk.model.nan_at = Some(tokenizer.id('r'));
+    desk.model.odd_at = Some((tokenizer.id('r'), f32::NAN));
     says(&desk.error(), &["NaN", "blocks.0.hook_resid_post", "sequence 1", "position 3"]);
+}
+
+#[test]
+fn activations_that_the_dtype_cannot_hold() {
+    use saekit_store::DType::{BF16, F16, F32, I8};
+    for (dtype, value, remedy) in [
+        (F16, -70000.0, BF16),
+        (BF16, f32::MAX, F32),
+        (I8, f32::MIN, F32),
+        (F16, f32::INFINITY, F32),
+    ] {
+        let mut desk = Desk::new();
+        desk.input("a.txt", "abcdefghijklmnopqrstuvwxyz");
+        desk.model.odd_at = Some((Characters::default().id('r'), value));
+        desk.config.dtype = dtype;
+        let place = "at sequence 1, position 3, element 0";
+        let expected = if value.is_finite() {
+            format!("{place}, which {dtype} cannot hold; use `--dtype {remedy}`")
+        } else {
+            format!("{place}; check the model's weights and its input")
+        };
+        says(&desk.error(), &["`blocks.0.hook_resid_post` is", &value.to_string(), &expected]);
+        desk.config.dtype = remedy;
+        assert_eq!(desk.run().is_ok(), value.is_finite());
+    }
 }
 
 #[test]

@@ -320,6 +320,17 @@ pub enum Error {
         sequences: u32,
     },
 
+    /// A producer of rows gave more or fewer than were counted before.
+    #[error(
+        "{found} rows were harvested, but {expected} were counted before; check that the input is not being changed, and start again"
+    )]
+    Miscounted {
+        /// Rows counted.
+        expected: u64,
+        /// Rows that came, so far where they were too many.
+        found: u64,
+    },
+
     /// The folder of a new store holds a finished one.
     #[error("{} already holds a store; choose another folder, or overwrite it with `--force`", dir.display())]
     StoreExists {

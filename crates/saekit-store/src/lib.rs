@@ -5,7 +5,8 @@
 //! parquet writer can make one.
 //!
 //! * Writing: [`StoreWriter`] takes sequences of tokens and blocks of rows, in memory bounded by
-//!   [`StoreSpec::shard_bytes`]. Without the manifest, which comes last, there is no store.
+//!   [`StoreSpec::shard_bytes`]. Without the manifest, which comes last, there is no store; another
+//!   writer goes on after the last whole shard.
 //! * Opening: [`Store::open`] checks the manifest and the footer of every file against each other;
 //!   [`Store::verify`] reads everything and compares hashes.
 //! * Training: [`Store::stream`] gives a [`RowSource`] that never ends, in a random order decided by
@@ -48,8 +49,10 @@
 //! # }
 //! ```
 //!
-//! A source of another kind (several stores mixed, a foreign layout, a model that is run on the
-//! fly) is another implementation of [`RowSource`]; nothing downstream knows more than that.
+//! A source of another kind (several stores mixed, a foreign layout) is another implementation of
+//! [`RowSource`]; nothing downstream knows more than that. [`LiveRows`] is one whose rows are
+//! computed while they are used: the same as a store's, which is never written. A place where rows
+//! go is a [`RowSink`].
 
 #[cfg(target_endian = "big")]
 compile_error!("shards are little-endian and are read without swapping bytes");
@@ -60,6 +63,8 @@ mod error;
 mod foreign;
 mod intake;
 mod layout;
+mod live;
+mod live_sink;
 mod manifest;
 mod mixture;
 mod open;
@@ -82,12 +87,14 @@ mod stats;
 mod storage;
 mod store;
 mod tokens;
+mod window;
 mod writer;
 
 pub use dtype::DType;
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use foreign::read_whole;
+pub use live::{LiveConfig, LiveRows};
 pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use mixture::Mixture;
 pub use open::{Damaged, ForeignConfig, OpenConfig, Skipped};

@@ -1,6 +1,7 @@
 //! One shard: rows gathered in memory, then written in a random order.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use saekit_core::files::{HashingWriter, write_atomic};
 
 use crate::error::into_io;
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
+use crate::live_sink::LiveGroup;
 use crate::pages::{Chunk, PAGE_BYTES};
 use crate::{Manifest, Result, ShardInfo, StoreSpec};
 
@@ -86,6 +88,41 @@ impl ShardBuffer {
         Ok(())
     }
 
+    /// Puts row `order[i]` in the place of row `i`.
+    pub(crate) fn permute(&mut self, order: &[u32]) {
+        for column in &mut self.columns {
+            column.permute(order);
+        }
+        for numbers in [&mut self.sequences, &mut self.positions] {
+            if !numbers.is_empty() {
+                *numbers = order.iter().map(|row| numbers[*row as usize]).collect();
+            }
+        }
+    }
+
+    /// Hands over all rows, a row group at a time.
+    pub(crate) fn take_groups(&mut self) -> Vec<LiveGroup> {
+        let rows = std::mem::take(&mut self.rows);
+        let group_rows = self.columns[0].rows_per_block;
+        let mut columns: Vec<_> =
+            self.columns.iter_mut().map(|column| std::mem::take(&mut column.filled)).collect();
+        let numbers = |numbers: &[u32], range: &Range<usize>| {
+            numbers.get(range.clone()).map_or_else(Vec::new, <[u32]>::to_vec)
+        };
+        let groups = (0..rows.div_ceil(group_rows)).map(|group| {
+            let range = group * group_rows..rows.min((group + 1) * group_rows);
+            LiveGroup {
+                columns: columns.iter_mut().map(|c| std::mem::take(&mut c[group])).collect(),
+                sequences: numbers(&self.sequences, &range),
+                positions: numbers(&self.positions, &range),
+                rows: range.len(),
+            }
+        });
+        let groups = groups.collect();
+        self.clear();
+        groups
+    }
+
     /// Forgets the rows but keeps the memory.
     pub(crate) fn clear(&mut self) {
         for block in self.columns.iter_mut().flat_map(|column| &mut column.filled) {
@@ -109,6 +146,37 @@ impl Blocks {
     fn row(&self, row: usize) -> &[u8] {
         let start = row % self.rows_per_block * self.row_bytes;
         &self.filled[row / self.rows_per_block][start..start + self.row_bytes]
+    }
+
+    fn set_row(&mut self, row: usize, bytes: &[u8]) {
+        let start = row % self.rows_per_block * self.row_bytes;
+        self.filled[row / self.rows_per_block][start..start + self.row_bytes]
+            .copy_from_slice(bytes);
+    }
+
+    /// Puts row `order[i]` in the place of row `i`, cycle after cycle, without a second copy of all.
+    fn permute(&mut self, order: &[u32]) {
+        let mut placed = vec![false; order.len()];
+        let mut moved = Vec::new();
+        for start in 0..order.len() {
+            if placed[start] {
+                continue;
+            }
+            let first = self.row(start).to_vec();
+            let mut to = start;
+            loop {
+                placed[to] = true;
+                let from = order[to] as usize;
+                if from == start {
+                    self.set_row(to, &first);
+                    break;
+                }
+                moved.clear();
+                moved.extend_from_slice(self.row(from));
+                self.set_row(to, &moved);
+                to = from;
+            }
+        }
     }
 }
 

@@ -1,8 +1,10 @@
+use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{POSITION, SEQUENCE};
+use crate::state::settings;
 use crate::{DType, Error, Result};
 
 /// Row groups a parquet file can number.
@@ -66,6 +68,14 @@ impl StoreSpec {
     pub fn row_bytes(&self) -> u64 {
         let columns = self.columns.iter().map(|column| self.dtype.row_bytes(column.width));
         (columns.sum::<usize>() + if self.has_tokens { 8 } else { 0 }) as u64
+    }
+
+    /// SHA-256, hex, of everything in the spec that decides the rows, and of what is named in `more`
+    /// besides.
+    pub fn sha256(&self, more: &[(&str, String)]) -> String {
+        let settings = settings(self, more).into_iter();
+        let lines: Vec<_> = settings.map(|(name, value)| format!("{name}: {value}\n")).collect();
+        sha256(lines.concat().as_bytes())
     }
 
     /// Rows a full shard holds.

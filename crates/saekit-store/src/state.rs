@@ -102,7 +102,7 @@ impl State {
 }
 
 /// Everything in `spec` that decides the bytes of a store, by names that people know, and `more`.
-fn settings(spec: &StoreSpec, more: &[(&str, String)]) -> Vec<(String, String)> {
+pub(crate) fn settings(spec: &StoreSpec, more: &[(&str, String)]) -> Vec<(String, String)> {
     let StoreSpec { model, tokenizer_sha256, dataset, context_size, prepend_bos, .. } = spec;
     let columns = spec.columns.iter().map(|column| format!("{} x {}", column.name, column.width));
     let own = [

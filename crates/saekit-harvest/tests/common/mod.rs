@@ -69,8 +69,8 @@ impl Tokenizer for Characters {
 pub(crate) struct Toy {
     info: ModelInfo,
     pub(crate) forwards: AtomicUsize,
-    /// Gives NaN at this token.
-    pub(crate) nan_at: Option<u32>,
+    /// Gives this value at this token.
+    pub(crate) odd_at: Option<(u32, f32)>,
     /// Raised in the forward pass of this number, counted from 0.
     pub(crate) interrupts_at: Option<usize>,
     pub(crate) interrupt: Interrupt,
@@ -92,7 +92,7 @@ impl Toy {
         Self {
             info,
             forwards: AtomicUsize::new(0),
-            nan_at: None,
+            odd_at: None,
             interrupts_at: None,
             interrupt: Interrupt::default(),
             fails_at: None,
@@ -133,8 +133,8 @@ impl LanguageModel for Toy {
             for (i, id) in tokens.ids().iter().enumerate() {
                 for (j, value) in matrix.row_mut(i).iter_mut().enumerate() {
                     *value = activation(hook, *id, i % tokens.width(), j);
-                    if self.nan_at == Some(*id) {
-                        *value = f32::NAN;
+                    if let Some((_, odd)) = self.odd_at.filter(|(at, _)| at == id) {
+                        *value = odd;
                     }
                 }
             }

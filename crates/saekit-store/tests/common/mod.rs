@@ -5,8 +5,8 @@ use std::path::Path;
 
 use saekit_core::{HookPoint, Matrix, MatrixView};
 use saekit_store::{
-    ColumnSpec, DType, Manifest, RowBatch, RowBlock, RowSource, Store, StoreSpec, StoreWriter,
-    StreamConfig, TokenizedSequence,
+    ColumnSpec, DType, Manifest, RowBatch, RowBlock, RowSink, RowSource, Store, StoreSpec,
+    StoreWriter, StreamConfig, TokenizedSequence,
 };
 
 /// Tokens of every sequence; row `i` is position `i % LENGTH` of sequence `i / LENGTH`.
@@ -78,20 +78,31 @@ impl Recipe {
     /// Writes the store, its rows in blocks of `block` rows.
     pub fn write(&self, dir: &Path, block: usize) -> saekit_store::Result<Manifest> {
         let mut writer = StoreWriter::create(dir, self.spec())?;
+        self.push_all(&mut writer, block)?;
+        assert_eq!(writer.rows(), self.rows as u64);
+        writer.finish()
+    }
+
+    /// Hands over every sequence and row, in blocks of `block` rows; blocks that are not wanted are
+    /// skipped.
+    pub fn push_all(&self, sink: &mut dyn RowSink, block: usize) -> saekit_store::Result<()> {
         for number in (0..self.sequences()).filter(|_| self.tokens) {
-            assert_eq!(writer.push_sequence(&Self::sequence(number))?, number as u32);
+            assert_eq!(sink.push_sequence(&Self::sequence(number))?, number as u32);
         }
         let matrices: Vec<_> = (0..self.widths.len()).map(|c| self.matrix(c)).collect();
         for start in (0..self.rows).step_by(block) {
             let end = (start + block).min(self.rows);
+            if end as u64 <= sink.first_row() {
+                sink.skip_rows((end - start) as u64)?;
+                continue;
+            }
             let columns: Vec<_> = matrices.iter().map(|m| m.view().slice(start, end)).collect();
             let (sequences, positions) = self.token_numbers(start, end);
             let block =
                 RowBlock { sequences: &sequences, positions: &positions, columns: &columns };
-            writer.push_rows(&block)?;
+            sink.push_rows(&block)?;
         }
-        assert_eq!(writer.rows(), self.rows as u64);
-        writer.finish()
+        Ok(())
     }
 
     pub fn open(&self, dir: &Path) -> Store {
