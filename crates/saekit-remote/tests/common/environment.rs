@@ -15,7 +15,7 @@ const CLEARED: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "HF_"];
 /// Runs `body` where the environment has `variables`, with a listener whose address they may name,
 /// and with a folder. `test` is the name of the calling test.
 #[track_caller]
-pub fn with_environment(
+pub(crate) fn with_environment(
     test: &str,
     variables: impl FnOnce(SocketAddr, &Path) -> Vec<(&'static str, String)>,
     body: impl FnOnce(TcpListener, PathBuf),

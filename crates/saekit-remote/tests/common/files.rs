@@ -3,10 +3,10 @@
 use super::http::{Reply, Request};
 
 /// The etag of a file for which no other is asked for.
-pub const ETAG: &str = "\"v1\"";
+pub(crate) const ETAG: &str = "\"v1\"";
 
 /// The answer of a good server to a request for a file with these bytes.
-pub fn serve(request: &Request, bytes: &[u8]) -> Reply {
+pub(crate) fn serve(request: &Request, bytes: &[u8]) -> Reply {
     let etag = request.header("x-test-etag").unwrap_or(ETAG);
     if request.header("if-match").is_some_and(|wanted| wanted != etag) {
         return Reply::new(412, "");

@@ -5,18 +5,18 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query, as sent.
-    pub target: String,
+    pub(crate) target: String,
     /// By name in lowercase.
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Request {
     /// The next request of a connection, if there is one.
-    pub fn read(connection: &TcpStream) -> Option<Self> {
+    pub(crate) fn read(connection: &TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(connection);
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -35,66 +35,66 @@ impl Request {
         Some(Self { method, target, headers, body: String::from_utf8(body).unwrap() })
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap()
     }
 
     /// The value of a parameter, with the two escapes decoded that occur.
-    pub fn parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()?;
         Some(value.replace("%2F", "/"))
     }
 
-    pub fn with(&self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut changed = self.clone();
         changed.headers.insert(name.to_owned(), value.to_owned());
         changed
     }
 
-    pub fn without(&self, names: &[&str]) -> Self {
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
         let mut changed = self.clone();
         changed.headers.retain(|name, _| !names.contains(&name.as_str()));
         changed
     }
 
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let headers = ["range", "if-match", "authorization"].iter().filter_map(|n| self.header(n));
         let words = [&*self.method, &*self.target].into_iter().chain(headers);
         words.collect::<Vec<_>>().join(" ")
     }
 }
 
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
     /// After so many bytes of the body the connection is closed.
-    pub cut: Option<usize>,
+    pub(crate) cut: Option<usize>,
 }
 
 impl Reply {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), cut: None }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
 
-    pub fn truncated(mut self, bytes: usize) -> Self {
+    pub(crate) fn truncated(mut self, bytes: usize) -> Self {
         self.body.truncate(bytes);
         self
     }
 
     /// Fails where the client has hung up.
-    pub fn write(&self, mut connection: &TcpStream, head: bool) -> std::io::Result<()> {
+    pub(crate) fn write(&self, mut connection: &TcpStream, head: bool) -> std::io::Result<()> {
         let mut text = format!("HTTP/1.1 {} X\r\n", self.status);
         for (name, value) in &self.headers {
             text.push_str(&[name, ": ", value, "\r\n"].concat());

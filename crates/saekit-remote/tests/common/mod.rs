@@ -1,9 +1,9 @@
 //! A web server that does as it is told, also what servers should not do.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-pub mod environment;
-pub mod files;
-pub mod http;
+pub(crate) mod environment;
+pub(crate) mod files;
+pub(crate) mod http;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use http::{Reply, Request};
 
 /// What the server does instead of answering as it should.
 #[derive(Clone, Copy, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Answers with a status and a body.
     Status(u16, &'static str),
     /// Sends this many bytes, and says that these are all.
@@ -55,17 +55,17 @@ struct Shared {
 }
 
 /// A server on a port of its own. It ends when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Server {
-    pub fn start(site: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(site: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), site)
     }
 
-    pub fn on(
+    pub(crate) fn on(
         listener: TcpListener,
         site: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -90,22 +90,22 @@ impl Server {
         Self { address, shared }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The next `times` requests with this method go wrong.
-    pub fn inject(&self, method: &'static str, times: usize, fault: Fault) {
+    pub(crate) fn inject(&self, method: &'static str, times: usize, fault: Fault) {
         self.shared.rules.lock().unwrap().push(Rule { method, times, fault });
     }
 
     /// The requests since the last call: method, target and what matters of the headers.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.log.lock().unwrap())
     }
 
     /// Waits until the client has hung up in the middle of an answer.
-    pub fn wait_for_unwanted(&self) {
+    pub(crate) fn wait_for_unwanted(&self) {
         for _ in 0..2000 {
             if self.shared.unwanted.load(Ordering::Relaxed) > 0 {
                 return;
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// `text` with this server's port replaced.
-    pub fn plain(&self, text: impl ToString) -> String {
+    pub(crate) fn plain(&self, text: impl ToString) -> String {
         text.to_string().replace(&format!(":{}", self.address.port()), ":PORT")
     }
 }
@@ -170,21 +170,21 @@ impl Shared {
 }
 
 /// A configuration that waits for next to nothing.
-pub fn impatient(retries: u32) -> RemoteConfig {
+pub(crate) fn impatient(retries: u32) -> RemoteConfig {
     RemoteConfig { retries, delay: Duration::from_millis(1), ..RemoteConfig::default() }
 }
 
 /// The bytes of a test file: all different for a while.
-pub fn content(bytes: usize) -> Vec<u8> {
+pub(crate) fn content(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|i| (i % 251) as u8).collect()
 }
 
 /// `length` bytes of `blob` from `offset` on, or the message of the error.
-pub fn read(blob: &dyn Blob, offset: u64, length: usize) -> Result<Vec<u8>, String> {
+pub(crate) fn read(blob: &dyn Blob, offset: u64, length: usize) -> Result<Vec<u8>, String> {
     let mut out = vec![0; length];
     blob.read_at(offset, &mut out).map(|()| out).map_err(|error| error.to_string())
 }
 
-pub fn open(storage: &dyn Storage, path: &str) -> Arc<dyn Blob> {
+pub(crate) fn open(storage: &dyn Storage, path: &str) -> Arc<dyn Blob> {
     storage.open(path).unwrap().expect("the file is there")
 }
