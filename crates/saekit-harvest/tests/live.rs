@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::{Desk, HOOKS, rows, some_texts};
 use saekit_core::{HookPoint, Interrupt};
 use saekit_harvest::Harvest;
-use saekit_store::{DType, LiveConfig, LiveRows, RowBatch, RowSink, RowSource as _, StreamConfig};
+use saekit_store::{
+    DType, LiveConfig, LiveRows, RowBatch, RowSink, RowSource as _, Shuffle, StreamConfig,
+};
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
@@ -19,10 +21,19 @@ fn desk() -> Desk {
     desk
 }
 
+fn stream(columns: Vec<(HookPoint, f32)>) -> StreamConfig {
+    StreamConfig {
+        seed: 3,
+        pool_bytes: 4000,
+        columns,
+        shuffle: Shuffle::Window,
+        ..StreamConfig::default()
+    }
+}
+
 fn config(harvest: &Harvest<'_>) -> LiveConfig {
     let columns = vec![(HookPoint::new(HOOKS[1]), 1.0)];
-    let stream = StreamConfig { seed: 3, pool_bytes: 4000, columns };
-    harvest.live(stream, &Interrupt::default()).unwrap()
+    harvest.live(stream(columns), &Interrupt::default()).unwrap()
 }
 
 fn live<R>(harvest: &Harvest<'_>, consume: impl FnOnce(&mut LiveRows) -> R) -> R {
@@ -54,6 +65,27 @@ fn every_epoch_has_the_rows_of_the_store() {
             assert!(first != second, "epochs have an order each");
         });
     }
+}
+
+#[test]
+fn the_order_is_that_of_the_stores_window() {
+    let desk = desk();
+    desk.store_again();
+    let columns = vec![(HookPoint::new(HOOKS[1]), 0.5)];
+    let store = saekit_store::Store::open(desk.out()).unwrap();
+    let mut stored = store.stream(&stream(columns.clone())).unwrap();
+    let harvest = desk.prepare().unwrap();
+    let config = harvest.live(stream(columns), &Interrupt::default()).unwrap();
+    let produce = |sink: &mut dyn RowSink, stop: &Interrupt| Ok(harvest.produce(sink, stop)?);
+    let checked = LiveRows::scope(config, produce, |live| {
+        let [of_live, of_store] = [&mut *live as &mut dyn saekit_store::RowSource, &mut stored]
+            .map(|source| saekit_store::scale_of_first(source, 100).unwrap());
+        assert_eq!(of_live, of_store);
+        for _ in 0..20 {
+            assert!(live.next_batch(120).unwrap() == stored.next_batch(120).unwrap());
+        }
+    });
+    checked.unwrap();
 }
 
 #[test]

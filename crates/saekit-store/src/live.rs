@@ -204,6 +204,7 @@ impl RowSource for LiveRows {
             order_sha256: self.plan.order_sha256(),
             epoch: self.epoch,
             row: self.row,
+            parts: Vec::new(),
         }
     }
 
@@ -326,8 +327,8 @@ impl Running {
             rows += group.rows;
             groups.push(group);
         }
-        let mut order = Vec::new();
-        window::shuffle_rows(plan.config.stream.seed, self.epoch, self.pool, rows, &mut order);
+        let mut order: Vec<u32> = (0..rows as u32).collect();
+        window::shuffle_rows(plan.config.stream.seed, self.epoch, self.pool, &mut order);
         self.pool += 1;
         if self.pool == plan.pools.len() {
             (self.epoch, self.pool) = (self.epoch + 1, 0);

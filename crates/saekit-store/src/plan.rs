@@ -1,13 +1,12 @@
 //! The order of an epoch: which row groups share a pool, and in which order their rows come.
 
-use std::ops::Range;
-
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::rows::{Group, Selection};
 use crate::store::Inner;
+use crate::window::{self, Pools};
 use crate::{Error, Result, RowSet, StreamConfig};
 
 /// How far rows move.
@@ -39,7 +38,7 @@ pub(crate) struct Plan {
     seed: u64,
     shuffle: Shuffle,
     groups: Vec<Group>,
-    groups_per_pool: usize,
+    pools: Pools,
     /// Rows of each group that are used, where not all are.
     kept: Option<Kept>,
     rows: u64,
@@ -69,16 +68,13 @@ impl Plan {
         let groups = store.groups();
         let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
         let group_bytes = largest * selection.row_bytes();
-        let groups_per_pool = pool_bytes / 2 / group_bytes.max(1);
-        if groups_per_pool == 0 {
-            let (path, needed) = (store.location(), 2 * group_bytes);
-            return Err(Error::PoolTooSmall { path, pool_bytes: *pool_bytes, needed });
-        }
-        let groups_per_pool = groups_per_pool.min(groups.len() as u64) as usize;
+        let pools = Pools::new(groups.len(), group_bytes, *pool_bytes).map_err(|needed| {
+            Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
+        })?;
         let (seed, shuffle) = (*seed, *shuffle);
         let kept = rows.as_ref().map(|set| Kept::new(set, &groups));
         let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
-        Ok(Self { seed, shuffle, groups, groups_per_pool, kept, rows })
+        Ok(Self { seed, shuffle, groups, pools, kept, rows })
     }
 
     /// Rows of an epoch.
@@ -88,8 +84,8 @@ impl Plan {
 
     /// Hash of what decides the order beside the store.
     pub(crate) fn sha256(&self) -> String {
-        let Self { seed, shuffle, groups_per_pool, .. } = self;
-        let shuffle = shuffle.name();
+        let Self { seed, shuffle, pools, .. } = self;
+        let (shuffle, groups_per_pool) = (shuffle.name(), pools.groups_per_pool());
         let mut text =
             format!("shuffled 2, {shuffle}, seed {seed}, {groups_per_pool} groups a pool");
         if let Some(kept) = &self.kept {
@@ -100,16 +96,7 @@ impl Plan {
 
     /// Pools of an epoch.
     pub(crate) fn pools(&self) -> usize {
-        self.groups.len().div_ceil(self.groups_per_pool)
-    }
-
-    fn pool_range(&self, pool: usize) -> Range<usize> {
-        let start = |pool: usize| match self.shuffle {
-            // As equal as row groups allow.
-            Shuffle::Full => pool * self.groups.len() / self.pools(),
-            Shuffle::Window => (pool * self.groups_per_pool).min(self.groups.len()),
-        };
-        start(pool)..start(pool + 1)
+        self.pools.len()
     }
 
     /// The order of epoch `number`.
@@ -159,7 +146,7 @@ impl Kept {
 impl Epoch<'_> {
     /// Places in the plan of the row groups of `pool`.
     fn places(&self, pool: usize) -> impl Iterator<Item = usize> {
-        self.order[self.plan.pool_range(pool)].iter().map(|place| *place as usize)
+        self.order[self.plan.pools.range(pool)].iter().map(|place| *place as usize)
     }
 
     /// The row groups of `pool`.
@@ -182,7 +169,7 @@ impl Epoch<'_> {
             }
             first += group.rows;
         }
-        Rng::new(self.plan.seed, "store.pool").child(self.number).child(pool as u64).shuffle(order);
+        window::shuffle_rows(self.plan.seed, self.number, pool, order);
     }
 
     /// The pool that holds row `row` of the epoch, and the row it begins with.

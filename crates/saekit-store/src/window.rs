@@ -1,4 +1,5 @@
-//! The window order: row groups as they come, dealt into pools.
+//! Pools of row groups, and the order of the rows in them: what rows from a disk and rows being
+//! harvested have in common.
 
 use std::ops::Range;
 
@@ -41,11 +42,10 @@ impl Pools {
     }
 }
 
-/// Puts into `order` the order in which the `rows` rows of `pool` come in `epoch`.
-pub(crate) fn shuffle_rows(seed: u64, epoch: u64, pool: usize, rows: usize, order: &mut Vec<u32>) {
-    order.clear();
-    order.extend(0..rows as u32);
-    Rng::new(seed, "store.pool").child(epoch).child(pool as u64).shuffle(order);
+/// Puts the rows of `pool`, which are given as they lie in it, in the order in which they come in
+/// `epoch`.
+pub(crate) fn shuffle_rows(seed: u64, epoch: u64, pool: usize, rows: &mut [u32]) {
+    Rng::new(seed, "store.pool").child(epoch).child(pool as u64).shuffle(rows);
 }
 
 /// Rows of each row group of a store of `rows` rows, in order, where full shards and row groups hold

@@ -149,7 +149,7 @@ fn a_window_takes_row_groups_in_their_order() {
     let mut stream = store.stream(&config).unwrap();
     for epoch in [0, 1] {
         let rows = recipe.take(&mut stream, 90);
-        // pools of four row groups: 32 rows, 32 rows (a shard ends in it), 26
+        // three pools of twelve row groups, of which the fifth, the tenth and the last are short
         for pool in [0..32, 32..64, 64..90] {
             let (mut found, mut expected) = (rows[pool.clone()].to_vec(), on_disk[pool].to_vec());
             assert_ne!(found, expected, "epoch {epoch}");

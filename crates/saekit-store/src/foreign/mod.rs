@@ -26,7 +26,6 @@ use crate::{Blob, DType, Result};
 
 /// What a file of somebody else's layout holds.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "stores open such files in the next change"))]
 pub(crate) struct Found {
     /// The columns that can be activations: those asked for in that order, or all.
     pub(crate) columns: Vec<FoundColumn>,
