@@ -252,7 +252,9 @@ impl<'a> Reader<'a> {
         let data = pages.data(page, shape.lists, shape.nullable)?;
         self.check_levels(&data, page, state.at)?;
         let Some(out) = out else { return Ok(()) };
-        let Some(encoding) = Encoding::new(header.encoding) else {
+        let fits =
+            |encoding: &Encoding| *encoding != Encoding::Delta || self.column.item.is_integer;
+        let Some(encoding) = Encoding::new(header.encoding).filter(fits) else {
             return Err(self.other_encoding(header));
         };
         let (first, last) = (state.at, state.at + header.values);

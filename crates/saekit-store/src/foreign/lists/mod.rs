@@ -6,6 +6,7 @@
 
 mod chunk;
 mod codec;
+mod delta;
 mod footer;
 mod header;
 mod levels;
@@ -168,7 +169,8 @@ impl Parquet<'_> {
             Leaf::I64 | Leaf::U64 => (8, false, DType::F32),
         };
         let shape = Shape { lists: field.lists, nullable: field.nullable, context: 1, width: 1 };
-        let item = Item { stored, is_double };
+        let is_integer = matches!(content, Leaf::I32 | Leaf::U32 | Leaf::I64 | Leaf::U64);
+        let item = Item { stored, is_double, is_integer };
         let mut column = Column { name: field.name.clone(), shape, item };
         let chunks = self.chunks(&field.name, leaf)?;
         let mut has_checksums = false;

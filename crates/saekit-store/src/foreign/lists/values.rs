@@ -15,6 +15,8 @@ pub(super) struct Item {
     pub(super) stored: usize,
     /// Whether it is a double, which is delivered as a single.
     pub(super) is_double: bool,
+    /// Whether it is a whole number, of 4 or 8 bytes.
+    pub(super) is_integer: bool,
 }
 
 /// How the values of a page are stored.
@@ -25,6 +27,8 @@ pub(super) enum Encoding {
     Dictionary,
     /// The first bytes of all values, then the second ones, and so on.
     Split,
+    /// As differences, for whole numbers only.
+    Delta,
 }
 
 impl Encoding {
@@ -36,6 +40,7 @@ impl Encoding {
         match code {
             0 => Some(Self::Plain),
             2 | 8 => Some(Self::Dictionary),
+            5 => Some(Self::Delta),
             9 => Some(Self::Split),
             _ => None,
         }
@@ -77,6 +82,9 @@ impl Item {
         if values.encoding == Encoding::Dictionary {
             let dictionary = values.dictionary.ok_or("has no dictionary")?;
             return self.look_up(values, dictionary, range, out);
+        }
+        if values.encoding == Encoding::Delta {
+            return super::delta::decode(values.bytes, values.count, range, out);
         }
         let expected = (values.count as usize).checked_mul(self.stored);
         if Some(values.bytes.len()) != expected {

@@ -9,7 +9,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Float32Type};
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Encoding;
 use parquet::file::properties::WriterProperties;
 
 use super::{Golden, golden, opened, read};
@@ -191,19 +191,17 @@ fn bytes_that_are_no_whole_values_are_an_error() {
 }
 
 #[test]
-fn codecs_and_encodings_that_are_not_read_are_named() {
-    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
-    let batch = batch(vec![("acts", lists(&[FULL; 3])), ("n", column)]);
+fn an_encoding_that_is_not_read_is_named() {
+    let rows = [[0_u8; 4]; 3];
+    let column: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter(rows.iter()).unwrap());
     let properties = WriterProperties::builder()
         .set_dictionary_enabled(false)
-        .set_column_encoding("n".into(), Encoding::DELTA_BINARY_PACKED)
-        .set_compression(Compression::UNCOMPRESSED)
+        .set_encoding(Encoding::DELTA_BYTE_ARRAY)
         .build();
-    let bytes = parquet(&batch, Some(properties));
-    let both = Some("n".to_owned());
-    let mapping = Mapping { document: both.clone(), position: both, ..mapping() };
+    let bytes = parquet(&batch(vec![("acts", column)]), Some(properties));
+    let mapping = Mapping { dtype: Some(DType::F16), ..mapping() };
     let error = error("x.parquet", bytes, &mapping);
-    assert_says(&error, &["encoding number 5", "`n`", "PLAIN, RLE_DICTIONARY"]);
+    assert_says(&error, &["encoding number 7", "`acts`", "PLAIN, RLE_DICTIONARY"]);
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Vectors {
     }
 
     fn batches(&self) -> (SchemaRef, Vec<RecordBatch>) {
-        let numbers: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..self.rows as u32));
+        let numbers: ArrayRef =
+            Arc::new(UInt32Array::from_iter_values((0..self.rows as u32).map(number)));
         let columns = [("acts", self.column()), ("row", numbers)];
         let columns = columns.map(|(name, column)| (name, column, self.nullable));
         let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
@@ -104,8 +105,9 @@ fn properties() -> impl Strategy<Value = WriterProperties> {
         prop_oneof![Just(Compression::UNCOMPRESSED), Just(Compression::ZSTD(ZstdLevel::default()))];
     let sizes = (1_usize..4000, 1_usize..300, 1_usize..100);
     let encodings = prop_oneof![Just(Encoding::PLAIN), Just(Encoding::BYTE_STREAM_SPLIT)];
-    (versions, codecs, sizes, any::<[bool; 2]>(), encodings).prop_map(
-        |(version, codec, (page, values, group), [dictionary, index], encoding)| {
+    (versions, codecs, sizes, any::<[bool; 3]>(), encodings).prop_map(
+        |(version, codec, (page, values, group), [dictionary, index, delta], encoding)| {
+            let numbers = if delta { Encoding::DELTA_BINARY_PACKED } else { Encoding::PLAIN };
             WriterProperties::builder()
                 .set_writer_version(version)
                 .set_compression(codec)
@@ -113,12 +115,18 @@ fn properties() -> impl Strategy<Value = WriterProperties> {
                 .set_write_batch_size(values)
                 .set_max_row_group_row_count(Some(group))
                 .set_dictionary_enabled(dictionary)
+                .set_dictionary_page_size_limit(page) // and goes on without one
                 .set_offset_index_disabled(!index)
                 .set_encoding(encoding)
-                .set_column_encoding("row".into(), Encoding::PLAIN)
+                .set_column_encoding("row".into(), numbers)
                 .build()
         },
     )
+}
+
+/// The sequence and the position of a row.
+fn number(row: u32) -> u32 {
+    row.wrapping_mul(2_654_435_761) >> (row % 30)
 }
 
 /// `rows` as the values of lists of `context` rows each.
@@ -160,7 +168,7 @@ fn compare(file: &str, bytes: Vec<u8>, theirs: &RecordBatch, group_bytes: usize)
         Mapping { group_bytes, document: row.clone(), position: row, ..Mapping::default() };
     let ours = read(&opened(file, bytes, &mapping).unwrap()).unwrap();
     prop_assert_eq!(&ours.columns["acts"], &vectors(theirs));
-    let rows: Vec<_> = (0..theirs.num_rows() as u32).map(|row| [row, row]).collect();
+    let rows: Vec<_> = (0..theirs.num_rows() as u32).map(|row| [number(row); 2]).collect();
     prop_assert_eq!(ours.tokens, rows);
     Ok(())
 }

@@ -79,6 +79,10 @@ def from_pyarrow():
     text = {"text": pa.array([f"row {row}" for row in range(ROWS)])}
     parquet("pyarrow_default.parquet", {**text, "acts": fixed_list(values(), f16), **numbers()})
     note("pyarrow_default.parquet", [("acts", WIDTH, 0, "f16")], **ids)
+    deltas = {"doc": "DELTA_BINARY_PACKED", "pos": "DELTA_BINARY_PACKED"}
+    columns = {"acts": fixed_list(values(seed=16), f32), **numbers(position=pa.int32())}
+    parquet("pyarrow_delta.parquet", columns, use_dictionary=False, column_encoding=deltas)
+    note("pyarrow_delta.parquet", [("acts", WIDTH, 16, "f32")], **ids)
     # Pages end in the middle of rows.
     small = {"data_page_size": 30, "write_batch_size": 7, "use_dictionary": False, "compression": "none"}
     parquet("pyarrow_pages.parquet", {"acts": of_list(values(seed=1), f16)}, **small, write_page_checksum=True)
