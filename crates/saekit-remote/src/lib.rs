@@ -1,6 +1,6 @@
 //! Files beyond the local disk: buckets, web servers and the Hugging Face Hub.
 //!
-//! [`open`] takes an address and gives a [`Storage`](saekit_store::Storage); [`is_remote`] tells an
+//! [`open()`] takes an address and gives a [`Storage`](saekit_store::Storage); [`is_remote`] tells an
 //! address from a path of this machine. `docs/sources.md` says what addresses mean and which
 //! variables of the environment count.
 //!
