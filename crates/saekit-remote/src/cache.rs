@@ -22,7 +22,7 @@ const CHECKSUM: usize = 32;
 /// Entries begin their life under another name, which ends like this.
 const UNFINISHED: &str = ".part";
 /// After this time the writer of an unfinished entry is taken for dead.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A folder of ranges.
 ///

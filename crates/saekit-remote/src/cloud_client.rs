@@ -33,7 +33,7 @@ pub(crate) fn failure(error: &object_store::Error) -> Failure {
         return failure.clone();
     }
     let problem = innermost(error);
-    if causes().any(|cause| cause.is::<HttpError>()) {
+    if causes().any(<dyn StdError>::is::<HttpError>) {
         return Failure::Connection(problem);
     }
     Failure::Answer(problem)

@@ -23,7 +23,7 @@ use crate::open::Opening;
 use crate::{Error, RemoteConfig, Result};
 
 /// The limit of a whole request. Silence is limited instead, since a large part may take long.
-const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+const NO_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// A bucket or a server, and the path of the files in it.
 pub(crate) type Place = (Arc<dyn ObjectStore>, ObjectPath);

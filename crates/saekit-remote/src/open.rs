@@ -10,16 +10,8 @@ use crate::{Error, RemoteConfig, Result};
 /// What every kind of storage is opened with.
 pub(crate) struct Opening<'a> {
     /// The address as given, with its secrets.
-    #[cfg_attr(
-        not(feature = "cloud"),
-        expect(dead_code, reason = "only web servers have secrets")
-    )]
     pub(crate) address: &'a str,
     /// What follows `://` in it.
-    #[cfg_attr(
-        not(any(feature = "cloud", feature = "hub")),
-        expect(dead_code, reason = "nothing to open")
-    )]
     pub(crate) rest: &'a str,
     /// The address as people may see it.
     pub(crate) location: String,

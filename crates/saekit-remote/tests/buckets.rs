@@ -1,5 +1,6 @@
 //! A bucket of a server that speaks S3's protocol, with the settings of the environment.
 #![cfg(all(feature = "cloud", unix))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

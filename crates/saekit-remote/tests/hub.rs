@@ -1,5 +1,6 @@
 //! The real client of the Hub against a server that answers as the Hub does.
 #![cfg(all(feature = "hub", unix))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
@@ -102,7 +103,7 @@ fn resolve(request: &Request, file: &str, large: SocketAddr) -> Reply {
     };
     let reply = if is_large {
         let address = format!("http://{large}/large/0?Signature=secret");
-        Reply::new(302, "").header("location", address).header("x-linked-size", bytes)
+        Reply::new(302, "").header("location", address).header("x-linked-size", bytes.to_string())
     } else {
         files::serve(request, &content(bytes))
     };

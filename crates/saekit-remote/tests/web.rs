@@ -1,5 +1,6 @@
 //! Web servers, good and bad ones.
 #![cfg(feature = "cloud")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

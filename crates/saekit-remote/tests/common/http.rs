@@ -83,8 +83,8 @@ impl Reply {
         Self { status, headers: Vec::new(), body: body.into(), cut: None }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 

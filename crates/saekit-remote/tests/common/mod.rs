@@ -1,5 +1,5 @@
 //! A web server that does as it is told, also what servers should not do.
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "every test file uses its own part")]
 
 pub(crate) mod environment;
 pub(crate) mod files;
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// `text` with this server's port replaced.
-    pub(crate) fn plain(&self, text: impl ToString) -> String {
+    pub(crate) fn plain(&self, text: impl std::fmt::Display) -> String {
         text.to_string().replace(&format!(":{}", self.address.port()), ":PORT")
     }
 }
