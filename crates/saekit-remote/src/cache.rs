@@ -227,6 +227,10 @@ impl CachedBlob {
 }
 
 impl Blob for CachedBlob {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn bytes(&self) -> u64 {
         self.blob.bytes()
     }

@@ -187,6 +187,10 @@ impl fmt::Debug for CloudBlob {
 }
 
 impl Blob for CloudBlob {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn bytes(&self) -> u64 {
         self.meta.size
     }

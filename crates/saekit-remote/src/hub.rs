@@ -215,6 +215,10 @@ struct HubBlob {
 }
 
 impl Blob for HubBlob {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn bytes(&self) -> u64 {
         self.bytes
     }

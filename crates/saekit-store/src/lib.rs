@@ -58,6 +58,7 @@
 compile_error!("shards are little-endian and are read without swapping bytes");
 
 mod adopt;
+mod convert;
 mod dtype;
 mod error;
 mod foreign;
@@ -72,6 +73,7 @@ mod pages;
 mod parquet_blob;
 mod plan;
 mod prefetch;
+mod profile;
 mod read_ahead;
 mod row_set;
 mod rows;
@@ -90,6 +92,7 @@ mod tokens;
 mod window;
 mod writer;
 
+pub use convert::ConvertConfig;
 pub use dtype::DType;
 pub use error::{Error, Result};
 #[doc(hidden)]
@@ -99,6 +102,7 @@ pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use mixture::Mixture;
 pub use open::{Damaged, ForeignConfig, OpenConfig, Skipped};
 pub use plan::Shuffle;
+pub use profile::ColumnProfile;
 pub use read_ahead::ReadAhead;
 pub use row_set::{Part, RowCounts, RowFilter, RowSet};
 pub use scan::ScannedRows;

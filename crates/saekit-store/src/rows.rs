@@ -183,6 +183,20 @@ impl Rows {
         Ok(())
     }
 
+    /// Puts row `row` of the selected column number `column` into `out`, converted and scaled, and
+    /// says whether every value is finite.
+    pub(crate) fn load(
+        &self,
+        row: usize,
+        selection: &Selection,
+        column: usize,
+        out: &mut [f32],
+    ) -> bool {
+        let Selected { dtype, row_bytes, scale, .. } = selection.columns[column];
+        let stored = &self.columns[column].bytes()[row * row_bytes..][..row_bytes];
+        dtype.load(stored, scale, out)
+    }
+
     /// The error for row `row`, which has `values` in `column`.
     #[cold]
     fn non_finite(&self, store: &Inner, column: &Selected, row: usize, values: &[f32]) -> Error {

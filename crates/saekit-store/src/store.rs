@@ -10,8 +10,8 @@ use crate::shard::Shard;
 use crate::shard::native::open_sized;
 use crate::storage::check_sha256;
 use crate::{
-    ColumnInfo, Cursor, Error, Folder, Manifest, OpenConfig, Result, RowFilter, RowSet,
-    RowSource as _, ScannedRows, ShuffledRows, Skipped, Storage, StreamConfig, Tokens,
+    ColumnInfo, ColumnProfile, Cursor, Error, Folder, Manifest, OpenConfig, Result, RowFilter,
+    RowSet, RowSource as _, ScannedRows, ShuffledRows, Skipped, Storage, StreamConfig, Tokens,
 };
 
 /// Rows read at a time where all are looked at.
@@ -146,6 +146,22 @@ impl Store {
         interrupt: &Interrupt,
     ) -> Result<RowSet> {
         RowSet::new(&self.0, filter, column, (observer, interrupt))
+    }
+
+    /// Figures of `column` over at least `rows` rows, taken evenly from the store a row group at a
+    /// time; over all where it has fewer. Values that are not finite are counted, not refused.
+    pub fn profile(
+        &self,
+        column: &HookPoint,
+        rows: u64,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<ColumnProfile> {
+        let groups = self.0.groups();
+        let share = rows as f64 / self.manifest().rows.max(1) as f64;
+        let count = ((share * groups.len() as f64).ceil() as usize).clamp(1, groups.len());
+        let chosen: Vec<_> = (0..count).map(|i| groups[i * groups.len() / count]).collect();
+        ColumnProfile::of(&self.0, column, &chosen, (observer, interrupt))
     }
 
     /// Reads everything: compares the hash of every file that has one in the manifest, checks every

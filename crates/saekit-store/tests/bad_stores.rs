@@ -326,7 +326,7 @@ fn no_manifest() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(
         refusal(&dir),
-        "STORE is not a store: it has no `manifest.json`; if a harvest into it did not finish, run it again"
+        "STORE is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files; if a harvest into it did not finish, run it again"
     );
 }
 

@@ -9,6 +9,7 @@ use saekit_train::{RunConfig, RunPlan};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::cmd::HarvestOptions;
 use crate::failure::Usage;
 use crate::location::StoreOptions;
 use crate::rows::RowOptions;
@@ -21,7 +22,9 @@ const ARCHITECTURE: &str = "topk";
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainConfig {
     /// The store, relative to the current folder.
-    pub(crate) store: PathBuf,
+    pub(crate) store: Option<PathBuf>,
+    /// What to harvest while training, in the place of a store.
+    pub(crate) harvest: Option<HarvestOptions>,
     /// What is to be said of it.
     #[serde(default)]
     pub(crate) store_options: StoreOptions,
@@ -98,7 +101,7 @@ impl TrainConfig {
             }
         }
         lay_over(&mut table, flags);
-        if !table.contains_key("store") {
+        if !table.contains_key("store") && !table.contains_key("harvest") {
             let missing = "no store was named; give `--store DIR`, or `store = \"DIR\"` in the \
                            configuration file";
             return Err(Usage(missing.to_owned()).into());
@@ -200,7 +203,8 @@ mod tests {
     fn flags_override_the_file_key_by_key() {
         let flags = table("hook = 'h'\n[run]\nseed = 9\n[learner]\nk = 8\nadam = { beta1 = 0.8 }");
         let config = TrainConfig::merged(table(FILE), flags).unwrap();
-        assert_eq!((config.store.to_str(), config.hook.as_deref()), (Some("acts"), Some("h")));
+        let store = config.store.as_ref().and_then(|store| store.to_str());
+        assert_eq!((store, config.hook.as_deref()), (Some("acts"), Some("h")));
         assert_eq!((config.run.seed, config.run.epochs), (9, Some(2.0)));
         let LearnerConfig::TopK(top_k) = config.learner(16, None).unwrap();
         assert_eq!((top_k.d_sae, top_k.k), (64, 8));

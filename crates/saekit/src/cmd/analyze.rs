@@ -12,6 +12,7 @@ use crate::device;
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::human;
 use crate::inputs::{Lm, Trained};
+use crate::location::StoreOptions;
 use crate::report;
 use crate::session::{self, Session};
 
@@ -69,6 +70,8 @@ pub(crate) struct Args {
     /// Start over where an analysis is already there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    options: StoreOptions,
 }
 
 /// An analysis to be made, for verbs that need one.
@@ -94,7 +97,7 @@ pub(crate) struct Job<'a> {
 /// Analyses, and says where the pages are.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let trained = Trained::open(&args.codec)?;
-    let store = Store::open(&args.store)?;
+    let store = args.options.open(&args.store, session)?;
     let out = match (&args.out, &trained.run) {
         (Some(out), _) => out.clone(),
         (None, Some(run)) => run.join(FOLDER),

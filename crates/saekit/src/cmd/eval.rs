@@ -20,6 +20,7 @@ use super::harvest;
 use crate::device;
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::inputs::{Lm, Trained};
+use crate::location::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -79,6 +80,8 @@ pub(crate) struct Args {
     force: bool,
     #[command(flatten)]
     device: device::Arg,
+    #[command(flatten)]
+    options: StoreOptions,
 }
 
 /// An evaluation to be done, for verbs that need one.
@@ -138,7 +141,7 @@ fn evaluate(args: &Args, trained: &Trained, session: &Session) -> Result<Evaluat
             Some(Lm::load(dir, &device.device)?)
         }
     };
-    let store = args.store.as_ref().map(Store::open).transpose()?;
+    let store = args.store.as_ref().map(|at| args.options.open(at, session)).transpose()?;
     let hook = hook_of(args, trained, store.as_ref())?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let text = match &lm {

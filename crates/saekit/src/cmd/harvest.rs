@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use saekit_core::{HookPoint, Tokenizer};
 use saekit_harvest::{Harvest, HarvestConfig, HarvestReport, Quote};
-use saekit_store::{ColumnInfo, DType, Store, StoreSpec};
+use saekit_store::{DType, Store, StoreSpec};
 
 use crate::device;
 use crate::failure::OnInterrupt as _;
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Tokens a context, BOS included [default: the model's longest, at most 1024]
     #[arg(long, value_name = "TOKENS")]
     context: Option<usize>,
-    /// How values are stored: f16, bf16 or f32
+    /// How values are stored: f16, bf16, f32, or i8 (a byte a value and a scale a row)
     #[arg(long, value_name = "DTYPE", default_value_t = DType::F16)]
     dtype: DType,
     /// Decides the order of documents and rows
@@ -134,7 +134,7 @@ pub(crate) fn perform(job: Job<'_>, session: &Session) -> Result<HarvestReport> 
 /// What is said where a harvest into `out` was stopped.
 pub(crate) fn kept(out: &Path) -> String {
     format!(
-        "{} holds no store; the same command starts over and clears what is left there",
+        "{} holds no store yet; the same command goes on after the last whole shard",
         out.display()
     )
 }
@@ -178,11 +178,7 @@ fn summary(report: &HarvestReport, lm: &Lm, out: &Path) -> String {
         [] => "none".to_owned(),
         names => format!("{} ({} rows)", names.join(", "), human::count(report.excluded)),
     };
-    let columns = report.manifest.columns.iter().map(|column| {
-        let ColumnInfo { name, width, dtype, mean_norm, scale, .. } = column;
-        format!("{name}: width {width}, {dtype}, mean norm {mean_norm:.4}, scale {scale:.6}\n")
-    });
-    let columns: Vec<_> = columns.collect();
+    let columns: Vec<_> = report.manifest.columns.iter().map(super::inspect::stored).collect();
     format!("{head}special tokens excluded: {excluded}\n{}", columns.concat())
 }
 

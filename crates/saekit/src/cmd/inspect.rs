@@ -9,18 +9,21 @@ use anyhow::{Result, bail};
 use saekit_analysis::Finished;
 use saekit_core::Error as CoreError;
 use saekit_dictionary::{Activation, Dictionary, format};
-use saekit_store::{Manifest, Store};
+use saekit_store::{ColumnInfo, ColumnProfile, Manifest, Store};
 use serde_json::Value;
 
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::human;
 use crate::inputs;
+use crate::location::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
 Examples:
   saekit inspect acts
-  saekit inspect acts --verify
+  saekit inspect acts --stats
+  saekit inspect 'mine/*.parquet'
+  saekit inspect s3://bucket/acts --verify
   saekit inspect run
   saekit inspect run/analysis";
 
@@ -35,61 +38,110 @@ const FIGURES: [&str; 8] =
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Folder of a store, a run, a dictionary or an analysis
+    /// A store (a folder, files, or an address), or the folder of a run, a dictionary or an analysis
     #[arg(value_name = "STORE|RUN|DICTIONARY|ANALYSIS")]
     path: PathBuf,
-    /// Read every file of a store and compare hashes
+    /// Read every byte of a store, as `saekit verify` does
     #[arg(long)]
     verify: bool,
+    /// Norms, mean, variance, outlier dimensions and values that are not finite, over some rows
+    #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "65536")]
+    stats: Option<u64>,
+    #[command(flatten)]
+    options: StoreOptions,
 }
 
-/// Prints what the folder holds.
+/// Prints what is there.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let path = args.path.as_path();
-    if !path.is_dir() {
-        let what = if path.exists() { "is not a folder" } else { "does not exist" };
-        bail!(
-            "{} {what}; give the folder of a store, a run, a dictionary or an analysis",
-            path.display()
-        );
-    }
-    if !path.join("manifest.json").is_file() {
-        if args.verify {
-            let text = format!("`--verify` is for stores, and {} is none", path.display());
+    if !path.join("manifest.json").is_file()
+        && path.is_dir()
+        && let Some(text) = other_text(path)?
+    {
+        if args.verify || args.stats.is_some() {
+            let text =
+                format!("`--verify` and `--stats` are for stores, and {} is none", path.display());
             return Err(Usage(text).into());
         }
-        return Ok(session::print(&other_text(path)?)?);
+        return Ok(session::print(&text)?);
     }
-    let store = Store::open(path)?;
+    let store = open(args, session)?;
     let mut text = store_text(&store);
+    let interrupt = &session.interrupt;
+    if let Some(rows) = args.stats {
+        for column in &store.manifest().columns {
+            let profile = store.profile(&column.name, rows, &mut session.observer(), interrupt);
+            text += &profile_text(
+                &profile.on_interrupt(interrupt, || "nothing was changed".to_owned())?,
+            );
+        }
+    }
     if args.verify {
-        let interrupt = &session.interrupt;
         store
             .verify(&mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
-        text += &field("verified", "every file has the hash that the manifest says");
+        text += &field("verified", "every page, value and hash is as it should be");
     }
     Ok(session::print(&text)?)
 }
 
-/// What is said of a folder that is no store.
-fn other_text(path: &Path) -> Result<String> {
+fn open(args: &Args, session: &Session) -> Result<Store> {
+    let store = args.options.open(&args.path, session);
+    let nothing = |error: &anyhow::Error| {
+        matches!(
+            error.downcast_ref(),
+            Some(saekit_store::Error::NotAStore { .. } | saekit_store::Error::Missing { .. })
+        )
+    };
+    if args.path.is_dir() && store.as_ref().is_err_and(nothing) {
+        let dictionaries: Vec<_> = format::FORMATS.iter().map(|format| format.files()).collect();
+        bail!(
+            "{} holds neither a store (manifest.json, or .parquet, .arrow, .safetensors or .npy \
+             files), nor a run ({}), nor a dictionary ({})",
+            args.path.display(),
+            saekit_train::PLAN,
+            dictionaries.join(", or ")
+        );
+    }
+    store
+}
+
+fn profile_text(profile: &ColumnProfile) -> String {
+    let ColumnProfile { column, rows, non_finite_rows, norms, mean, variance, outliers } = profile;
+    let [least, mean_norm, largest] = norms;
+    let mut text = format!("\n{column}, over {} rows\n", human::count(*rows));
+    text += &field("norms", format!("{least:.4} to {largest:.4}, mean {mean_norm:.4}"));
+    text += &field("mean of values", format!("{mean:.6}"));
+    text += &field("variance a dimension", format!("{variance:.6}"));
+    let named: Vec<_> =
+        outliers.iter().take(8).map(|(at, times)| format!("{at} ({times:.1} x)")).collect();
+    let more = outliers.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more };
+    text += &field("outlier dimensions", named);
+    text + &field("rows with NaN or infinity", human::count(*non_finite_rows))
+}
+
+/// A line that says how well a column was stored.
+pub(super) fn stored(column: &ColumnInfo) -> String {
+    let ColumnInfo { name, width, dtype, mean_norm, scale, storage_error, .. } = column;
+    let error = storage_error
+        .map_or_else(String::new, |error| format!(", {:.2e} of its power lost to rounding", error));
+    format!("{name}: width {width}, {dtype}, mean norm {mean_norm:.4}, scale {scale:.6}{error}\n")
+}
+
+/// What is said of a folder that is a run, an analysis or a dictionary.
+fn other_text(path: &Path) -> Result<Option<String>> {
     if inputs::is_run(path) {
-        return run_text(path);
+        return run_text(path).map(Some);
     }
     if let Ok(analysis) = Finished::open(path) {
-        return Ok(analysis_text(&analysis));
+        return Ok(Some(analysis_text(&analysis)));
     }
     if format::FORMATS.iter().any(|format| format.detect(path)) {
-        return dictionary_text(path);
+        return dictionary_text(path).map(Some);
     }
-    let dictionaries: Vec<_> = format::FORMATS.iter().map(|format| format.files()).collect();
-    bail!(
-        "{} holds neither a store (manifest.json), nor a run ({}), nor a dictionary ({})",
-        path.display(),
-        saekit_train::PLAN,
-        dictionaries.join(", or ")
-    )
+    Ok(None)
 }
 
 fn analysis_text(analysis: &Finished) -> String {
@@ -126,7 +178,11 @@ fn store_text(store: &Store) -> String {
     );
     text += &field(
         "sequences",
-        if tokens.is_some() { human::count(*sequences) } else { "none (no tokens)".to_owned() },
+        match (tokens.is_some(), store.has_sequences()) {
+            (true, _) => human::count(*sequences),
+            (false, true) => "numbers only (no tokens)".to_owned(),
+            (false, false) => "none (no tokens)".to_owned(),
+        },
     );
     text += &optional("context size", manifest.context_size);
     text += &optional("begins with BOS", manifest.prepend_bos);

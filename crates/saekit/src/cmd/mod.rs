@@ -3,6 +3,7 @@
 mod analyze;
 mod bench;
 mod completions;
+mod convert_store;
 mod demo;
 mod eval;
 mod export;
@@ -10,12 +11,16 @@ mod features;
 mod harvest;
 mod inspect;
 mod train;
+mod train_live;
+mod verify;
 
 use anyhow::Result;
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 
 use crate::session::Session;
+
+pub(crate) use self::train_live::HarvestOptions;
 
 const ABOUT: &str = "Sparse autoencoders on language-model activations: from sentences to a \
                      trained, evaluated, exported dictionary";
@@ -60,6 +65,10 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a language model over text and store activations
     Harvest(harvest::Args),
+    /// Write any store of activations again as saekit's own
+    ConvertStore(convert_store::Args),
+    /// Read a store and check every byte, count and value
+    Verify(verify::Args),
     /// Say what a store, a run, a dictionary or an analysis holds
     Inspect(inspect::Args),
     /// Train a sparse autoencoder on a store
@@ -84,6 +93,8 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(&args, session),
             Self::Harvest(args) => harvest::run(args, session),
+            Self::ConvertStore(args) => convert_store::run(&args, session),
+            Self::Verify(args) => verify::run(&args, session),
             Self::Inspect(args) => inspect::run(&args, session),
             Self::Train(args) => train::run(&args, session),
             Self::Eval(args) => eval::run(&args, session),

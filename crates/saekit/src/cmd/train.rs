@@ -7,11 +7,12 @@ use anyhow::Result;
 use saekit_core::{HookPoint, Provenance, Scales};
 use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
-use saekit_store::{ColumnInfo, Manifest, ReadAhead, Store, StreamConfig};
+use saekit_store::{ColumnInfo, Manifest, ReadAhead, RowSource, Store, StreamConfig};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
 use toml::Table;
 
 use super::analyze::{self, FOLDER};
+use super::train_live::{self, HarvestOptions};
 use crate::config::{Plan, PlannedStore, TrainConfig, put};
 use crate::device::{self, Chosen};
 use crate::failure::{OnInterrupt as _, Usage};
@@ -26,11 +27,14 @@ Examples:
   saekit train --store acts --out run --config train.toml --lr 1e-4
   saekit train --store 'mine/*.parquet' --hook activation --out run --expansion 16 --k 32
   saekit train --store s3://bucket/acts --out run --expansion 16 --k 32 --held-out 0.05
+  saekit train --model gpt2 --text corpus/ --hook blocks.6.hook_resid_post --out run \\
+      --expansion 16 --k 32
 
 A configuration file says what the flags say, and flags override it:
 
   store = \"acts\"                       # relative to the current folder
   hook = \"blocks.6.hook_resid_post\"
+  [harvest]                            # model, text, context, dtype: in the place of `store`
   [store_options]                      # column, document, position, two_bytes, damaged, cache
   [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
                                        # max_norm
@@ -76,6 +80,8 @@ pub(crate) struct Args {
     rows: RowOptions,
     #[command(flatten)]
     store_options: StoreOptions,
+    #[command(flatten)]
+    harvest: HarvestOptions,
 }
 
 /// Flags of the method.
@@ -184,6 +190,7 @@ impl Args {
         put(&mut table, "rows", (!self.rows.is_all()).then_some(&self.rows))?;
         let options = &self.store_options;
         put(&mut table, "store_options", (!options.is_default()).then_some(options))?;
+        put(&mut table, "harvest", (!self.harvest.is_default()).then_some(&self.harvest))?;
         Ok(table)
     }
 }
@@ -213,25 +220,47 @@ pub(crate) struct Job<'a> {
 /// Trains, and prints what came of it.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let config = TrainConfig::read(args.config.as_deref(), args.table()?)?;
-    let store = config.store_options.open(&config.store, session)?;
-    let column = column(&store, config.hook.as_deref())?;
-    let learner = config.learner(column.width, args.learner.expansion)?;
     let device = device::choose(args.device.device)?;
     session.say(&device.line());
+    let summary = match (&config.store, &config.harvest) {
+        (Some(store), None) => from_store(args, &config, store, &device, session)?,
+        (None, Some(harvest)) => {
+            let expansion = args.learner.expansion;
+            let out = (args.out.as_path(), args.force);
+            train_live::perform(harvest, &config, expansion, &device, out, session)?
+        }
+        _ => {
+            let text = "give the rows to train on: either a store (`--store`), or a model and its \
+                        text to harvest while training (`--model` and `--text`)";
+            return Err(Usage(text.to_owned()).into());
+        }
+    };
+    session::print(&report(&summary, &args.out))?;
+    Ok(())
+}
+
+fn from_store(
+    args: &Args,
+    config: &TrainConfig,
+    store: &Path,
+    device: &Chosen,
+    session: &Session,
+) -> Result<Summary> {
+    let store = config.store_options.open(store, session)?;
+    let column = column(&store, config.hook.as_deref())?;
+    let learner = config.learner(column.width, args.learner.expansion)?;
     let job = Job {
         store: &store,
         hook: column.name.clone(),
-        options: config.store_options,
-        rows: config.rows,
-        run: config.run,
+        options: config.store_options.clone(),
+        rows: config.rows.clone(),
+        run: config.run.clone(),
         learner,
-        device: &device,
+        device,
         out: &args.out,
         force: args.force,
     };
-    let summary = perform(&job, session)?;
-    session::print(&report(&summary, &args.out))?;
-    Ok(())
+    perform(&job, session)
 }
 
 /// The column called `name`, or the only one.
@@ -259,15 +288,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let rows = job.rows.select(job.store, &job.hook, session)?;
     let count = rows.as_ref().map_or(job.store.manifest().rows, |set| set.counts().kept);
     let plan = job.run.clone().resolve(count)?;
-    let config = job.learner.clone().resolve(column.width, plan.rows)?;
-    // Before the folder is touched: not every device can do what the settings ask for.
-    let mut learner = config.build(&Context {
-        d_in: column.width,
-        rows: plan.rows,
-        seed: plan.seed,
-        device: job.device.device.clone(),
-    })?;
-    let mut stream = StreamConfig {
+    let stream = StreamConfig {
         seed: plan.seed,
         shuffle: plan.shuffle,
         pool_bytes: plan.pool_mib << 20,
@@ -275,30 +296,101 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         rows,
     };
     let scale = scale_of(job.store, column, &stream, plan.scale_rows)?;
-    stream.columns[0].1 = scale;
+    let stream = StreamConfig { columns: vec![(column.name.clone(), scale)], ..stream };
     let mut source = ReadAhead::new(job.store.stream(&stream)?);
-    let text = written_plan(job, &plan, &config).to_toml()?;
-    if job.force {
-        analyze::remove(&job.out.join(FOLDER))?; // it was of the dictionary that goes
-    }
-    let folder = RunFolder::claim(job.out, &text, job.force)?;
-    session.say(&begin_line(&plan, &folder));
-    if config.is_mixed() && !Screen::best().is_native() {
-        session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
-    }
-    let run = Run {
-        plan: &plan,
-        folder: &folder,
-        source: &mut source,
-        learner: learner.as_mut(),
-        columns: Columns { input: 0, target: 0 },
-        scales: Scales { input: scale, target: scale },
-        provenance: provenance(job, &config),
+    let store = PlannedStore {
+        path: job.store.dir().display().to_string(),
+        sha256: job.store.sha256().to_owned(),
+        hook: job.hook.to_string(),
+        options: job.options.clone(),
     };
-    let (interrupt, out) = (&session.interrupt, job.out.display());
-    run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
-        format!("the run so far is kept in {out}; the same command goes on from there")
-    })
+    let provenance = provenance(job);
+    let training = Training {
+        store,
+        rows: job.rows.clone(),
+        width: column.width,
+        plan,
+        learner: job.learner.clone(),
+        scale,
+        provenance,
+        device: job.device,
+        out: job.out,
+        force: job.force,
+    };
+    training.execute(&mut source, session)
+}
+
+/// A run whose rows are known, wherever they come from.
+pub(super) struct Training<'a> {
+    /// What they are called in the plan.
+    pub(super) store: PlannedStore,
+    /// Which of them.
+    pub(super) rows: RowOptions,
+    /// Values a row.
+    pub(super) width: usize,
+    /// The loop.
+    pub(super) plan: RunPlan,
+    /// The method, as it was asked for.
+    pub(super) learner: LearnerConfig,
+    /// What the source multiplies rows with.
+    pub(super) scale: f32,
+    /// Where rows come from; the learner is added.
+    pub(super) provenance: Provenance,
+    /// Where it trains.
+    pub(super) device: &'a Chosen,
+    /// Folder of the run.
+    pub(super) out: &'a Path,
+    /// Whether a run there may be replaced.
+    pub(super) force: bool,
+}
+
+impl Training<'_> {
+    /// Trains on the rows of `source`.
+    pub(super) fn execute(self, source: &mut dyn RowSource, session: &Session) -> Result<Summary> {
+        let (plan, scale) = (&self.plan, self.scale);
+        let config = self.learner.clone().resolve(self.width, plan.rows)?;
+        // Before the folder is touched: not every device can do what the settings ask for.
+        let mut learner = config.build(&Context {
+            d_in: self.width,
+            rows: plan.rows,
+            seed: plan.seed,
+            device: self.device.device.clone(),
+        })?;
+        let text = self.written_plan(&config).to_toml()?;
+        if self.force {
+            analyze::remove(&self.out.join(FOLDER))?; // it was of the dictionary that goes
+        }
+        let folder = RunFolder::claim(self.out, &text, self.force)?;
+        session.say(&begin_line(plan, &folder));
+        if config.is_mixed() && !Screen::best().is_native() {
+            session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
+        }
+        let learner_name = Some(config.name().to_owned());
+        let run = Run {
+            plan,
+            folder: &folder,
+            source,
+            learner: learner.as_mut(),
+            columns: Columns { input: 0, target: 0 },
+            scales: Scales { input: scale, target: scale },
+            provenance: Provenance { learner: learner_name, ..self.provenance.clone() },
+        };
+        let (interrupt, out) = (&session.interrupt, self.out.display());
+        run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
+            format!("the run so far is kept in {out}; the same command goes on from there")
+        })
+    }
+
+    fn written_plan(&self, learner: &LearnerConfig) -> Plan {
+        Plan {
+            saekit: env!("CARGO_PKG_VERSION").to_owned(),
+            device: self.device.kind.to_owned(),
+            store: self.store.clone(),
+            rows: self.rows.clone(),
+            run: self.plan.clone(),
+            learner: learner.clone(),
+        }
+    }
 }
 
 /// The factor for the rows of `column`: the store's, or that of the first rows of the stream.
@@ -314,27 +406,10 @@ fn scale_of(
     }
 }
 
-fn written_plan(job: &Job<'_>, run: &RunPlan, learner: &LearnerConfig) -> Plan {
-    Plan {
-        saekit: env!("CARGO_PKG_VERSION").to_owned(),
-        device: job.device.kind.to_owned(),
-        store: PlannedStore {
-            path: job.store.dir().display().to_string(),
-            sha256: job.store.sha256().to_owned(),
-            hook: job.hook.to_string(),
-            options: job.options.clone(),
-        },
-        rows: job.rows.clone(),
-        run: run.clone(),
-        learner: learner.clone(),
-    }
-}
-
-fn provenance(job: &Job<'_>, learner: &LearnerConfig) -> Provenance {
+fn provenance(job: &Job<'_>) -> Provenance {
     let manifest: &Manifest = job.store.manifest();
     Provenance {
         saekit_version: env!("CARGO_PKG_VERSION").to_owned(),
-        learner: Some(learner.name().to_owned()),
         model: manifest.model.as_ref().map(|model| model.name.clone()),
         model_sha256: manifest.model.as_ref().map(|model| model.sha256.clone()),
         tokenizer_sha256: manifest.tokenizer_sha256.clone(),

@@ -1,0 +1,369 @@
+//! Any store written again as saekit's own, its rows in their order or in one over the whole store.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use saekit_core::rng::{Permutation, Rng};
+use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
+
+use crate::store::Store;
+use crate::{
+    ColumnSpec, Cursor, DType, Error, Manifest, Result, RowBatch, RowBlock, RowSet, RowSink as _,
+    RowSource as _, ScannedRows, StoreSpec, StoreWriter,
+};
+
+/// Rows handled at a time.
+const ROWS: usize = 1024;
+/// Sequences of a tokens table copied at a time.
+const SEQUENCES: u32 = 1024;
+/// Memory for rows on their way to their piles.
+const PILES_BYTES: usize = 64 << 20;
+/// Where the piles are, in the folder of the coming store.
+const PILES: &str = ".saekit-convert";
+
+/// How to write a store again.
+#[derive(Clone, Debug)]
+pub struct ConvertConfig {
+    /// Columns to keep; all where there are none.
+    pub columns: Vec<HookPoint>,
+    /// Rows to keep, chosen from the store; all unless given.
+    pub rows: Option<RowSet>,
+    /// How values are stored.
+    pub dtype: DType,
+    /// Whether rows are put in a random order over the whole store: each shard is then a sample of
+    /// all rows. Takes four bytes a value on the disk, beside the new store, while it works.
+    pub shuffle: bool,
+    /// Decides the order.
+    pub seed: u64,
+    /// Payload of a full shard, bytes; one is held in memory.
+    pub shard_bytes: u64,
+}
+
+impl Default for ConvertConfig {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            rows: None,
+            dtype: DType::F16,
+            shuffle: false,
+            seed: 0,
+            shard_bytes: StoreSpec::SHARD_BYTES,
+        }
+    }
+}
+
+impl Store {
+    /// Writes the store again into the folder `out`; see [`ConvertConfig`].
+    ///
+    /// A conversion that was stopped goes on after its last whole shard. Fails where `out` holds a
+    /// store, or the beginning of another one; where a value is not finite, or too large for the
+    /// dtype.
+    pub fn convert(
+        &self,
+        out: &Path,
+        config: &ConvertConfig,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<Manifest> {
+        let conversion = Conversion::new(self, out, config)?;
+        let more = conversion.more();
+        let mut writer = StoreWriter::resume(out, conversion.spec.clone(), &more)?;
+        conversion.copy_sequences(&mut writer, interrupt)?;
+        if config.shuffle {
+            let piles = conversion.pile(observer, interrupt)?;
+            conversion.gather(&piles, &mut writer, (observer, interrupt))?;
+        } else {
+            conversion.copy(&mut writer, (observer, interrupt))?;
+        }
+        let manifest = writer.finish()?;
+        let piles = out.join(PILES);
+        if piles.exists() {
+            fs::remove_dir_all(&piles).map_err(CoreError::io("remove", &piles))?;
+        }
+        Ok(manifest)
+    }
+}
+
+struct Conversion<'a> {
+    store: &'a Store,
+    out: &'a Path,
+    config: &'a ConvertConfig,
+    spec: StoreSpec,
+    columns: Vec<(HookPoint, f32)>,
+    rows: u64,
+}
+
+impl<'a> Conversion<'a> {
+    fn new(store: &'a Store, out: &'a Path, config: &'a ConvertConfig) -> Result<Self> {
+        let manifest = store.manifest();
+        let mut specs: Vec<ColumnSpec> = Vec::new();
+        for name in &config.columns {
+            specs.push(store.column(name)?.spec());
+        }
+        if specs.is_empty() {
+            specs = manifest.columns.iter().map(crate::ColumnInfo::spec).collect();
+        }
+        let columns = specs.iter().map(|spec| (spec.name.clone(), 1.0)).collect();
+        let spec = StoreSpec {
+            model: manifest.model.clone(),
+            tokenizer_sha256: manifest.tokenizer_sha256.clone(),
+            dataset: manifest.dataset.clone(),
+            context_size: manifest.context_size,
+            prepend_bos: manifest.prepend_bos,
+            excluded_tokens: manifest.excluded_tokens.clone(),
+            seed: config.seed,
+            columns: specs,
+            dtype: config.dtype,
+            shard_bytes: config.shard_bytes,
+            row_group_bytes: StoreSpec::ROW_GROUP_BYTES.min(config.shard_bytes),
+            has_tokens: store.tokens().is_some(),
+        };
+        let rows = config.rows.as_ref().map_or(manifest.rows, |rows| rows.counts().kept);
+        Ok(Self { store, out, config, spec, columns, rows })
+    }
+
+    /// What decides the new store beside its spec.
+    fn more(&self) -> [(&'static str, String); 3] {
+        let filter = self.config.rows.as_ref().map_or_else(String::new, RowSet::sha256);
+        [
+            ("source", self.store.sha256().to_owned()),
+            ("shuffle", self.config.shuffle.to_string()),
+            ("filter", filter),
+        ]
+    }
+
+    fn scan(&self) -> Result<ScannedRows> {
+        match &self.config.rows {
+            None => self.store.scan(&self.columns),
+            Some(rows) => self.store.scan_set(&self.columns, rows),
+        }
+    }
+
+    fn copy_sequences(&self, writer: &mut StoreWriter, interrupt: &Interrupt) -> Result<()> {
+        let Some(tokens) = self.store.tokens() else { return Ok(()) };
+        for start in (0..tokens.len()).step_by(SEQUENCES as usize) {
+            interrupt.check()?;
+            let end = tokens.len().min(start.saturating_add(SEQUENCES));
+            for sequence in tokens.read(start..end)? {
+                writer.push_sequence(&sequence)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies rows in their order.
+    fn copy(
+        &self,
+        writer: &mut StoreWriter,
+        (observer, interrupt): (&mut dyn Observer, &Interrupt),
+    ) -> Result<()> {
+        let mut scan = self.scan()?;
+        let first = writer.first_row();
+        writer.skip_rows(first)?;
+        scan.seek(&Cursor { row: first, ..scan.cursor() }).map_err(Error::from_core)?;
+        observer.begin("writing", Some(self.rows), "rows");
+        while let Some(batch) = scan.next_batch(ROWS).map_err(Error::from_core)? {
+            interrupt.check()?;
+            push(writer, &batch)?;
+            observer.advance(writer.rows(), "");
+        }
+        observer.end();
+        Ok(())
+    }
+
+    /// Puts every row on the pile of its shard, unless that has been done.
+    fn pile(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<Piles> {
+        let mut piles = Piles::new(self.out.join(PILES), &self.spec, self.rows);
+        let identity = format!("{:?}", self.more());
+        if piles.are_done(&identity) {
+            return Ok(piles);
+        }
+        piles.begin()?;
+        let place = Permutation::new(Rng::new(self.config.seed, "store.convert"), self.rows);
+        let (mut scan, mut row) = (self.scan()?, 0);
+        observer.begin("dealing rows to shards", Some(self.rows), "rows");
+        while let Some(batch) = scan.next_batch(ROWS).map_err(Error::from_core)? {
+            interrupt.check()?;
+            for i in 0..batch.rows() {
+                piles.put(place.get(row) / self.spec.shard_rows() as u64, &batch, i)?;
+                row += 1;
+            }
+            observer.advance(row, "");
+        }
+        observer.end();
+        piles.finish(&identity)?;
+        Ok(piles)
+    }
+
+    /// Writes the piles, a shard each.
+    fn gather(
+        &self,
+        piles: &Piles,
+        writer: &mut StoreWriter,
+        (observer, interrupt): (&mut dyn Observer, &Interrupt),
+    ) -> Result<()> {
+        observer.begin("writing", Some(self.rows), "rows");
+        let mut left = writer.first_row();
+        for pile in 0..piles.count() {
+            let rows = piles.rows(pile);
+            if left >= rows {
+                writer.skip_rows(rows)?;
+                left -= rows;
+                continue;
+            }
+            piles.read(pile, interrupt, |batch| push(writer, batch))?;
+            observer.advance(writer.rows(), "");
+        }
+        observer.end();
+        Ok(())
+    }
+}
+
+fn push(writer: &mut StoreWriter, batch: &RowBatch) -> Result<()> {
+    let columns: Vec<MatrixView<'_>> = batch.columns.iter().map(|column| column.view()).collect();
+    writer.push_rows(&RowBlock {
+        sequences: &batch.sequences,
+        positions: &batch.positions,
+        columns: &columns,
+    })
+}
+
+/// Rows on disk, dealt to the shards they will be in.
+struct Piles {
+    dir: PathBuf,
+    widths: Vec<usize>,
+    has_tokens: bool,
+    shard_rows: u64,
+    total: u64,
+    /// What waits to be written, a pile each.
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Piles {
+    fn new(dir: PathBuf, spec: &StoreSpec, total: u64) -> Self {
+        let shard_rows = spec.shard_rows() as u64;
+        Self {
+            dir,
+            widths: spec.columns.iter().map(|column| column.width).collect(),
+            has_tokens: spec.has_tokens,
+            shard_rows,
+            total,
+            buffers: vec![Vec::new(); total.div_ceil(shard_rows) as usize],
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// Rows of a pile.
+    fn rows(&self, pile: usize) -> u64 {
+        self.shard_rows.min(self.total - pile as u64 * self.shard_rows)
+    }
+
+    /// Bytes of a row: its values as singles, then sequence and position.
+    fn row_bytes(&self) -> usize {
+        4 * self.widths.iter().sum::<usize>() + if self.has_tokens { 8 } else { 0 }
+    }
+
+    fn path(&self, pile: usize) -> PathBuf {
+        self.dir.join(format!("rows-{pile:05}"))
+    }
+
+    /// Written once all rows are dealt.
+    fn mark(&self) -> PathBuf {
+        self.dir.join("done")
+    }
+
+    fn are_done(&self, identity: &str) -> bool {
+        fs::read_to_string(self.mark()).is_ok_and(|text| text == identity)
+    }
+
+    /// Begins with nothing on any pile.
+    fn begin(&self) -> Result<()> {
+        if self.dir.exists() {
+            fs::remove_dir_all(&self.dir).map_err(CoreError::io("remove", &self.dir))?;
+        }
+        Ok(fs::create_dir_all(&self.dir).map_err(CoreError::io("create folder", &self.dir))?)
+    }
+
+    fn put(&mut self, pile: u64, batch: &RowBatch, row: usize) -> Result<()> {
+        let pile = pile as usize;
+        let largest = (PILES_BYTES / self.count()).max(self.row_bytes());
+        let buffer = &mut self.buffers[pile];
+        for column in &batch.columns {
+            buffer.extend_from_slice(bytemuck::cast_slice(column.row(row)));
+        }
+        if self.has_tokens {
+            buffer.extend(batch.sequences[row].to_le_bytes());
+            buffer.extend(batch.positions[row].to_le_bytes());
+        }
+        if buffer.len() >= largest { self.flush(pile) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, pile: usize) -> Result<()> {
+        let path = self.path(pile);
+        let buffer = &mut self.buffers[pile];
+        let append = || {
+            OpenOptions::new().create(true).append(true).open(&path)?.write_all(buffer)?;
+            Ok(())
+        };
+        append().map_err(CoreError::io("write", &path))?;
+        buffer.clear();
+        Ok(())
+    }
+
+    fn finish(&mut self, identity: &str) -> Result<()> {
+        for pile in 0..self.count() {
+            self.flush(pile)?;
+            self.buffers[pile] = Vec::new();
+        }
+        let write = |out: &mut std::io::BufWriter<File>| out.write_all(identity.as_bytes());
+        Ok(saekit_core::files::write_atomic(&self.mark(), write)?)
+    }
+
+    /// Hands over the rows of a pile.
+    fn read(
+        &self,
+        pile: usize,
+        interrupt: &Interrupt,
+        mut take: impl FnMut(&RowBatch) -> Result<()>,
+    ) -> Result<()> {
+        let path = self.path(pile);
+        let mut file = File::open(&path).map_err(CoreError::io("read", &path))?;
+        let mut left = self.rows(pile);
+        let mut words = Vec::new();
+        while left > 0 {
+            interrupt.check()?;
+            let rows = left.min(ROWS as u64) as usize;
+            words.resize(rows * self.row_bytes() / 4, 0_u32);
+            file.read_exact(bytemuck::cast_slice_mut(&mut words))
+                .map_err(CoreError::io("read", &path))?;
+            take(&self.batch(&words, rows))?;
+            left -= rows as u64;
+        }
+        Ok(())
+    }
+
+    fn batch(&self, words: &[u32], rows: usize) -> RowBatch {
+        let zeros = |width: &usize| saekit_core::Matrix::zeros(rows, *width);
+        let mut batch = RowBatch {
+            columns: self.widths.iter().map(zeros).collect(),
+            sequences: Vec::new(),
+            positions: Vec::new(),
+        };
+        for (row, mut words) in words.chunks_exact(self.row_bytes() / 4).enumerate() {
+            for (column, width) in batch.columns.iter_mut().zip(&self.widths) {
+                let (values, rest) = words.split_at(*width);
+                column.row_mut(row).copy_from_slice(bytemuck::cast_slice(values));
+                words = rest;
+            }
+            if let [sequence, position] = words {
+                batch.sequences.push(*sequence);
+                batch.positions.push(*position);
+            }
+        }
+        batch
+    }
+}

@@ -1,0 +1,99 @@
+//! `saekit convert-store`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use saekit_core::HookPoint;
+use saekit_store::{ConvertConfig, DType, Store, StoreSpec};
+
+use crate::failure::{OnInterrupt as _, Usage};
+use crate::human;
+use crate::location::StoreOptions;
+use crate::rows::RowOptions;
+use crate::session::{self, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  saekit convert-store 'mine/*.parquet' --out acts --shuffle
+  saekit convert-store hf://datasets/owner/activations --out acts --dtype bf16
+  saekit convert-store acts --out small --hook blocks.6.hook_resid_post --dtype i8 --max-norm 10
+
+Writes any store that can be read as saekit's own: with hashes, checksums and statistics, rows permuted
+within each shard, or over the whole store with `--shuffle`, which needs four bytes a value of space on
+the disk while it works. The same command goes on where it was stopped.";
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Store to read: a folder, files, or an address
+    #[arg(value_name = "STORE")]
+    store: PathBuf,
+    /// Folder of the new store
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Columns to keep [default: all]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    hook: Vec<String>,
+    /// How values are stored: f16, bf16, f32, or i8 (a byte a value and a scale a row)
+    #[arg(long, value_name = "DTYPE", default_value_t = DType::F16)]
+    dtype: DType,
+    /// Put rows in a random order over the whole store
+    #[arg(long)]
+    shuffle: bool,
+    /// Decides the order of rows
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Size of a shard; one is held in memory
+    #[arg(long, value_name = "MIB", default_value_t = StoreSpec::SHARD_BYTES >> 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..1 << 20))]
+    shard_mib: u64,
+    /// Replace the store that is in the output folder
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    rows: RowOptions,
+    #[command(flatten)]
+    options: StoreOptions,
+}
+
+/// Converts, and prints what came of it.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    if !args.force && args.out.join("manifest.json").exists() {
+        return Err(saekit_store::Error::StoreExists { dir: args.out.clone() }.into());
+    }
+    let store = args.options.open(&args.store, session)?;
+    let columns: Vec<_> = args.hook.iter().map(HookPoint::new).collect();
+    let judged = columns.first().unwrap_or(&store.manifest().columns[0].name);
+    let rows = args.rows.select(&store, judged, session)?;
+    if is_same_place(&args.store, &args.out) {
+        let text = format!("{} cannot be written into itself", args.store.display());
+        return Err(Usage(text).into());
+    }
+    if args.force {
+        Store::remove(&args.out)?;
+    }
+    let config = ConvertConfig {
+        columns,
+        rows,
+        dtype: args.dtype,
+        shuffle: args.shuffle,
+        seed: args.seed,
+        shard_bytes: args.shard_mib << 20,
+    };
+    let (interrupt, out) = (&session.interrupt, args.out.display());
+    let manifest = store
+        .convert(&args.out, &config, &mut session.observer(), interrupt)
+        .on_interrupt(interrupt, || format!("{out} is not finished; the same command goes on"))?;
+    let bytes = manifest.shards.iter().map(|shard| shard.bytes).sum();
+    let (rows, shards) = (human::count(manifest.rows), human::count(manifest.shards.len() as u64));
+    let mut text = format!("{out}: {rows} rows in {shards} shards, {}\n", human::bytes(bytes));
+    for column in &manifest.columns {
+        text += &super::inspect::stored(column);
+    }
+    Ok(session::print(&text)?)
+}
+
+fn is_same_place(a: &std::path::Path, b: &std::path::Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,180 @@
+//! `saekit train` on rows that are harvested while it trains; nothing is stored.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use saekit_core::{HookPoint, Interrupt, Provenance};
+use saekit_harvest::{Harvest, HarvestConfig};
+use saekit_store::{
+    DType, LiveConfig, LiveRows, RowSink, Shuffle, StoreSpec, StreamConfig, scale_of_first,
+};
+use saekit_train::Summary;
+use serde::{Deserialize, Serialize};
+
+use super::train::Training;
+use crate::config::{PlannedStore, TrainConfig};
+use crate::device::Chosen;
+use crate::failure::{OnInterrupt as _, Usage};
+use crate::inputs::Lm;
+use crate::location::StoreOptions;
+use crate::session::Session;
+
+/// Rows whose mean norm decides the scale where nothing is said: that of all is not known.
+const SCALE_ROWS: u64 = 16_384;
+
+/// A harvest that is not stored, as flags and as the `[harvest]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Harvest while training")]
+pub(crate) struct HarvestOptions {
+    /// Hugging Face folder of the model whose activations to train on, in the place of a store
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<PathBuf>,
+    /// Files (.txt, .jsonl, .parquet) or folders of them for the model to read
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "store")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    text: Vec<PathBuf>,
+    /// Tokens a context, BOS included [default: the model's longest, at most 1024]
+    #[arg(long, value_name = "TOKENS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<usize>,
+    /// What rows are rounded to, as in a store: f16, bf16, f32 or i8 [default: f16]
+    #[arg(long, value_name = "DTYPE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dtype: Option<DType>,
+    /// Rows an epoch at most [default: all text]
+    #[arg(long, value_name = "ROWS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    harvest_rows: Option<u64>,
+    /// Rows that are permuted together, as a shard of a store; held in memory [default: 512]
+    #[arg(long, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard_mib: Option<u64>,
+    /// Tokens in a forward pass [default: 4096]
+    #[arg(long, value_name = "TOKENS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_tokens: Option<usize>,
+}
+
+impl HarvestOptions {
+    /// Whether nothing was said.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn config(&self, hook: &HookPoint, seed: u64) -> HarvestConfig {
+        let defaults = HarvestConfig::default();
+        HarvestConfig {
+            inputs: self.text.clone(),
+            hooks: vec![hook.clone()],
+            context_size: self.context,
+            seed,
+            max_rows: self.harvest_rows,
+            batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
+            dtype: self.dtype.unwrap_or(defaults.dtype),
+            shard_bytes: self.shard_mib.map_or(StoreSpec::SHARD_BYTES, |mib| mib << 20),
+            ..defaults
+        }
+    }
+}
+
+/// Trains into the folder `out`, replacing what is there where `force` is set.
+pub(super) fn perform(
+    options: &HarvestOptions,
+    config: &TrainConfig,
+    expansion: Option<f64>,
+    device: &Chosen,
+    (out, force): (&Path, bool),
+    session: &Session,
+) -> Result<Summary> {
+    let hook = check(options, config)?;
+    let Some(model) = &options.model else { return Err(missing("a model, with `--model`")) };
+    let lm = Lm::load(model, &device.device)?;
+    let (interrupt, nothing) = (&session.interrupt, || "nothing was changed".to_owned());
+    let harvest = Harvest::prepare(
+        options.config(&hook, config.run.seed),
+        &lm.decoder,
+        lm.vocabulary(),
+        out,
+        interrupt,
+        &mut session.observer(),
+    );
+    let harvest = harvest.on_interrupt(interrupt, nothing)?;
+    let stream = StreamConfig {
+        seed: config.run.seed,
+        shuffle: Shuffle::Window,
+        pool_bytes: config.run.pool_mib << 20,
+        columns: vec![(hook.clone(), 1.0)],
+        rows: None,
+    };
+    let live = harvest.live(stream, interrupt).on_interrupt(interrupt, nothing)?;
+    let width = live.spec.columns[0].width;
+    let mut run = config.run.clone();
+    run.shuffle = Shuffle::Window;
+    run.scale_rows = run.scale_rows.or(Some(SCALE_ROWS));
+    let plan = run.resolve(live.rows)?;
+    let produce = |sink: &mut dyn RowSink, stop: &Interrupt| Ok(harvest.produce(sink, stop)?);
+    let sample = plan.scale_rows.unwrap_or(SCALE_ROWS);
+    let scale = LiveRows::scope(live.clone(), produce, |rows| scale_of_first(rows, sample))?;
+    let scale = scale.on_interrupt(interrupt, nothing)?;
+    let training = Training {
+        store: planned(options, &live, &hook),
+        rows: config.rows.clone(),
+        width,
+        plan,
+        learner: config.learner(width, expansion)?,
+        scale,
+        provenance: provenance(&live, &hook),
+        device,
+        out,
+        force,
+    };
+    let scaled = StreamConfig { columns: vec![(hook, scale)], ..live.stream.clone() };
+    let live = LiveConfig { stream: scaled, ..live };
+    LiveRows::scope(live, produce, |rows| training.execute(rows, session))?
+}
+
+/// The hook point; fails where something is missing, or asked for that only a store can do.
+fn check(options: &HarvestOptions, config: &TrainConfig) -> Result<HookPoint> {
+    let Some(hook) = &config.hook else { return Err(missing("a hook point, with `--hook`")) };
+    if options.text.is_empty() {
+        return Err(missing("text, with `--text`"));
+    }
+    if !config.rows.is_all() || !config.store_options.is_default() {
+        let text = "rows cannot be chosen while they are harvested; harvest into a store first";
+        return Err(Usage(text.to_owned()).into());
+    }
+    Ok(HookPoint::new(hook))
+}
+
+fn missing(what: &str) -> anyhow::Error {
+    Usage(format!("to harvest while training, give {what}")).into()
+}
+
+fn planned(options: &HarvestOptions, live: &LiveConfig, hook: &HookPoint) -> PlannedStore {
+    let text: Vec<_> = options.text.iter().map(|path| path.display().to_string()).collect();
+    PlannedStore {
+        path: format!("harvested from {}", text.join(" ")),
+        sha256: live.sha256.clone(),
+        hook: hook.to_string(),
+        options: StoreOptions::default(),
+    }
+}
+
+fn provenance(live: &LiveConfig, hook: &HookPoint) -> Provenance {
+    let spec = &live.spec;
+    Provenance {
+        saekit_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: spec.model.as_ref().map(|model| model.name.clone()),
+        model_sha256: spec.model.as_ref().map(|model| model.sha256.clone()),
+        tokenizer_sha256: spec.tokenizer_sha256.clone(),
+        hook_point: Some(hook.to_string()),
+        context_size: spec.context_size,
+        prepend_bos: spec.prepend_bos,
+        excludes_special_tokens: Some(!spec.excluded_tokens.is_empty()),
+        dataset: spec.dataset.as_ref().map(|dataset| dataset.name.clone()),
+        store_sha256: Some(live.sha256.clone()),
+        ..Provenance::default()
+    }
+}

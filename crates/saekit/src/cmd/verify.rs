@@ -1,0 +1,51 @@
+//! `saekit verify`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::failure::OnInterrupt as _;
+use crate::human;
+use crate::location::StoreOptions;
+use crate::session::{self, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  saekit verify acts
+  saekit verify s3://bucket/acts
+  saekit verify 'mine/*.parquet' --damaged skip
+
+Reads everything: the hash of every file that has one in the manifest, the checksum of every page that
+has one, counts, widths, and every value, which has to be finite. Stops at the first fault, with exit
+code 1; with `--damaged skip`, damaged files are named and the others are read.";
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Store: a folder, files, or an address
+    #[arg(value_name = "STORE")]
+    store: PathBuf,
+    #[command(flatten)]
+    options: StoreOptions,
+}
+
+/// Reads the store and says that it is sound.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let store = args.options.open(&args.store, session)?;
+    let interrupt = &session.interrupt;
+    let verified = store
+        .verify(&mut session.observer(), interrupt)
+        .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
+    let hashed = match verified.hashed {
+        0 => "no hashes to compare: `saekit convert-store` writes a store that has them".to_owned(),
+        hashed => format!("{} hashes agree", human::count(hashed)),
+    };
+    Ok(session::print(&format!(
+        "{}: {} rows in {} files ({}) are sound; {hashed}",
+        store.dir().display(),
+        human::count(verified.rows),
+        human::count(verified.files),
+        human::bytes(verified.bytes),
+    ))?)
+}
