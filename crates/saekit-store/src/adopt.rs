@@ -6,6 +6,7 @@ use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt};
 
 use crate::foreign::{self, Found, FoundColumn, Mapping};
+use crate::layout::UNFINISHED;
 use crate::open::Opening;
 use crate::rows::{Group, Rows, Selection};
 use crate::stats::ColumnStats;
@@ -43,6 +44,9 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
         return Err(Error::Missing { path: location.to_owned() });
     }
     let mut files = storage.list()?;
+    if files.iter().any(|file| file.path == UNFINISHED) {
+        return Err(Error::NotAStore { dir: location.to_owned() });
+    }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
     files.retain(|file| !hidden(file) && foreign::layout_of(&file.path).is_some());
     if files.is_empty() {

@@ -15,7 +15,7 @@ pub(crate) const TOKENS: &str = "tokens.parquet";
 /// The folder of the shards.
 pub(crate) const SHARDS: &str = "shards";
 /// Marks a folder in which a store was begun, so that what is left of it can be cleared safely.
-const UNFINISHED: &str = ".saekit-store-unfinished";
+pub(crate) const UNFINISHED: &str = ".saekit-store-unfinished";
 /// What a writer has finished of a store that is not whole.
 pub(crate) const STATE: &str = ".saekit-store-state";
 
