@@ -35,6 +35,7 @@ impl Scheme {
     }
 
     /// The feature that a build needs to read from there.
+    #[cfg(not(all(feature = "cloud", feature = "hub")))]
     pub(crate) fn feature(self) -> &'static str {
         if self == Self::Hf { "hub" } else { "cloud" }
     }

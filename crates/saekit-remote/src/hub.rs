@@ -121,10 +121,26 @@ impl Pinned {
     }
 
     async fn fill(&self, path: &str, offset: u64, out: &mut [u8]) -> Result<(), Failure> {
-        let part = self.repository.download_file_stream().filename(path).revision(&self.commit);
-        let part = part.range(offset..offset + out.len() as u64).send();
-        let answer = self.network.within(async { part.await.map_err(failure) });
-        let (_, mut pieces) = answer.await?;
+        let range = offset..offset + out.len() as u64;
+        let repository = &self.repository;
+        let (owner, name) = (repository.owner(), repository.name());
+        // Asked through a repository of any kind, hf-hub 1.0.0 takes a dataset for a model here.
+        let answer = async {
+            let part = match repository.repo_type() {
+                RepoTypeAny::Dataset => {
+                    let dataset = repository.client().dataset(owner, name);
+                    let part = dataset.download_file_stream().filename(path).revision(&self.commit);
+                    part.range(range).send().await
+                }
+                _ => {
+                    let model = repository.client().model(owner, name);
+                    let part = model.download_file_stream().filename(path).revision(&self.commit);
+                    part.range(range).send().await
+                }
+            };
+            part.map_err(failure)
+        };
+        let (_, mut pieces) = self.network.within(answer).await?;
         let mut filler = Filler::new(out);
         let mut next = async || pieces.next().await.transpose().map_err(failure);
         while let Some(piece) = self.network.within(next()).await? {
