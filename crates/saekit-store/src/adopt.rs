@@ -45,7 +45,7 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
     }
     let mut files = storage.list()?;
     if files.iter().any(|file| file.path == UNFINISHED) {
-        return Err(Error::NotAStore { dir: location.to_owned() });
+        return Err(Error::Unfinished { dir: location.to_owned() });
     }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
     files.retain(|file| !hidden(file) && foreign::layout_of(&file.path).is_some());

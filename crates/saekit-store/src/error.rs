@@ -46,6 +46,15 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// The folder holds the beginning of a store.
+    #[error(
+        "{} is not a store yet: it has no `manifest.json`; run the command that was writing it again, which goes on",
+        dir.display()
+    )]
+    Unfinished {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A manifest of something else.
     #[error("{} has format `{found}`, expected `saekit-store`; point to a store's folder", path.display())]
     OtherFormat {

@@ -49,6 +49,15 @@ impl BlobReader {
         (at <= bytes.len()).then(|| bytes.slice(at..))
     }
 
+    /// Fills `out` with the bytes from `start` on.
+    pub(crate) fn read_into(&self, start: u64, out: &mut [u8]) -> Result<()> {
+        match self.in_window(start).filter(|found| found.len() >= out.len()) {
+            Some(found) => out.copy_from_slice(&found[..out.len()]),
+            None => self.blob.read_at(start, out)?,
+        }
+        Ok(())
+    }
+
     fn read(&self, start: u64, len: usize) -> ParquetResult<Bytes> {
         if let Some(found) = self.in_window(start).filter(|found| found.len() >= len) {
             return Ok(found.slice(..len));

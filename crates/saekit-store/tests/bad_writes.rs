@@ -176,7 +176,9 @@ fn a_dropped_writer_leaves_no_store_and_is_cleared() {
         writer.push_rows(&block).unwrap();
     }
     let message = Store::open(path).unwrap_err().to_string();
-    assert!(message.contains("it has no `manifest.json`; if a harvest into it did not finish"));
+    assert!(message.contains(
+        "is not a store yet: it has no `manifest.json`; run the command that was writing it again"
+    ));
     fs::write(path.join("shards/shard-00009.parquet.partial"), "half a shard").unwrap();
     fs::write(path.join("shards/notes.txt"), "mine").unwrap();
     fs::write(path.join("notes.txt"), "mine").unwrap();

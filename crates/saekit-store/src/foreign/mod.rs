@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::input::Input;
+pub(crate) use self::lists::{Content, Header};
 use crate::shard::Shard;
 use crate::{Blob, DType, Result};
 

@@ -9,11 +9,18 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
+use crate::foreign::{Content, Header};
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::manifest::in_words;
 use crate::parquet_blob::{BlobReader, read_footer};
 use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
+
+/// As much as holds the header of a page that saekit writes.
+const HEADER_BYTES: usize = 64;
+/// The format's number of the encoding.
+const PLAIN: i64 = 0;
+const TOO_MANY: &str = "has more rows than its group";
 
 /// A shard whose footer agrees with the manifest. Of the footer only what reading takes is kept:
 /// a store may have many shards.
@@ -230,37 +237,117 @@ impl Shard for NativeShard {
 impl NativeShard {
     /// Copies the values of a column in a row group to `out`.
     fn read(&self, group: usize, column: &Column, out: &mut [u8]) -> Result<()> {
-        let fail = |problem: &str| {
-            Err(Error::Page {
-                path: self.path.clone(),
-                column: column.descriptor.name().to_owned(),
-                row_group: group,
-                problem: problem.to_owned(),
-            })
-        };
-        let mut pages = self.pages(group, column)?;
+        let chunk = column.chunks[group];
+        let reader = BlobReader::for_range(&self.blob, chunk.start, chunk.bytes)?;
+        if chunk.compression == Compression::UNCOMPRESSED
+            && self.read_plain(group, column, &reader, out)?
+        {
+            return Ok(());
+        }
+        let mut pages = self.pages(group, column, reader)?;
         let mut filled = 0;
         while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.path))? {
-            let values = match plain_values(&page, column.row_bytes) {
-                Ok(values) => values,
-                Err(problem) => return fail(problem),
-            };
-            let Some(target) = out.get_mut(filled..filled + values.len()) else {
-                return fail("has more rows than its group");
-            };
+            let values = plain_values(&page, column.row_bytes)
+                .map_err(|problem| self.page_error(group, column, problem))?;
+            let target = out.get_mut(filled..filled + values.len());
+            let target = target.ok_or_else(|| self.page_error(group, column, TOO_MANY))?;
             target.copy_from_slice(values);
             filled += values.len();
         }
-        if filled == out.len() { Ok(()) } else { fail("has fewer rows than its group") }
+        self.check_filled(group, column, filled == out.len())
     }
 
-    fn pages(&self, group: usize, column: &Column) -> Result<SerializedPageReader<BlobReader>> {
+    /// [`read`](Self::read) of pages that lie as saekit writes them, straight to where they belong;
+    /// false at a page that does not.
+    fn read_plain(
+        &self,
+        group: usize,
+        column: &Column,
+        reader: &BlobReader,
+        out: &mut [u8],
+    ) -> Result<bool> {
+        let chunk = column.chunks[group];
+        let (mut at, end) = (chunk.start, chunk.start + chunk.bytes);
+        let mut filled = 0;
+        let mut head = [0; HEADER_BYTES];
+        while at < end {
+            let head = &mut head[..(end - at).min(HEADER_BYTES as u64) as usize];
+            reader.read_into(at, head)?;
+            let Some(page) = PlainPage::parse(head, column.row_bytes) else { return Ok(false) };
+            at += page.header_bytes;
+            let target = out.get_mut(filled..filled + page.bytes);
+            let (Some(target), true) = (target, page.bytes as u64 <= end - at) else {
+                return Err(self.page_error(group, column, TOO_MANY));
+            };
+            reader.read_into(at, target)?;
+            if let Some(expected) = page.checksum {
+                self.check(column, at, expected, crc32fast::hash(target))?;
+            }
+            filled += page.bytes;
+            at += page.bytes as u64;
+        }
+        self.check_filled(group, column, filled == out.len()).map(|()| true)
+    }
+
+    /// Fails unless the page at byte `offset` has its checksum.
+    fn check(&self, column: &Column, offset: u64, expected: u32, found: u32) -> Result<()> {
+        if found == expected {
+            return Ok(());
+        }
+        let (path, column) = (self.path.clone(), column.descriptor.name().to_owned());
+        Err(Error::Checksum { path, column, offset, expected, found })
+    }
+
+    fn check_filled(&self, group: usize, column: &Column, is_full: bool) -> Result<()> {
+        if is_full {
+            return Ok(());
+        }
+        Err(self.page_error(group, column, "has fewer rows than its group"))
+    }
+
+    fn page_error(&self, group: usize, column: &Column, problem: &str) -> Error {
+        Error::Page {
+            path: self.path.clone(),
+            column: column.descriptor.name().to_owned(),
+            row_group: group,
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn pages(
+        &self,
+        group: usize,
+        column: &Column,
+        reader: BlobReader,
+    ) -> Result<SerializedPageReader<BlobReader>> {
         let (chunk, rows) = (column.chunks[group], self.group_rows[group] as usize);
-        let reader = BlobReader::for_range(&self.blob, chunk.start, chunk.bytes)?;
         let pages = chunk
             .metadata(&column.descriptor)
             .and_then(|chunk| SerializedPageReader::new(Arc::new(reader), &chunk, rows, None));
         pages.map_err(Error::parquet(&self.path))
+    }
+}
+
+/// A page without levels whose values lie one after the other, uncompressed.
+struct PlainPage {
+    header_bytes: u64,
+    bytes: usize,
+    checksum: Option<u32>,
+}
+
+impl PlainPage {
+    /// The page whose header begins `head`, where it is such a page of values of `row_bytes` each.
+    fn parse(head: &[u8], row_bytes: usize) -> Option<Self> {
+        let header = Header::parse(head).ok()?;
+        let is_plain = matches!(header.content, Content::Data { .. })
+            && header.encoding == PLAIN
+            && header.stored == header.plain
+            && header.values.checked_mul(row_bytes as u64) == Some(header.stored);
+        is_plain.then_some(Self {
+            header_bytes: header.bytes,
+            bytes: usize::try_from(header.stored).ok()?,
+            checksum: header.checksum,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::thrift::{Compact, Fault, Type};
 
 /// What a page holds, where it can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Levels and values, compressed together.
     Data { repetition: i64, definition: i64 },
     /// Levels of as many bytes, which are never compressed, and values.
@@ -17,19 +17,19 @@ pub(super) enum Content {
 
 /// A page's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Bytes of the header itself.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Bytes that follow it.
-    pub(super) stored: u64,
+    pub(crate) stored: u64,
     /// Bytes of them when they are decompressed.
-    pub(super) plain: u64,
+    pub(crate) plain: u64,
     /// CRC-32 of the bytes that follow it.
-    pub(super) checksum: Option<u32>,
+    pub(crate) checksum: Option<u32>,
     /// Values, also those that are null.
-    pub(super) values: u64,
-    pub(super) encoding: i64,
-    pub(super) content: Content,
+    pub(crate) values: u64,
+    pub(crate) encoding: i64,
+    pub(crate) content: Content,
 }
 
 /// The structs that a header may have, of which it should have that of its type.
@@ -56,7 +56,7 @@ struct Data {
 
 impl Header {
     /// Reads the header at the beginning of `bytes`.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let mut compact = Compact::new(bytes);
         let mut parts = Parts::default();
         compact.fields(|compact, id, kind| parts.read(compact, id, kind))?;

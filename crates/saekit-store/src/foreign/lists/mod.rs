@@ -17,6 +17,7 @@ mod thrift;
 mod values;
 mod window;
 
+pub(crate) use self::header::{Content, Header};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
 use self::chunk::{Chunk, Column, Reader};

@@ -8,7 +8,7 @@ const MAX_DEPTH: u8 = 16;
 
 /// Why bytes could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// There are too few of them.
     Short,
     /// They are not what they should be.
