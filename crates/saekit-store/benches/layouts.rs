@@ -22,7 +22,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use saekit_store::read_whole;
+use saekit_core::{HookPoint, MatrixView};
+use saekit_store::{ColumnSpec, RowBlock, RowSource, Store, StoreSpec, StoreWriter, StreamConfig};
 
 const ROWS: usize = 1 << 16;
 const D: usize = 768;
@@ -93,35 +94,76 @@ fn ipc(path: &Path, batches: impl Iterator<Item = RecordBatch>) {
     writer.finish().expect("a footer");
 }
 
+fn native(dir: &Path) {
+    let columns = vec![ColumnSpec { name: HookPoint::new("acts"), width: D }];
+    let spec = StoreSpec { columns, has_tokens: false, ..StoreSpec::default() };
+    let mut writer = StoreWriter::create(dir, spec).expect("an empty folder");
+    for batch in 0..ROWS / BATCH {
+        let rows: Vec<f32> = values(batch, 1 << 14).iter().map(|value| value.to_f32()).collect();
+        let columns = [MatrixView::new(BATCH, D, &rows)];
+        let block = RowBlock { sequences: &[], positions: &[], columns: &columns };
+        writer.push_rows(&block).expect("finite rows");
+    }
+    writer.finish().expect("a finished store");
+}
+
 /// A file of one kind in a folder that goes when the bench ends.
 struct Sample {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl Sample {
     fn new(kind: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        if kind == "native" {
+            native(folder.path());
+        }
         let path = folder.path().join(if kind == "ipc" { "x.arrow" } else { "x.parquet" });
         match kind {
             "list" => parquet(&path, batches(1 << 14, list), false, false),
             "list_dictionary" => parquet(&path, batches(1 << 10, list), true, false),
             "list_zstd" => parquet(&path, batches(1 << 10, list), false, true),
             "bytes" => parquet(&path, batches(1 << 14, bytes), false, false),
+            "native" => (),
             _ => ipc(&path, batches(1 << 14, list)),
         }
-        Self { _folder: folder, path }
+        Self { folder, path }
     }
 }
 
-#[divan::bench(args = ["list", "list_dictionary", "list_zstd", "bytes", "ipc"], sample_count = 10)]
-fn saekit(bencher: Bencher<'_, '_>, kind: &str) {
+/// In the order on disk, in this thread.
+#[divan::bench(args = ["native", "list", "list_dictionary", "list_zstd", "bytes", "ipc"], sample_count = 10)]
+fn scan(bencher: Bencher<'_, '_>, kind: &str) {
     let sample = Sample::new(kind);
+    let store = Store::open(sample.folder.path()).expect("a sound store");
+    let columns = [(store.manifest().columns[0].name.clone(), 1.0)];
     bencher.counter(BytesCount::new(STORED)).bench_local(|| {
-        let mut sum = 0.0;
-        read_whole(&sample.path, GROUP_BYTES, |rows| sum += rows[0]).expect("a sound file");
-        sum
+        let mut scan = store.scan(&columns).expect("a column");
+        drain(&mut scan)
     });
+}
+
+/// In random order, read by another thread.
+#[divan::bench(args = ["native", "list"], sample_count = 10)]
+fn stream(bencher: Bencher<'_, '_>, kind: &str) {
+    let sample = Sample::new(kind);
+    let store = Store::open(sample.folder.path()).expect("a sound store");
+    let columns = vec![(store.manifest().columns[0].name.clone(), 1.0)];
+    let config = StreamConfig { columns, ..StreamConfig::default() };
+    let mut stream = store.stream(&config).expect("a pool");
+    bencher.counter(BytesCount::new(STORED)).bench_local(|| drain(&mut stream));
+}
+
+/// Reads an epoch.
+fn drain(source: &mut dyn RowSource) -> f32 {
+    let mut sum = 0.0;
+    for _ in 0..ROWS / BATCH {
+        let batch = source.next_batch(BATCH).expect("sound rows").expect("more rows");
+        sum += batch.columns[0].row(0)[0];
+        source.recycle(batch);
+    }
+    sum
 }
 
 #[divan::bench(args = ["list", "list_dictionary", "list_zstd"], sample_count = 10)]

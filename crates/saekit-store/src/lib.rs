@@ -95,8 +95,6 @@ mod writer;
 pub use convert::ConvertConfig;
 pub use dtype::DType;
 pub use error::{Error, Result};
-#[doc(hidden)]
-pub use foreign::read_whole;
 pub use live::{LiveConfig, LiveRows};
 pub use manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use mixture::Mixture;

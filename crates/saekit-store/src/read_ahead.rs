@@ -9,6 +9,7 @@ use crate::{ColumnSpec, Cursor, RowBatch, RowSource};
 /// What the thread is asked for.
 enum Request {
     Batch(usize),
+    Recycle(RowBatch),
     Seek(Cursor),
 }
 
@@ -48,6 +49,10 @@ impl ReadAhead {
                 let made = match request {
                     Request::Batch(rows) => source.next_batch(rows),
                     Request::Seek(cursor) => source.seek(&cursor).map(|()| None),
+                    Request::Recycle(batch) => {
+                        source.recycle(batch);
+                        continue;
+                    }
                 };
                 if sender.send((made, source.cursor())).is_err() {
                     return;
@@ -123,6 +128,10 @@ impl RowSource for ReadAhead {
         let batch = self.take(rows);
         self.waited += begun.elapsed();
         batch
+    }
+
+    fn recycle(&mut self, batch: RowBatch) {
+        self.ask(Request::Recycle(batch));
     }
 
     fn cursor(&self) -> Cursor {

@@ -50,6 +50,19 @@ impl Selection {
         values as u64 + if self.tokens { 12 } else { 4 }
     }
 
+    /// A batch with room for `rows` rows, to be given to [`Rows::copy`]; `spare` where that is as
+    /// large, whatever it holds.
+    pub(crate) fn batch_of(&self, rows: usize, spare: Option<RowBatch>) -> RowBatch {
+        match spare.filter(|spare| spare.rows() == rows) {
+            Some(mut batch) => {
+                batch.sequences.clear();
+                batch.positions.clear();
+                batch
+            }
+            None => self.batch(rows),
+        }
+    }
+
     /// A batch with room for `rows` rows, to be given to [`Rows::copy`].
     pub(crate) fn batch(&self, rows: usize) -> RowBatch {
         let numbers = if self.tokens { rows } else { 0 };

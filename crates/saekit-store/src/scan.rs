@@ -24,6 +24,8 @@ pub struct ScannedRows {
     /// The group in memory.
     loaded: Option<usize>,
     rows: Rows,
+    /// A batch that came back.
+    spare: Option<RowBatch>,
 }
 
 impl ScannedRows {
@@ -34,11 +36,21 @@ impl ScannedRows {
     ) -> Result<Self> {
         let selection = Selection::new(&store, columns)?;
         let (groups, rows) = (store.groups(), Rows::default());
-        Ok(Self { store, selection, set, groups, row: 0, place: 0, loaded: None, rows })
+        Ok(Self {
+            store,
+            selection,
+            set,
+            groups,
+            row: 0,
+            place: 0,
+            loaded: None,
+            rows,
+            spare: None,
+        })
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
-        let mut batch = self.selection.batch(rows);
+        let mut batch = self.selection.batch_of(rows, self.spare.take());
         for to in 0..rows {
             let place = self.next_place();
             let group = self.groups.partition_point(|group| group.first <= place) - 1;
@@ -109,6 +121,10 @@ impl RowSource for ScannedRows {
         let batch = self.fill(rows).inspect_err(|_| self.place = place)?;
         self.row += rows as u64;
         Ok(Some(batch))
+    }
+
+    fn recycle(&mut self, batch: RowBatch) {
+        self.spare = Some(batch);
     }
 
     fn cursor(&self) -> Cursor {

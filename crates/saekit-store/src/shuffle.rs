@@ -57,6 +57,8 @@ pub struct ShuffledRows {
     row: u64,
     current: Option<Current>,
     prefetch: Option<Prefetch>,
+    /// A batch that came back.
+    spare: Option<RowBatch>,
 }
 
 /// The pool being consumed.
@@ -71,13 +73,13 @@ impl ShuffledRows {
         let selection = Selection::new(&store, &config.columns)?;
         let plan = Plan::new(&store, &selection, config)?;
         let job = Arc::new(Job { store, selection, plan });
-        Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None })
+        Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None, spare: None })
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
         let job = Arc::clone(&self.job);
         let source = (&*job.store, &job.selection);
-        let mut batch = job.selection.batch(rows);
+        let mut batch = job.selection.batch_of(rows, self.spare.take());
         let mut filled = 0;
         while filled < rows {
             let mut current = self.take_current()?;
@@ -146,6 +148,10 @@ impl RowSource for ShuffledRows {
                 Err(error.into())
             }
         }
+    }
+
+    fn recycle(&mut self, batch: RowBatch) {
+        self.spare = Some(batch);
     }
 
     fn cursor(&self) -> Cursor {

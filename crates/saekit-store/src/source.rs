@@ -22,6 +22,9 @@ pub trait RowSource: Send {
     /// goes on over epochs always gives `rows`.
     fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>>;
 
+    /// Gives a batch back that is no longer needed, so that its memory is used again.
+    fn recycle(&mut self, _batch: RowBatch) {}
+
     /// The position: the row that the next batch begins with.
     fn cursor(&self) -> Cursor;
 

@@ -175,6 +175,7 @@ impl Store {
         while let Some(batch) = scan.next_batch(VERIFIED_AT_ONCE).map_err(Error::from_core)? {
             interrupt.check()?;
             verified.rows += batch.rows() as u64;
+            scan.recycle(batch);
             observer.advance(verified.rows, "");
         }
         observer.end();

@@ -126,7 +126,9 @@ impl<'a> Loop<'a> {
         let rows = rows.filter(|rows| rows.rows() == plan.batch_rows);
         let rows = rows.ok_or(Error::RowsEnded { step, steps: plan.steps })?;
         let at = Progress { step, steps: plan.steps, lr_scale: lr_scale(plan, step) };
-        Ok(learner.step(&columns.of(&rows), at)?)
+        learner.step(&columns.of(&rows), at)?;
+        source.recycle(rows);
+        Ok(())
     }
 
     /// Logs and checkpoints where `done` steps ask for it.

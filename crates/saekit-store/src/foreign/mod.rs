@@ -111,30 +111,6 @@ pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Resul
     }
 }
 
-/// Reads all of a file on a disk, one column and one group at a time, as singles; for benches.
-#[doc(hidden)]
-pub fn read_whole(path: &Path, group_bytes: usize, mut take: impl FnMut(&[f32])) -> Result<()> {
-    let folder = crate::Folder::new(path.parent().unwrap_or(Path::new("")));
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some(blob) = crate::Storage::open(&folder, name)? else {
-        return Err(crate::Error::MissingFile { path: path.to_owned() });
-    };
-    let found = open(blob, path, &Mapping { group_bytes, ..Mapping::default() })?;
-    let (mut words, mut singles) = (Vec::<u32>::new(), Vec::new());
-    for (group, rows) in found.shard.group_rows().iter().enumerate() {
-        for (index, column) in found.columns.iter().enumerate() {
-            let values = *rows as usize * column.width;
-            words.resize((values * column.dtype.bytes()).div_ceil(4), 0);
-            singles.resize(values, 0.0);
-            let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..values * column.dtype.bytes()];
-            found.shard.read_column(group, index, bytes)?;
-            column.dtype.load(bytes, 1.0, &mut singles);
-            take(&singles);
-        }
-    }
-    Ok(())
-}
-
 /// Sequences of `rows` rows in contexts of `context` rows each; 0 where rows have no contexts.
 /// Fails where they cannot be numbered from `mapping.first_sequence` on.
 fn sequences(rows: u64, context: Option<u64>, mapping: &Mapping) -> Result<u32> {
