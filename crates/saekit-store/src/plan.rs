@@ -189,3 +189,93 @@ impl Epoch<'_> {
         (self.plan.pools(), start)
     }
 }
+
+/// How well rows are mixed, at full size but without any row on a disk: documents follow each other,
+/// ordered by topic, and are cut into shards whose rows are permuted as [`StoreWriter`] does.
+///
+/// [`StoreWriter`]: crate::StoreWriter
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: u64 = 10_500_000;
+    /// Rows of a document.
+    const DOCUMENT: u64 = 1000;
+    /// Rows of a shard of 1 GB and of a row group of 16 MiB, 768 values of two bytes each.
+    const SHARD: u64 = 650_000;
+    const GROUP: u64 = (16 << 20) / (2 * 768 + 12);
+    const BATCH: usize = 4096;
+
+    /// The document of each row, in the order on disk.
+    fn documents() -> Vec<u32> {
+        let mut documents = Vec::with_capacity(ROWS as usize);
+        for (shard, start) in (0..ROWS).step_by(SHARD as usize).enumerate() {
+            let mut rows: Vec<u64> = (start..ROWS.min(start + SHARD)).collect();
+            Rng::new(5, "store.shard").child(shard as u64).shuffle(&mut rows);
+            documents.extend(rows.iter().map(|row| (row / DOCUMENT) as u32));
+        }
+        documents
+    }
+
+    fn plan(pool_bytes: u64, shuffle: Shuffle) -> Plan {
+        let mut groups = Vec::new();
+        for (shard, start) in (0..ROWS).step_by(SHARD as usize).enumerate() {
+            let end = ROWS.min(start + SHARD);
+            for (index, first) in (start..end).step_by(GROUP as usize).enumerate() {
+                let rows = (end - first).min(GROUP) as u32;
+                groups.push(Group { shard: shard as u32, index: index as u32, rows, first });
+            }
+        }
+        let pools = Pools::new(groups.len(), GROUP * (2 * 768 + 12), pool_bytes).unwrap();
+        Plan { seed: 3, shuffle, groups, pools, kept: None, rows: ROWS }
+    }
+
+    /// Rows of an epoch by their number on disk.
+    fn epoch(plan: &Plan, number: u64) -> Vec<u32> {
+        let epoch = plan.epoch(number);
+        let (mut rows, mut order) = (Vec::with_capacity(ROWS as usize), Vec::new());
+        for pool in 0..plan.pools() {
+            let groups = epoch.groups(pool);
+            let places = groups.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
+            let places: Vec<u32> = places.collect();
+            epoch.shuffle_rows(pool, &mut order);
+            rows.extend(order.iter().map(|row| places[*row as usize]));
+        }
+        rows
+    }
+
+    /// Pairs of rows of one document in a batch, relative to rows drawn independently.
+    fn same_document(documents: &[u32], rows: &[u32]) -> f64 {
+        let mut pairs = 0;
+        for batch in rows.chunks_exact(BATCH) {
+            let mut found: Vec<u32> = batch.iter().map(|row| documents[*row as usize]).collect();
+            found.sort_unstable();
+            let of_one = found.chunk_by(|a, b| a == b).map(|run| run.len() * (run.len() - 1) / 2);
+            pairs += of_one.sum::<usize>();
+        }
+        let batches = (rows.len() / BATCH) as f64;
+        let pairs_a_batch = (BATCH * (BATCH - 1) / 2) as f64;
+        let ideal = batches * pairs_a_batch * (DOCUMENT - 1) as f64 / (ROWS - 1) as f64;
+        pairs as f64 / ideal
+    }
+
+    #[test]
+    fn a_pool_of_512_mib_mixes_documents_as_well_as_independent_draws() {
+        let documents = documents();
+        let full = plan(512 << 20, Shuffle::Full);
+        let (first, second) = (epoch(&full, 0), epoch(&full, 1));
+        assert_ne!(first, second);
+        for rows in [&first, &second] {
+            let mut sorted = rows.clone();
+            sorted.sort_unstable();
+            assert!(sorted.iter().zip(0..ROWS as u32).all(|(row, expected)| *row == expected));
+            let ratio = same_document(&documents, rows);
+            println!("512 MiB, full: {ratio:.3} x");
+            assert!(ratio < 1.1, "{ratio} times as many pairs of one document");
+        }
+        let small = same_document(&documents, &epoch(&plan(128 << 20, Shuffle::Full), 0));
+        let window = same_document(&documents, &epoch(&plan(512 << 20, Shuffle::Window), 0));
+        println!("128 MiB, full: {small:.3} x; 512 MiB, window: {window:.3} x");
+        assert!(small < window, "a window mixes neighbours only: {small}, {window}");
+    }
+}
