@@ -4,7 +4,7 @@
 use saekit_tests::{Sandbox, SyntheticStore};
 
 #[test]
-fn a_harvest_stopped_by_ctrl_c_leaves_no_store_and_starts_over() {
+fn a_harvest_stopped_by_ctrl_c_leaves_no_store_and_goes_on() {
     let sandbox = Sandbox::new();
     let harvest = "harvest --device cpu --model demo --text train.parquet --shard-mib 1 \
                    --hook blocks.1.hook_resid_post --out acts --rows 100000";
@@ -13,9 +13,11 @@ fn a_harvest_stopped_by_ctrl_c_leaves_no_store_and_starts_over() {
     let stopped = running.interrupt();
     assert_eq!(stopped.status.code(), Some(130), "{}", stopped.stderr);
     assert!(!sandbox.path("acts/manifest.json").exists());
-    let smaller = harvest.replace("100000", "1000");
-    sandbox.ok(&smaller);
-    assert_eq!(sandbox.json("acts/manifest.json")["rows"], 1000);
+    assert!(stopped.stderr.contains("goes on after the last whole shard"), "{}", stopped.stderr);
+    let smaller = harvest.replace("100000", "4000");
+    sandbox.run(&smaller).error_with(&["begun with rows 100000, not 4000", "`--force`"]);
+    sandbox.ok(&format!("{smaller} --force"));
+    assert_eq!(sandbox.json("acts/manifest.json")["rows"], 4000);
 }
 
 #[test]

@@ -6,9 +6,9 @@ const WEIGHTS: &str = "dictionary/dictionary.safetensors";
 const HARVEST: &str = "--model demo --text train.parquet --hook blocks.1.hook_resid_post --context 64 \
                        --shard-mib 1 --batch-tokens 512";
 const TRAIN: &str = "--d-sae 96 --k 4 --batch 400 --epochs 2 --checkpoint-every 5 --log-every 1 \
-                     --pool-mib 1 --scale-rows 1500";
+                     --pool-mib 4 --scale-rows 1500";
 
-/// Harvests 6000 rows of 192 values: five shards of a MiB in bytes, one pool of which is half.
+/// Harvests 6000 rows of 192 values: three shards or two, two of which are a pool.
 fn commands(dtype: &str) -> [String; 3] {
     [
         format!("harvest --device cpu {HARVEST} --rows 6000 --dtype {dtype} --out acts"),

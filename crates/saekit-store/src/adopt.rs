@@ -47,12 +47,23 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
     if files.iter().any(|file| file.path == UNFINISHED) {
         return Err(Error::Unfinished { dir: location.to_owned() });
     }
+    if let Some(file) = files.iter().find(|file| is_weights(&file.path)) {
+        return Err(Error::Weights { path: storage.path(&file.path) });
+    }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
     files.retain(|file| !hidden(file) && foreign::layout_of(&file.path).is_some());
     if files.is_empty() {
         return Err(Error::NotAStore { dir: location.to_owned() });
     }
     Ok(files)
+}
+
+/// Whether a file is called as models and dictionaries call theirs: nobody means to train on those.
+fn is_weights(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_of_model = name.starts_with("model-") || name.starts_with("pytorch_model");
+    let known = ["model.safetensors", "sae_weights.safetensors", "dictionary.safetensors"];
+    known.contains(&name) || is_of_model && name.ends_with(".safetensors")
 }
 
 /// What was found so far.

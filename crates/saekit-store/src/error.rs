@@ -21,6 +21,15 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The weights of a model or a dictionary, where activations were asked for.
+    #[error(
+        "{} holds weights, not activations; give the folder of a store, or harvest one from the model",
+        path.display()
+    )]
+    Weights {
+        /// The file.
+        path: PathBuf,
+    },
     /// Files that do not belong together.
     #[error(
         "{} has {found}, but {} has {expected}; give files of one kind, or choose columns they share with `--column`",

@@ -144,8 +144,13 @@ mod tests {
     use super::*;
 
     fn standing(step: u64) -> Standing {
-        let cursor =
-            Cursor { store_sha256: "a".to_owned(), order_sha256: "b".to_owned(), epoch: 1, row: 2 };
+        let cursor = Cursor {
+            store_sha256: "a".to_owned(),
+            order_sha256: "b".to_owned(),
+            epoch: 1,
+            row: 2,
+            parts: vec![],
+        };
         Standing { step, cursor, metrics_bytes: 3 }
     }
 

@@ -55,7 +55,7 @@ impl RowSource for Numbers {
 
     fn cursor(&self) -> Cursor {
         let (store_sha256, order_sha256) = (String::new(), String::new());
-        Cursor { store_sha256, order_sha256, epoch: self.epoch, row: self.row }
+        Cursor { store_sha256, order_sha256, epoch: self.epoch, row: self.row, parts: vec![] }
     }
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {

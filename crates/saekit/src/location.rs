@@ -110,12 +110,17 @@ impl StoreOptions {
 
 /// The folder, the file or the files that match a pattern.
 fn local(location: &Path) -> Result<Folder> {
-    let parent = |path: &Path| path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
     if location.file_name().is_some_and(|name| name == "manifest.json") {
         return Ok(Folder::new(parent(location)));
     }
     if location.is_file() {
-        return Ok(Folder::of_files(parent(location), &[location.to_owned()]));
+        let dir = parent(location);
+        let file = location.file_name().map_or_else(|| dir.clone(), |name| dir.join(name));
+        return Ok(Folder::of_files(dir, &[file]));
     }
     let text = location.to_string_lossy();
     if location.exists() || !text.contains(['*', '?', '[']) {

@@ -97,7 +97,7 @@ impl RowSource for Rows {
 
     fn cursor(&self) -> Cursor {
         let (store_sha256, order_sha256) = (String::new(), String::new());
-        Cursor { store_sha256, order_sha256, epoch: 0, row: self.at as u64 }
+        Cursor { store_sha256, order_sha256, epoch: 0, row: self.at as u64, parts: vec![] }
     }
 
     fn seek(&mut self, cursor: &Cursor) -> Result<()> {

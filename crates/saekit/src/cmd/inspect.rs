@@ -90,7 +90,11 @@ fn open(args: &Args, session: &Session) -> Result<Store> {
     let nothing = |error: &anyhow::Error| {
         matches!(
             error.downcast_ref(),
-            Some(saekit_store::Error::NotAStore { .. } | saekit_store::Error::Missing { .. })
+            Some(
+                saekit_store::Error::NotAStore { .. }
+                    | saekit_store::Error::Weights { .. }
+                    | saekit_store::Error::Unfinished { .. }
+            )
         )
     };
     if args.path.is_dir() && store.as_ref().is_err_and(nothing) {
