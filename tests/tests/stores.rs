@@ -1,4 +1,5 @@
 //! Stores of any layout: converting, verifying, choosing rows.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use saekit_core::HookPoint;
 use saekit_core::rng::Rng;

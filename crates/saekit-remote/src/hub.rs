@@ -126,17 +126,14 @@ impl Pinned {
         let (owner, name) = (repository.owner(), repository.name());
         // Asked through a repository of any kind, hf-hub 1.0.0 takes a dataset for a model here.
         let answer = async {
-            let part = match repository.repo_type() {
-                RepoTypeAny::Dataset => {
-                    let dataset = repository.client().dataset(owner, name);
-                    let part = dataset.download_file_stream().filename(path).revision(&self.commit);
-                    part.range(range).send().await
-                }
-                _ => {
-                    let model = repository.client().model(owner, name);
-                    let part = model.download_file_stream().filename(path).revision(&self.commit);
-                    part.range(range).send().await
-                }
+            let part = if matches!(repository.repo_type(), RepoTypeAny::Dataset) {
+                let dataset = repository.client().dataset(owner, name);
+                let part = dataset.download_file_stream().filename(path).revision(&self.commit);
+                part.range(range).send().await
+            } else {
+                let model = repository.client().model(owner, name);
+                let part = model.download_file_stream().filename(path).revision(&self.commit);
+                part.range(range).send().await
             };
             part.map_err(failure)
         };

@@ -165,7 +165,7 @@ impl<'a> Conversion<'a> {
         observer.begin("writing", Some(self.rows), "rows");
         while let Some(batch) = scan.next_batch(ROWS).map_err(Error::from_core)? {
             interrupt.check()?;
-            push(writer, &batch)?;
+            push(writer, &batch, self.spec.has_tokens)?;
             observer.advance(writer.rows(), "");
         }
         observer.end();
@@ -212,7 +212,8 @@ impl<'a> Conversion<'a> {
                 left -= rows;
                 continue;
             }
-            piles.read(pile, interrupt, |batch| push(writer, batch))?;
+            let has_tokens = self.spec.has_tokens;
+            piles.read(pile, interrupt, |batch| push(writer, batch, has_tokens))?;
             observer.advance(writer.rows(), "");
         }
         observer.end();
@@ -220,11 +221,14 @@ impl<'a> Conversion<'a> {
     }
 }
 
-fn push(writer: &mut StoreWriter, batch: &RowBatch) -> Result<()> {
+/// Writes rows. Those of a store without a tokens table lose their numbers, which would point to
+/// nothing.
+fn push(writer: &mut StoreWriter, batch: &RowBatch, has_tokens: bool) -> Result<()> {
+    let numbers = if has_tokens { batch.rows() } else { 0 };
     let columns: Vec<MatrixView<'_>> = batch.columns.iter().map(|column| column.view()).collect();
     writer.push_rows(&RowBlock {
-        sequences: &batch.sequences,
-        positions: &batch.positions,
+        sequences: &batch.sequences[..numbers],
+        positions: &batch.positions[..numbers],
         columns: &columns,
     })
 }

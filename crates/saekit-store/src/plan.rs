@@ -260,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "the figures of docs/store-format.md")]
     fn a_pool_of_512_mib_mixes_documents_as_well_as_independent_draws() {
         let documents = documents();
         let full = plan(512 << 20, Shuffle::Full);

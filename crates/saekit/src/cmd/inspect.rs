@@ -130,7 +130,7 @@ fn profile_text(profile: &ColumnProfile) -> String {
 pub(super) fn stored(column: &ColumnInfo) -> String {
     let ColumnInfo { name, width, dtype, mean_norm, scale, storage_error, .. } = column;
     let error = storage_error
-        .map_or_else(String::new, |error| format!(", {:.2e} of its power lost to rounding", error));
+        .map_or_else(String::new, |error| format!(", {error:.2e} of its power lost to rounding"));
     format!("{name}: width {width}, {dtype}, mean norm {mean_norm:.4}, scale {scale:.6}{error}\n")
 }
 

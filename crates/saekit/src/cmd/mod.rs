@@ -72,7 +72,7 @@ pub(crate) enum Command {
     /// Say what a store, a run, a dictionary or an analysis holds
     Inspect(inspect::Args),
     /// Train a sparse autoencoder on a store
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Measure a dictionary on a store, and spliced into its model
     Eval(eval::Args),
     /// Find out what each latent of a dictionary stands for, and make pages of it
