@@ -1,10 +1,11 @@
 //! Sources made of sources: read ahead, and mixed.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
 use common::Recipe;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
-use saekit_store::{Mixture, ReadAhead, RowSource, ShuffledRows, scale_of_first};
+use saekit_store::{Mixture, ReadAhead, RowSource as _, ShuffledRows, scale_of_first};
 
 fn stream(recipe: &Recipe, dir: &std::path::Path, seed: u64) -> ShuffledRows {
     recipe.open(dir).stream(&recipe.stream(seed, 2)).unwrap()
