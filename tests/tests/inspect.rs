@@ -30,7 +30,7 @@ fn every_verb_has_help_with_examples() {
     let sandbox = Sandbox::new();
     let verbs =
         ["", "demo", "harvest", "inspect", "train", "eval", "analyze", "features", "export"];
-    for verb in verbs.into_iter().chain(["completions"]) {
+    for verb in verbs.into_iter().chain(["completions", "verify", "convert-store"]) {
         let help = sandbox.ok(&format!("{verb} --help"));
         assert!(help.contains("Examples:"), "{verb}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{verb}: {help}");
