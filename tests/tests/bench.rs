@@ -48,8 +48,14 @@ fn the_other_parts_of_the_work_are_measured() {
     let names = ["s_per_step", "tokens_per_s"];
     positive(&json(&format!("encode {SMALL}")), &names);
     positive(&json("harvest --device cpu --rows 500"), &names);
-    let ingest = json("ingest --d-in 16 --rows 5000 --batch-rows 100 --steps 1 --warmup 0");
-    positive(&ingest, &[names[0], names[1], "mb_per_s", "raw_read_mb_per_s"]);
+    let ingest =
+        json("ingest --d-in 16 --rows 5000 --batch-rows 100 --steps 1 --warmup 0 --train-steps 1");
+    positive(&ingest, &[names[0], names[1], "mb_per_s", "raw_pread_convert_mb_per_s"]);
+    positive(&ingest, &["cpu_tokens_per_s", "of_raw"]);
+    let share = ingest["step_waits_share"].as_f64().unwrap();
+    assert!((0.0..1.0).contains(&share), "{share}");
+    let in_order = "ingest --d-in 16 --rows 5000 --order disk --steps 1 --train-steps 0";
+    positive(&json(in_order), &[names[0], "mb_per_s"]);
     let analyze = json("analyze --d-in 16 --d-sae 64 --k 4 --rows 1000");
     positive(&analyze, &[names[0], names[1], "index_over_encoding"]);
 }

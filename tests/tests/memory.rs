@@ -62,6 +62,21 @@ fn of_train() {
     assert_flat(small, large, 180_000);
 }
 
+/// In shuffled order, whatever the store's size: the pool and 64 MiB.
+#[test]
+fn of_reading() {
+    let sandbox = Sandbox::new();
+    let (pool_mib, data_kib) = (32, 250_000); // a row is a KiB
+    SyntheticStore::new(250_000, 256).write(&sandbox.path("store"));
+    let reading = format!(
+        "bench ingest --store store --pool-mib {pool_mib} --batch-rows 2048 --steps 1 --warmup 1 \
+         --train-steps 0"
+    );
+    let (found, bound) = (peak(&sandbox, &reading), (pool_mib + 64) << 10);
+    assert!(data_kib > 2 * bound, "the data is too small to be seen: {data_kib} KiB");
+    assert!(found <= bound, "peak {found} KiB, expected at most {bound}");
+}
+
 #[test]
 fn of_analyze() {
     let sandbox = Sandbox::new();

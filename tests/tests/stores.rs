@@ -94,7 +94,7 @@ fn damaged_shards_are_left_out_where_that_is_asked_for() {
     sandbox.run(&format!("{train} --out run")).error_with(&[shard, "CRC-32"]);
     let skipped = sandbox.run("verify acts --damaged skip");
     assert!(skipped.stderr.contains(&format!("left out: {shard}")), "{}", skipped.stderr);
-    assert!(skipped.stderr.contains("1 damaged files with 5"), "{}", skipped.stderr);
+    assert!(skipped.stderr.contains("1 damaged file with 5"), "{}", skipped.stderr);
     assert!(skipped.ok().contains("are sound"));
     sandbox.ok(&format!("{train} --damaged skip --out run2"));
     std::fs::remove_file(sandbox.path("acts/shards/shard-00000.parquet")).unwrap();
@@ -106,7 +106,7 @@ fn damaged_shards_are_left_out_where_that_is_asked_for() {
 fn statistics_name_what_stands_out() {
     let sandbox = with_store(5000);
     let printed = sandbox.ok("inspect acts --stats 5000");
-    for words in ["over 5,000 rows", "norms", "outlier dimensions", "rows with NaN or infinity"] {
+    for words in ["over 5,000 rows", "norms", "outlier dimensions", "rows not finite"] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
 }

@@ -94,7 +94,9 @@ impl Error {
 /// The system's reason, with the remedy where there is a plain one.
 fn io_reason(source: &std::io::Error) -> String {
     match source.kind() {
-        std::io::ErrorKind::StorageFull => {
+        std::io::ErrorKind::StorageFull
+        | std::io::ErrorKind::FileTooLarge
+        | std::io::ErrorKind::QuotaExceeded => {
             format!(
                 "{source}; free space there or choose another output folder, then run the same command again"
             )

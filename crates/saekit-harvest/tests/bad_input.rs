@@ -89,7 +89,7 @@ fn only_empty_documents() {
 fn only_special_tokens() {
     let mut desk = Desk::new();
     desk.input("a.jsonl", "{\"input_ids\": [0, 0]}\n");
-    says(&desk.error(), &["has no rows", "not every token is excluded"]);
+    says(&desk.error(), &["has no rows", "every token was left out"]);
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn read_all(found: &Found, interrupt: &Interrupt) -> Result<()> {
         interrupt.check()?;
         for (i, column) in found.columns.iter().enumerate() {
             buffer.resize(*rows as usize * column.dtype.row_bytes(column.width), 0);
-            found.shard.read_column(group, i, &mut buffer)?;
+            found.shard.read_column(group, 0..*rows, i, &mut buffer)?;
         }
     }
     Ok(())
@@ -212,7 +212,7 @@ fn measure(inner: &mut Inner, interrupt: &Interrupt) -> Result<()> {
         let mut rows = Rows::default();
         for group in &sample {
             rows.fill(inner, &selection, &[*group], interrupt)?;
-            push(inner, &selection, (&rows, group.rows as usize), &mut stats)?;
+            push(&selection, (&rows, group.rows as usize), &mut stats);
         }
         let spec = ColumnSpec { name: info.name.clone(), width: info.width };
         let measured = stats.finish(&spec, info.dtype);
@@ -222,18 +222,12 @@ fn measure(inner: &mut Inner, interrupt: &Interrupt) -> Result<()> {
     Ok(())
 }
 
-fn push(
-    inner: &Inner,
-    selection: &Selection,
-    (rows, count): (&Rows, usize),
-    stats: &mut ColumnStats,
-) -> Result<()> {
-    let mut batch = selection.batch(1);
+/// Adds the first `count` of `rows`, but for those that are not finite.
+fn push(selection: &Selection, (rows, count): (&Rows, usize), stats: &mut ColumnStats) {
+    let mut values = vec![0.0; selection.specs()[0].width];
     for row in 0..count {
-        batch.sequences.clear();
-        batch.positions.clear();
-        rows.copy(row, (inner, selection), 0, &mut batch)?;
-        stats.push(batch.columns[0].row(0), batch.columns[0].row(0));
+        if rows.load(row, selection, 0, &mut values) {
+            stats.push(&values, &values);
+        }
     }
-    Ok(())
 }

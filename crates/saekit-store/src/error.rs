@@ -46,6 +46,16 @@ pub enum Error {
         /// Its columns, in words.
         expected: String,
     },
+    /// What was said of a store is not so.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Options {
+        /// The store or the file.
+        path: PathBuf,
+        /// What is not so.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The folder has neither a manifest nor files that can be read.
     #[error(
         "{} is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files; if a harvest into it did not finish, run it again",
@@ -94,7 +104,10 @@ pub enum Error {
         problem: String,
     },
     /// A store whose shards hold no rows, or a writer that was given none.
-    #[error("the store in {} has no rows; check that the input has text and that not every token is excluded", dir.display())]
+    #[error(
+        "the store in {} has no rows: what was read for it was empty, or every token was left out; give it other input",
+        dir.display()
+    )]
     NoRows {
         /// The folder.
         dir: PathBuf,
@@ -233,7 +246,7 @@ pub enum Error {
     },
     /// A stored value is NaN or infinite.
     #[error(
-        "column `{column}` of {} holds {value} at row {row}, element {element}; restore the shard or harvest the store again",
+        "column `{column}` of {} holds {value} at row {row}, element {element}; leave such rows out with `--drop-non-finite`, or write the file again",
         path.display()
     )]
     StoredNonFinite {
@@ -495,7 +508,7 @@ pub enum Error {
     },
     /// A column whose values of two bytes may be either dtype.
     #[error(
-        "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which dtype they are",
+        "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which with `--two-bytes f16` or `--two-bytes bf16`",
         path.display()
     )]
     UnknownDType {

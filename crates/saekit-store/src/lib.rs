@@ -108,6 +108,7 @@ pub use shuffle::{ShuffledRows, StreamConfig};
 pub use sink::{RowBlock, RowSink};
 pub use source::{Cursor, RowBatch, RowSource, scale_of_first};
 pub use spec::{ColumnSpec, Dataset, StoreSpec};
+pub use stats::scale;
 pub use storage::{Blob, Folder, Listed, Storage};
 pub use store::{Store, Verified};
 pub use tokens::{TokenizedSequence, Tokens};

@@ -1,6 +1,6 @@
 //! Opening a store: what is in a place, checked, and what is left out of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use saekit_core::files::sha256;
@@ -8,6 +8,7 @@ use saekit_core::{Interrupt, Observer};
 use serde::{Deserialize, Serialize};
 
 use crate::adopt;
+use crate::foreign::check_two_bytes;
 use crate::layout::MANIFEST;
 use crate::shard::Shard;
 use crate::shard::native::{NativeShard, open_sized};
@@ -57,6 +58,30 @@ impl Default for ForeignConfig {
     }
 }
 
+impl ForeignConfig {
+    /// Fails where something was said that is not so of saekit's own store, of which `path` is the
+    /// manifest; leaves in `manifest` the columns that were asked for.
+    fn check(&self, path: &Path, manifest: &mut Manifest) -> Result<()> {
+        let (available, columns) = (manifest.available(), &mut manifest.columns);
+        for name in &self.columns {
+            if !columns.iter().any(|column| column.name.as_str() == name) {
+                let (path, column) = (path.to_owned(), name.clone());
+                return Err(Error::MissingColumn { path, column, available });
+            }
+        }
+        if !self.columns.is_empty() {
+            columns.retain(|column| self.columns.iter().any(|name| column.name.as_str() == name));
+        }
+        if self.document.is_some() || self.position.is_some() {
+            let problem = "saekit's own store says itself which document a row is of".to_owned();
+            let remedy = "leave out `--document` and `--position`".to_owned();
+            return Err(Error::Options { path: path.to_owned(), problem, remedy });
+        }
+        let mut columns = manifest.columns.iter();
+        columns.try_for_each(|c| check_two_bytes(path, c.name.as_str(), c.dtype, self.dtype))
+    }
+}
+
 /// A file that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
@@ -88,7 +113,9 @@ impl Opening<'_> {
 
     /// Opens saekit's own store, of which `bytes` are the manifest.
     fn open_native(&mut self, bytes: &[u8]) -> Result<Store> {
-        let mut manifest = Manifest::parse(bytes, &self.storage.path(MANIFEST))?;
+        let path = self.storage.path(MANIFEST);
+        let mut manifest = Manifest::parse(bytes, &path)?;
+        self.config.foreign.check(&path, &mut manifest)?;
         let tokens = manifest.tokens.as_ref();
         let tokens = tokens.map(|file| Tokens::open(&*self.storage, file, manifest.sequences));
         let tokens = tokens.transpose()?;
@@ -138,7 +165,12 @@ impl Opening<'_> {
 
     /// Leaves a file out, unless `error` is not about the file or damage is to be an error.
     pub(crate) fn skip(&mut self, path: PathBuf, rows: Option<u64>, error: Error) -> Result<()> {
-        let about_the_file = !matches!(error, Error::Core(saekit_core::Error::Interrupted));
+        let about_the_file = !matches!(
+            error,
+            Error::Core(saekit_core::Error::Interrupted)
+                | Error::MixedColumns { .. }
+                | Error::Options { .. }
+        );
         if self.config.damaged == Damaged::Fail || !about_the_file {
             return Err(error);
         }

@@ -12,7 +12,13 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 /// Payload of a page.
-pub(crate) const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Rows of a page, of a shard whose widest column has `row_bytes` bytes a row. All columns have pages
+/// of as many, so that a page's rows can be read by themselves.
+pub(crate) fn page_rows(row_bytes: usize) -> usize {
+    (PAGE_BYTES / row_bytes.max(1)).max(1)
+}
 
 /// The pages of a column chunk: data pages of version 1, encoded as PLAIN, without levels, since no
 /// value can be null. Its memory is kept from one chunk to the next.

@@ -9,6 +9,9 @@ use crate::store::Inner;
 use crate::window::{self, Pools};
 use crate::{Error, Result, RowSet, StreamConfig};
 
+/// Row groups of each shard, or parts of them, that a pool should have.
+const SHARES: usize = 4;
+
 /// How far rows move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,13 +68,18 @@ impl Plan {
     /// Pools of at most half of the pool's bytes each, since two are in memory at a time.
     pub(crate) fn new(store: &Inner, selection: &Selection, config: &StreamConfig) -> Result<Self> {
         let StreamConfig { seed, shuffle, pool_bytes, rows, .. } = config;
-        let groups = store.groups();
-        let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
-        let group_bytes = largest * selection.row_bytes();
-        let pools = Pools::new(groups.len(), group_bytes, *pool_bytes).map_err(|needed| {
+        let row_bytes = selection.row_bytes();
+        let mut groups = store.groups();
+        let mut pools = pools_of(&groups, row_bytes, *pool_bytes).map_err(|needed| {
             Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
         let (seed, shuffle) = (*seed, *shuffle);
+        let part_rows = store.shards.iter().map(|shard| shard.part_rows()).min().flatten();
+        if let (Shuffle::Full, Some(part_rows)) = (shuffle, part_rows) {
+            let parts = cut(&groups, part_rows, &pools);
+            pools = pools_of(&parts, row_bytes, *pool_bytes).unwrap_or(pools);
+            groups = parts;
+        }
         let kept = rows.as_ref().map(|set| Kept::new(set, &groups));
         let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
         Ok(Self { seed, shuffle, groups, pools, kept, rows })
@@ -86,8 +94,10 @@ impl Plan {
     pub(crate) fn sha256(&self) -> String {
         let Self { seed, shuffle, pools, .. } = self;
         let (shuffle, groups_per_pool) = (shuffle.name(), pools.groups_per_pool());
-        let mut text =
-            format!("shuffled 2, {shuffle}, seed {seed}, {groups_per_pool} groups a pool");
+        let groups = self.groups.len();
+        let mut text = format!(
+            "shuffled 3, {shuffle}, seed {seed}, {groups_per_pool} of {groups} groups a pool"
+        );
         if let Some(kept) = &self.kept {
             text += &kept.set.sha256();
         }
@@ -109,6 +119,26 @@ impl Plan {
         };
         Epoch { plan: self, number, order }
     }
+}
+
+/// Pools for `groups`, or the least `pool_bytes` that will do.
+fn pools_of(groups: &[Group], row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64> {
+    let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
+    Pools::new(groups.len(), largest * row_bytes, pool_bytes)
+}
+
+/// `groups`, or where a pool of `pools` has too few for a good share of every shard, parts of them: a
+/// multiple of `part_rows` rows each, and as large as will do, since less is read at a time.
+fn cut(groups: &[Group], part_rows: u32, pools: &Pools) -> Vec<Group> {
+    let shards = groups.last().map_or(0, |group| group.shard as usize + 1);
+    let has_shares = pools.groups_per_pool() >= SHARES * shards;
+    if pools.len() <= 1 || has_shares {
+        return groups.to_vec();
+    }
+    let largest = groups.iter().map(|group| group.rows).max().unwrap_or(0) as usize;
+    let rows = largest * pools.groups_per_pool() / (SHARES * shards);
+    let rows = (rows as u32 / part_rows).max(1) * part_rows;
+    groups.iter().flat_map(|group| group.parts(rows)).collect()
 }
 
 /// A random order of `groups`, by place, in which those of each shard lie evenly.
@@ -138,8 +168,8 @@ fn spread(groups: &[Group], rng: Rng) -> Vec<u32> {
 
 impl Kept {
     fn new(set: &RowSet, groups: &[Group]) -> Self {
-        let count = |group: &Group| set.count(group.first..group.first + u64::from(group.rows));
-        Self { set: set.clone(), counts: groups.iter().map(count).collect() }
+        let counts = groups.iter().map(|group| set.count(group.places())).collect();
+        Self { set: set.clone(), counts }
     }
 }
 
@@ -197,36 +227,44 @@ impl Epoch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::page_rows;
 
     const ROWS: u64 = 10_500_000;
     /// Rows of a document.
     const DOCUMENT: u64 = 1000;
     /// Rows of a shard of 1 GB and of a row group of 16 MiB, 768 values of two bytes each.
     const SHARD: u64 = 650_000;
-    const GROUP: u64 = (16 << 20) / (2 * 768 + 12);
+    const GROUP: u64 = (16 << 20) / (2 * 768);
+    /// With its sequence, its position and its place in a random order.
+    const ROW_BYTES: u64 = 2 * 768 + 12;
     const BATCH: usize = 4096;
 
     /// The document of each row, in the order on disk.
-    fn documents() -> Vec<u32> {
+    fn documents(shard_rows: u64) -> Vec<u32> {
         let mut documents = Vec::with_capacity(ROWS as usize);
-        for (shard, start) in (0..ROWS).step_by(SHARD as usize).enumerate() {
-            let mut rows: Vec<u64> = (start..ROWS.min(start + SHARD)).collect();
+        for (shard, start) in (0..ROWS).step_by(shard_rows as usize).enumerate() {
+            let mut rows: Vec<u64> = (start..ROWS.min(start + shard_rows)).collect();
             Rng::new(5, "store.shard").child(shard as u64).shuffle(&mut rows);
             documents.extend(rows.iter().map(|row| (row / DOCUMENT) as u32));
         }
         documents
     }
 
-    fn plan(pool_bytes: u64, shuffle: Shuffle) -> Plan {
+    fn plan(shard_rows: u64, pool_bytes: u64, shuffle: Shuffle) -> Plan {
         let mut groups = Vec::new();
-        for (shard, start) in (0..ROWS).step_by(SHARD as usize).enumerate() {
-            let end = ROWS.min(start + SHARD);
+        for (shard, start) in (0..ROWS).step_by(shard_rows as usize).enumerate() {
+            let end = ROWS.min(start + shard_rows);
             for (index, first) in (start..end).step_by(GROUP as usize).enumerate() {
                 let rows = (end - first).min(GROUP) as u32;
-                groups.push(Group { shard: shard as u32, index: index as u32, rows, first });
+                let (shard, index) = (shard as u32, index as u32);
+                groups.push(Group { shard, index, skip: 0, rows, first });
             }
         }
-        let pools = Pools::new(groups.len(), GROUP * (2 * 768 + 12), pool_bytes).unwrap();
+        let mut pools = pools_of(&groups, ROW_BYTES, pool_bytes).unwrap();
+        if shuffle == Shuffle::Full {
+            groups = cut(&groups, page_rows(2 * 768) as u32, &pools);
+            pools = pools_of(&groups, ROW_BYTES, pool_bytes).unwrap();
+        }
         Plan { seed: 3, shuffle, groups, pools, kept: None, rows: ROWS }
     }
 
@@ -262,21 +300,28 @@ mod tests {
     #[test]
     #[expect(clippy::print_stdout, reason = "the figures of docs/store-format.md")]
     fn a_pool_of_512_mib_mixes_documents_as_well_as_independent_draws() {
-        let documents = documents();
-        let full = plan(512 << 20, Shuffle::Full);
+        let of_large_shards = documents(SHARD);
+        let full = plan(SHARD, 512 << 20, Shuffle::Full);
         let (first, second) = (epoch(&full, 0), epoch(&full, 1));
         assert_ne!(first, second);
         for rows in [&first, &second] {
             let mut sorted = rows.clone();
             sorted.sort_unstable();
             assert!(sorted.iter().zip(0..ROWS as u32).all(|(row, expected)| *row == expected));
-            let ratio = same_document(&documents, rows);
+            let ratio = same_document(&of_large_shards, rows);
             println!("512 MiB, full: {ratio:.3} x");
             assert!(ratio < 1.1, "{ratio} times as many pairs of one document");
         }
-        let small = same_document(&documents, &epoch(&plan(128 << 20, Shuffle::Full), 0));
-        let window = same_document(&documents, &epoch(&plan(512 << 20, Shuffle::Window), 0));
-        println!("128 MiB, full: {small:.3} x; 512 MiB, window: {window:.3} x");
-        assert!(small < window, "a window mixes neighbours only: {small}, {window}");
+        let window = epoch(&plan(SHARD, 512 << 20, Shuffle::Window), 0);
+        let window = same_document(&of_large_shards, &window);
+        println!("512 MiB, window: {window:.3} x");
+        assert!(window > 2.0, "a window mixes neighbours only: {window}");
+        for (shard_rows, pool_mib, bound) in [(SHARD, 128, 1.1), (SHARD / 10, 256, 1.5)] {
+            let documents = documents(shard_rows);
+            let small = epoch(&plan(shard_rows, pool_mib << 20, Shuffle::Full), 0);
+            let ratio = same_document(&documents, &small);
+            println!("{pool_mib} MiB, full, shards of {shard_rows} rows: {ratio:.3} x");
+            assert!(ratio < bound, "{ratio} times as many pairs of one document");
+        }
     }
 }

@@ -18,6 +18,13 @@ pub(crate) struct Pool {
     pub(crate) order: Vec<u32>,
 }
 
+/// A pool of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) epoch: u64,
+    pub(crate) pool: usize,
+}
+
 /// What the reading thread works from.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -36,8 +43,9 @@ pub(crate) struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins to read at pool `pool` of epoch `epoch`.
-    pub(crate) fn start(job: &Arc<Job>, epoch: u64, pool: usize) -> Result<Self> {
+    /// Begins to read at the pool `first` of an epoch; `last` is the last that is wanted, if there is
+    /// one.
+    pub(crate) fn start(job: &Arc<Job>, first: Place, last: Option<Place>) -> Result<Self> {
         let (ready_sender, ready) = channel();
         let (spent, spent_receiver) = channel();
         for _ in 0..2 {
@@ -48,14 +56,17 @@ impl Prefetch {
         let dir = job.store.location();
         let thread = Builder::new()
             .name("saekit-store".to_owned())
-            .spawn(move || read_ahead(&job, (epoch, pool), &spent_receiver, &ready_sender, &flag))
+            .spawn(move || read_ahead(&job, (first, last), &spent_receiver, &ready_sender, &flag))
             .map_err(saekit_core::Error::io("start a reading thread for", &dir))?;
         Ok(Self { ready, spent, stop, thread: Some(thread) })
     }
 
-    /// The next pool.
-    pub(crate) fn next(&mut self) -> Result<Pool> {
-        self.ready.recv().unwrap_or_else(|_| Err(self.panicked()))
+    /// The next pool; `None` after the last that was wanted.
+    pub(crate) fn next(&mut self) -> Result<Option<Pool>> {
+        match self.ready.recv() {
+            Ok(pool) => pool.map(Some),
+            Err(_) => self.ended(),
+        }
     }
 
     /// Gives a pool back, to be filled again.
@@ -64,11 +75,12 @@ impl Prefetch {
         self.spent.send(pool).ok();
     }
 
-    fn panicked(&mut self) -> Error {
-        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
-            std::panic::resume_unwind(panic);
+    fn ended(&mut self) -> Result<Option<Pool>> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            Some(Ok(())) => Ok(None),
+            None => Err(Error::Core(saekit_core::Error::Interrupted)),
         }
-        Error::Core(saekit_core::Error::Interrupted)
     }
 }
 
@@ -86,15 +98,18 @@ impl Drop for Prefetch {
 /// Fills spent pools, one after the other, until an error or the owner's end.
 fn read_ahead(
     job: &Job,
-    (first_epoch, first_pool): (u64, usize),
+    (first, last): (Place, Option<Place>),
     spent: &Receiver<Pool>,
     ready: &Sender<Result<Pool>>,
     stop: &Interrupt,
 ) {
-    let mut from = first_pool;
-    for number in first_epoch.. {
+    let mut from = first.pool;
+    for number in first.epoch.. {
         let epoch = job.plan.epoch(number);
         for pool in from..job.plan.pools() {
+            if last.is_some_and(|last| last < Place { epoch: number, pool }) {
+                return;
+            }
             let Ok(mut filled) = spent.recv() else { return };
             let read = filled.rows.fill(&job.store, &job.selection, &epoch.groups(pool), stop);
             epoch.shuffle_rows(pool, &mut filled.order);

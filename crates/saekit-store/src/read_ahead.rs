@@ -26,6 +26,8 @@ pub struct ReadAhead {
     rows_per_epoch: u64,
     /// Where the source stands after the batches that were handed over.
     cursor: Cursor,
+    /// Rows from the beginning after which no more are expected.
+    limit: Option<u64>,
     /// Rows of the batch that is being made.
     ahead: Option<usize>,
     requests: Option<Sender<Request>>,
@@ -35,11 +37,12 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Takes over `source`.
+    /// Takes over `source`, of which no more than `limit` rows from the beginning are expected: what
+    /// comes after them is not made ready.
     ///
     /// # Panics
     /// If the system has no more threads.
-    pub fn new(mut source: impl RowSource + 'static) -> Self {
+    pub fn new(mut source: impl RowSource + 'static, limit: Option<u64>) -> Self {
         let (requests, received) = channel();
         let (sender, answers) = channel();
         let (columns, rows_per_epoch) = (source.columns().to_vec(), source.rows_per_epoch());
@@ -62,7 +65,23 @@ impl ReadAhead {
         let thread = std::thread::Builder::new().name("saekit-batches".to_owned()).spawn(work);
         let thread = Some(thread.expect("a thread can be started"));
         let (requests, waited) = (Some(requests), Duration::ZERO);
-        Self { columns, rows_per_epoch, cursor, ahead: None, requests, answers, thread, waited }
+        Self {
+            columns,
+            rows_per_epoch,
+            cursor,
+            limit,
+            ahead: None,
+            requests,
+            answers,
+            thread,
+            waited,
+        }
+    }
+
+    /// Whether rows after those handed over are expected.
+    fn expects_more(&self) -> bool {
+        let given = self.cursor.epoch * self.rows_per_epoch + self.cursor.row;
+        self.limit.is_none_or(|limit| given < limit)
     }
 
     /// How long callers have waited for batches.
@@ -106,7 +125,7 @@ impl ReadAhead {
         let (made, cursor) = self.answer();
         self.cursor = cursor;
         let made = made?;
-        if made.as_ref().is_some_and(|batch| batch.rows() == rows) {
+        if self.expects_more() && made.as_ref().is_some_and(|batch| batch.rows() == rows) {
             self.ask(Request::Batch(rows));
             self.ahead = Some(rows);
         }

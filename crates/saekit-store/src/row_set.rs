@@ -34,6 +34,9 @@ pub struct RowFilter {
     pub exclude_tokens: Vec<u32>,
     /// Rows whose norm is more than so many times the mean norm of their column are left out.
     pub max_norm: Option<f64>,
+    /// Rows that hold NaN or infinity are left out, where reading them would be an error.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop_non_finite: bool,
 }
 
 /// A side of a split.
@@ -73,17 +76,21 @@ pub struct RowCounts {
     pub tokens: u64,
     /// Rows with too large a norm.
     pub norm: u64,
+    /// Rows with NaN or infinity.
+    pub non_finite: u64,
 }
 
 impl fmt::Display for RowCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, other_part, positions, tokens, norm } = *self;
-        write!(f, "{kept} of {} rows", kept + other_part + positions + tokens + norm)?;
+        let Self { kept, other_part, positions, tokens, norm, non_finite } = *self;
+        let all = kept + other_part + positions + tokens + norm + non_finite;
+        write!(f, "{kept} of {all} rows")?;
         let reasons = [
             (other_part, "in the other part"),
             (positions, "at other positions"),
             (tokens, "of excluded tokens"),
             (norm, "of too large a norm"),
+            (non_finite, "with NaN or infinity"),
         ];
         let mut mark = ':';
         for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
@@ -101,17 +108,19 @@ enum Reason {
     Position,
     Token,
     Norm,
+    NonFinite,
 }
 
 impl RowFilter {
     /// Whether every row is used.
     pub fn is_all(&self) -> bool {
         let Self { held_out, part, positions, exclude_tokens, max_norm, .. } = self;
+        let by_value = max_norm.is_some() || self.drop_non_finite;
         *held_out == 0.0
             && *part == Part::Train
             && positions.is_none()
             && exclude_tokens.is_empty()
-            && max_norm.is_none()
+            && !by_value
     }
 
     /// Fails where it cannot be applied to `store`.
@@ -241,6 +250,7 @@ impl Kept {
             Some(Reason::Position) => counts.positions += 1,
             Some(Reason::Token) => counts.tokens += 1,
             Some(Reason::Norm) => counts.norm += 1,
+            Some(Reason::NonFinite) => counts.non_finite += 1,
         }
     }
 }
@@ -330,9 +340,14 @@ impl Judge<'_> {
             sequences.resize(group.rows as usize, 0);
             positions.resize(group.rows as usize, 0);
             let shard = &store.shards[group.shard as usize];
-            shard.read_tokens(group.index as usize, &mut sequences, &mut positions)?;
+            shard.read_tokens(
+                group.index as usize,
+                group.range(),
+                &mut sequences,
+                &mut positions,
+            )?;
         }
-        let large = self.large(group, kept.filter.max_norm, interrupt)?;
+        let by_value = self.by_value(group, &kept.filter, interrupt)?;
         for i in 0..group.rows as usize {
             let mut reason = None;
             if let (Some(sequence), Some(position)) = (sequences.get(i), positions.get(i)) {
@@ -345,36 +360,43 @@ impl Judge<'_> {
                     _ => by_numbers.or(by_token),
                 };
             }
-            let too_large = large.get(i).is_some_and(|large| *large);
-            kept.judge(first + i as u64, reason.or(too_large.then_some(Reason::Norm)));
+            let by_value = by_value.get(i).copied().flatten();
+            kept.judge(first + i as u64, reason.or(by_value));
         }
         Ok(())
     }
 
-    /// For each row of `group` whether its norm is above `max_norm` times the mean; empty where
-    /// there is no limit.
-    fn large(
+    /// For each row of `group` why its values leave it out, if they do; empty where they do not
+    /// matter.
+    fn by_value(
         &mut self,
         group: Group,
-        max_norm: Option<f64>,
+        filter: &RowFilter,
         interrupt: &Interrupt,
-    ) -> Result<Vec<bool>> {
-        let Some(max_norm) = max_norm else { return Ok(Vec::new()) };
+    ) -> Result<Vec<Option<Reason>>> {
+        let RowFilter { max_norm, drop_non_finite, .. } = *filter;
+        if max_norm.is_none() && !drop_non_finite {
+            return Ok(Vec::new());
+        }
         let store = self.store;
         let selection = Selection::new(store, &[(self.column.clone(), 1.0)])?;
         self.rows.fill(store, &selection, &[group], interrupt)?;
         let info = &store.manifest.columns[store.column_index(self.column)?];
-        let limit = max_norm * info.mean_norm;
+        let limit = max_norm.map_or(f64::INFINITY, |max_norm| max_norm * info.mean_norm);
         let mut batch = selection.batch(1);
-        let mut large = Vec::with_capacity(group.rows as usize);
+        let mut reasons = Vec::with_capacity(group.rows as usize);
         for row in 0..group.rows as usize {
-            batch.sequences.clear();
-            batch.positions.clear();
-            self.rows.copy(row, (store, &selection), 0, &mut batch)?;
-            let squares = batch.columns[0].row(0).iter().map(|v| f64::from(*v).powi(2));
-            large.push(squares.sum::<f64>().sqrt() > limit);
+            let values = batch.columns[0].row_mut(0);
+            let is_finite = self.rows.load(row, &selection, 0, values);
+            let squares = values.iter().map(|v| f64::from(*v).powi(2));
+            let is_large = squares.sum::<f64>().sqrt() > limit;
+            if !is_finite && !drop_non_finite {
+                self.rows.copy(row, (store, &selection), 0, &mut batch)?; // which says where it is
+            }
+            let large = is_large.then_some(Reason::Norm);
+            reasons.push(if is_finite { large } else { Some(Reason::NonFinite) });
         }
-        Ok(large)
+        Ok(reasons)
     }
 
     fn unknown_token(&self, group: Group, (sequence, position): (u32, u32)) -> Error {

@@ -1,5 +1,7 @@
 //! Rows in memory as they are stored, and batches made of them.
 
+use std::ops::Range;
+
 use saekit_core::{HookPoint, Interrupt, Matrix};
 
 use crate::store::Inner;
@@ -74,14 +76,38 @@ impl Selection {
     }
 }
 
-/// A row group of a store.
-#[derive(Clone, Copy, Debug)]
+/// Rows of a store that are read together: a row group, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) shard: u32,
+    /// The row group, and how many of its rows come before.
     pub(crate) index: u32,
+    pub(crate) skip: u32,
     pub(crate) rows: u32,
     /// Its first row, counted over the store.
     pub(crate) first: u64,
+}
+
+impl Group {
+    /// Its rows, counted over the store.
+    pub(crate) fn places(&self) -> Range<u64> {
+        self.first..self.first + u64::from(self.rows)
+    }
+
+    /// Its rows, counted over the row group.
+    pub(crate) fn range(&self) -> Range<u32> {
+        self.skip..self.skip + self.rows
+    }
+
+    /// Parts of it of up to `rows` rows.
+    pub(crate) fn parts(self, rows: u32) -> impl Iterator<Item = Self> {
+        self.range().step_by(rows as usize).map(move |skip| Self {
+            skip,
+            rows: rows.min(self.range().end - skip),
+            first: self.first + u64::from(skip - self.skip),
+            ..self
+        })
+    }
 }
 
 /// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
@@ -162,12 +188,12 @@ impl Rows {
         for (bytes, column) in self.columns.iter_mut().zip(&selection.columns) {
             let start = first * column.row_bytes;
             let target = &mut bytes.bytes_mut()[start..start + rows * column.row_bytes];
-            shard.read_column(index, column.index, target)?;
+            shard.read_column(index, group.range(), column.index, target)?;
         }
         if selection.tokens {
             let range = first..first + rows;
             let sequences = &mut self.sequences[range.clone()];
-            shard.read_tokens(index, sequences, &mut self.positions[range])?;
+            shard.read_tokens(index, group.range(), sequences, &mut self.positions[range])?;
         }
         Ok(())
     }
@@ -224,7 +250,7 @@ impl Rows {
                 return Error::StoredNonFinite {
                     path: shard.path().to_owned(),
                     column: store.manifest.columns[column.index].name.to_string(),
-                    row: before + (row - first) as u64,
+                    row: before + u64::from(group.skip) + (row - first) as u64,
                     element,
                     value: values[element],
                 };

@@ -9,7 +9,7 @@ use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
 
 /// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
 ///
-/// A row group is in memory at a time. The last batch may be shorter than was asked for; after it
+/// A part of a row group is in memory at a time, small enough for a cache. The last batch may be shorter than was asked for; after it
 /// comes `None`.
 #[derive(Debug)]
 pub struct ScannedRows {
@@ -21,8 +21,8 @@ pub struct ScannedRows {
     row: u64,
     /// The row of the store to look at next.
     place: u64,
-    /// The group in memory.
-    loaded: Option<usize>,
+    /// What is in memory.
+    loaded: Option<Group>,
     rows: Rows,
     /// A batch that came back.
     spare: Option<RowBatch>,
@@ -53,11 +53,11 @@ impl ScannedRows {
         let mut batch = self.selection.batch_of(rows, self.spare.take());
         for to in 0..rows {
             let place = self.next_place();
-            let group = self.groups.partition_point(|group| group.first <= place) - 1;
-            if self.loaded != Some(group) {
-                self.load(group)?;
-            }
-            let row = (place - self.groups[group].first) as usize;
+            let loaded = match self.loaded.filter(|loaded| loaded.places().contains(&place)) {
+                Some(loaded) => loaded,
+                None => self.load(place)?,
+            };
+            let row = (place - loaded.first) as usize;
             self.rows.copy(row, (&self.store, &self.selection), to, &mut batch)?;
             self.place = place + 1;
         }
@@ -73,12 +73,17 @@ impl ScannedRows {
             .expect("fewer rows were given than are used")
     }
 
-    fn load(&mut self, group: usize) -> Result<()> {
+    /// Reads the part that has the row at `place`.
+    fn load(&mut self, place: u64) -> Result<Group> {
         self.loaded = None;
-        let groups = &self.groups[group..=group];
-        self.rows.fill(&self.store, &self.selection, groups, &Interrupt::default())?;
-        self.loaded = Some(group);
-        Ok(())
+        let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];
+        let part_rows = self.store.shards[group.shard as usize].part_rows().unwrap_or(group.rows);
+        let part = (place - group.first) as u32 / part_rows;
+        let mut parts = group.parts(part_rows).skip(part as usize);
+        let part = parts.next().expect("the row is in the group");
+        self.rows.fill(&self.store, &self.selection, &[part], &Interrupt::default())?;
+        self.loaded = Some(part);
+        Ok(part)
     }
 
     fn order_sha256(&self) -> String {
@@ -91,11 +96,10 @@ impl ScannedRows {
         let Some(set) = &self.set else { return rows };
         let mut left = rows;
         for group in &self.groups {
-            let end = group.first + u64::from(group.rows);
-            let used = u64::from(set.count(group.first..end));
+            let used = u64::from(set.count(group.places()));
             if left < used {
-                let mut used = (group.first..end).filter(|row| set.contains(*row));
-                return used.nth(left as usize).unwrap_or(end);
+                let mut used = group.places().filter(|row| set.contains(*row));
+                return used.nth(left as usize).unwrap_or(group.places().end);
             }
             left -= used;
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::slice::Chunks;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
@@ -16,7 +17,7 @@ use saekit_core::files::{HashingWriter, write_atomic};
 use crate::error::into_io;
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::live_sink::LiveGroup;
-use crate::pages::{Chunk, PAGE_BYTES};
+use crate::pages::{Chunk, page_rows};
 use crate::{Manifest, Result, ShardInfo, StoreSpec};
 
 /// Rows that wait for their shard to be full.
@@ -73,13 +74,15 @@ impl ShardBuffer {
     /// Makes `chunk` the column of a shard numbered `index` with rows `rows`: activations, then
     /// sequences and positions.
     fn gather(&self, index: usize, rows: &[u32], chunk: &mut Chunk) -> io::Result<()> {
+        let widest = self.columns.iter().map(|column| column.row_bytes).max();
+        let pages = rows.chunks(page_rows(widest.unwrap_or_default()));
         let Some(column) = self.columns.get(index) else {
             let is_first = index == self.columns.len();
             let numbers = if is_first { &self.sequences } else { &self.positions };
-            return gather_numbers(numbers, rows, chunk);
+            return gather_numbers(numbers, pages, chunk);
         };
         chunk.begin(Compression::UNCOMPRESSED);
-        for rows in rows.chunks((PAGE_BYTES / column.row_bytes).max(1)) {
+        for rows in pages {
             for row in rows {
                 chunk.payload().extend_from_slice(column.row(*row as usize));
             }
@@ -180,10 +183,10 @@ impl Blocks {
     }
 }
 
-fn gather_numbers(numbers: &[u32], rows: &[u32], chunk: &mut Chunk) -> io::Result<()> {
+fn gather_numbers(numbers: &[u32], pages: Chunks<'_, u32>, chunk: &mut Chunk) -> io::Result<()> {
     // Small numbers in random order: three of eight bytes a row are left.
     chunk.begin(Compression::ZSTD(ZstdLevel::default()));
-    for rows in rows.chunks(PAGE_BYTES / size_of::<u32>()) {
+    for rows in pages {
         let values = rows.iter().flat_map(|row| numbers[*row as usize].to_le_bytes());
         chunk.payload().extend(values);
         chunk.end_page(rows.len())?;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use saekit_core::HookPoint;
 
 use crate::plan::Plan;
-use crate::prefetch::{Job, Pool, Prefetch};
+use crate::prefetch::{Job, Place, Pool, Prefetch};
 use crate::rows::Selection;
 use crate::store::Inner;
 use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource, Shuffle};
@@ -21,6 +21,9 @@ pub struct StreamConfig {
     pub columns: Vec<(HookPoint, f32)>,
     /// The rows to use, chosen from the same store; all unless given.
     pub rows: Option<RowSet>,
+    /// Rows from the beginning after which no more are expected, so that what comes then is not read
+    /// ahead. They can be had nevertheless.
+    pub limit: Option<u64>,
 }
 
 impl StreamConfig {
@@ -36,6 +39,7 @@ impl Default for StreamConfig {
             pool_bytes: Self::POOL_BYTES,
             columns: Vec::new(),
             rows: None,
+            limit: None,
         }
     }
 }
@@ -43,7 +47,7 @@ impl Default for StreamConfig {
 /// The rows of a store in a random order, epoch after epoch; made by
 /// [`Store::stream`](crate::Store::stream).
 ///
-/// An epoch deals the row groups of all shards to pools, so that each pool has its share of every
+/// An epoch deals the row groups of all shards, or parts of them, to pools, so that each pool has its share of every
 /// shard; the rows of a pool come in a random order of their own. Two pools are in memory, of which
 /// a thread fills one. Since rows were permuted within their shard when it was written, a batch has
 /// rows of many shards and documents (`docs/store-format.md` has figures).
@@ -55,6 +59,7 @@ pub struct ShuffledRows {
     job: Arc<Job>,
     epoch: u64,
     row: u64,
+    limit: Option<u64>,
     current: Option<Current>,
     prefetch: Option<Prefetch>,
     /// A batch that came back.
@@ -73,7 +78,8 @@ impl ShuffledRows {
         let selection = Selection::new(&store, &config.columns)?;
         let plan = Plan::new(&store, &selection, config)?;
         let job = Arc::new(Job { store, selection, plan });
-        Ok(Self { job, epoch: 0, row: 0, current: None, prefetch: None, spare: None })
+        let limit = config.limit;
+        Ok(Self { job, epoch: 0, row: 0, limit, current: None, prefetch: None, spare: None })
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
@@ -112,14 +118,29 @@ impl ShuffledRows {
                 prefetch.recycle(current.pool);
             }
         }
-        if let Some(prefetch) = &mut self.prefetch {
-            return Ok(Current { pool: prefetch.next()?, next: 0 });
+        if let Some(prefetch) = &mut self.prefetch
+            && let Some(pool) = prefetch.next()?
+        {
+            return Ok(Current { pool, next: 0 });
         }
-        let (pool, start) = self.job.plan.epoch(self.epoch).locate(self.row);
-        let mut prefetch = Prefetch::start(&self.job, self.epoch, pool)?;
-        let pool = prefetch.next()?;
+        let (first, start) = self.place(self.epoch, self.row);
+        let mut prefetch = Prefetch::start(&self.job, first, self.last())?;
+        let pool = prefetch.next()?.expect("the first pool is not after the last");
         self.prefetch = Some(prefetch);
         Ok(Current { pool, next: (self.row - start) as usize })
+    }
+
+    /// The pool that has row `row` of an epoch, and the row it begins with.
+    fn place(&self, epoch: u64, row: u64) -> (Place, u64) {
+        let (pool, start) = self.job.plan.epoch(epoch).locate(row);
+        (Place { epoch, pool }, start)
+    }
+
+    /// The pool that has the last row that is expected, unless that was given.
+    fn last(&self) -> Option<Place> {
+        let (rows, limit) = (self.job.plan.rows(), self.limit?);
+        let is_ahead = self.epoch * rows + self.row < limit;
+        is_ahead.then(|| self.place((limit - 1) / rows, (limit - 1) % rows).0)
     }
 
     /// Goes to a position; the next batch begins to read there.

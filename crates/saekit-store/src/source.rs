@@ -32,6 +32,32 @@ pub trait RowSource: Send {
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()>;
 }
 
+impl<S: RowSource + ?Sized> RowSource for Box<S> {
+    fn columns(&self) -> &[ColumnSpec] {
+        (**self).columns()
+    }
+
+    fn rows_per_epoch(&self) -> u64 {
+        (**self).rows_per_epoch()
+    }
+
+    fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>> {
+        (**self).next_batch(rows)
+    }
+
+    fn recycle(&mut self, batch: RowBatch) {
+        (**self).recycle(batch);
+    }
+
+    fn cursor(&self) -> Cursor {
+        (**self).cursor()
+    }
+
+    fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
+        (**self).seek(cursor)
+    }
+}
+
 /// A batch of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowBatch {

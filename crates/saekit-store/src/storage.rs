@@ -177,24 +177,55 @@ impl Storage for Folder {
 #[derive(Debug)]
 struct LocalFile {
     path: PathBuf,
-    bytes: u64,
+    identity: Identity,
     version: Option<String>,
+}
+
+/// What tells a file from any other: its size, when it was last changed, in nanoseconds, and where the
+/// system has it, so that another one with the same time is noticed too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    bytes: u64,
+    changed: Option<u128>,
+    inode: Option<[u64; 2]>,
+}
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let changed = metadata.modified().ok();
+        let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let changed = changed.map(|time| time.as_nanos());
+        Self { bytes: metadata.len(), changed, inode: inode(metadata) }
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> Option<[u64; 2]> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some([metadata.dev(), metadata.ino()])
+}
+
+#[cfg(not(unix))]
+fn inode(_metadata: &fs::Metadata) -> Option<[u64; 2]> {
+    None
 }
 
 impl LocalFile {
     fn new(path: PathBuf, metadata: &fs::Metadata) -> Self {
-        Self { path, bytes: metadata.len(), version: version(metadata) }
+        let identity = Identity::of(metadata);
+        let version = identity.changed.map(|changed| changed.to_string());
+        Self { path, identity, version }
     }
 
     fn replaced(&self) -> CoreError {
-        let problem = "it was truncated or replaced after it was opened; restore it, then run the same command again";
+        let problem = "it was truncated or replaced after it was opened; restore it with its time (`cp -p`), then run the same command again";
         CoreError::io("read", &self.path)(std::io::Error::other(problem))
     }
 }
 
 impl Blob for LocalFile {
     fn bytes(&self) -> u64 {
-        self.bytes
+        self.identity.bytes
     }
 
     fn version(&self) -> Option<&str> {
@@ -204,8 +235,7 @@ impl Blob for LocalFile {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         let mut read = || {
             let file = File::open(&self.path)?;
-            let metadata = file.metadata()?;
-            if (metadata.len(), version(&metadata)) != (self.bytes, self.version.clone()) {
+            if Identity::of(&file.metadata()?) != self.identity {
                 return Ok(false);
             }
             read_exact_at(&file, offset, out)?;
@@ -214,12 +244,6 @@ impl Blob for LocalFile {
         let same = read().map_err(CoreError::io("read", &self.path))?;
         if same { Ok(()) } else { Err(self.replaced()) }
     }
-}
-
-/// When the file was last changed, in nanoseconds.
-fn version(metadata: &fs::Metadata) -> Option<String> {
-    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(changed.as_nanos().to_string())
 }
 
 #[cfg(unix)]
@@ -267,5 +291,22 @@ mod tests {
         file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(7)).unwrap();
         let message = blob.read_at(0, &mut [0; 5]).unwrap_err().to_string();
         assert!(message.contains("was truncated or replaced"), "{message}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn another_file_with_the_same_size_and_time_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let time = UNIX_EPOCH + std::time::Duration::from_secs(7);
+        let write = |name: &str, bytes: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            path
+        };
+        let path = write("a", "12345");
+        let blob = Folder::new(dir.path()).open("a").unwrap().unwrap();
+        fs::rename(write("b", "54321"), path).unwrap();
+        blob.read_at(0, &mut [0; 5]).unwrap_err();
     }
 }

@@ -233,7 +233,8 @@ impl Inner {
         let mut groups = Vec::new();
         for (shard, reader) in self.shards.iter().enumerate() {
             for (index, rows) in reader.group_rows().iter().enumerate() {
-                groups.push(Group { shard: shard as u32, index: index as u32, rows: *rows, first });
+                let (shard, index) = (shard as u32, index as u32);
+                groups.push(Group { shard, index, skip: 0, rows: *rows, first });
                 first += u64::from(*rows);
             }
         }

@@ -303,7 +303,7 @@ fn zero_rows() {
         manifest["rows"] = 0.into();
         manifest["shards"][0]["rows"] = 0.into();
     });
-    assert!(refusal(&dir).starts_with("the store in STORE has no rows; "));
+    assert!(refusal(&dir).starts_with("the store in STORE has no rows: "));
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn no_rows() {
     let dir = tempfile::tempdir().unwrap();
     let writer = StoreWriter::create(dir.path(), Recipe::default().spec()).unwrap();
     let message = writer.finish().unwrap_err().to_string();
-    assert!(message.contains("has no rows; check that the input has text"), "{message}");
+    assert!(message.contains("what was read for it was empty"), "{message}");
     assert!(!dir.path().join("manifest.json").exists());
 }
 

@@ -1,6 +1,9 @@
 //! Which rows are chosen, against a look at each row.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+
+use std::path::Path;
 
 use common::{LENGTH, Recipe};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
@@ -24,6 +27,7 @@ fn filters() -> impl Strategy<Value = RowFilter> {
             positions,
             exclude_tokens: tokens.into_iter().collect(),
             max_norm,
+            drop_non_finite: false,
         },
     )
 }
@@ -71,7 +75,8 @@ proptest! {
             return Ok(());
         };
         let [kept, other_part, positions, tokens, norm] = counts;
-        prop_assert_eq!(set.counts(), RowCounts { kept, other_part, positions, tokens, norm });
+        let counted = RowCounts { kept, other_part, positions, tokens, norm, non_finite: 0 };
+        prop_assert_eq!(set.counts(), counted);
 
         let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
         let mut scanned = Vec::new();
@@ -122,6 +127,46 @@ fn the_two_parts_are_the_whole_and_share_no_document() {
     let documents: Vec<_> = train.iter().map(document).collect();
     assert!(held_out.iter().all(|row| !documents.contains(&document(row))));
     assert!((100..200).contains(&held_out.len()), "{} of 500", held_out.len());
+}
+
+/// A file of numpy's with 40 rows of two values.
+fn npy(path: &Path, values: &[f32]) {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (40, 2), }\n";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn rows_with_nan_or_infinity_are_counted_and_left_out_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut values: Vec<f32> = (0..80_u8).map(f32::from).collect();
+    (values[7], values[40], values[41]) = (f32::NAN, f32::INFINITY, f32::NAN);
+    npy(&dir.path().join("x.npy"), &values);
+    let store = Store::open(dir.path()).unwrap();
+    let column = store.manifest().columns[0].name.clone();
+    let select = |drop_non_finite| {
+        let filter = RowFilter { drop_non_finite, max_norm: Some(1e9), ..RowFilter::default() };
+        store.select(filter, &column, &mut Silent, &Interrupt::default())
+    };
+    let message = select(false).unwrap_err().to_string();
+    assert!(message.contains("x.npy holds NaN at row 3, element 1"), "{message}");
+    assert!(message.contains("--drop-non-finite"), "{message}");
+    let set = select(true).unwrap();
+    assert_eq!((set.counts().kept, set.counts().non_finite), (38, 2));
+    assert_eq!(set.counts().to_string(), "38 of 40 rows: 2 with NaN or infinity");
+    let columns = vec![(column.clone(), 1.0)];
+    let config = StreamConfig { rows: Some(set), columns, ..StreamConfig::default() };
+    let batch = store.stream(&config).unwrap().next_batch(38).unwrap().unwrap();
+    let mut found = batch.columns[0].as_slice().to_vec();
+    found.sort_by(f32::total_cmp);
+    let expected: Vec<f32> =
+        (0..80_u8).filter(|i| !matches!(i / 2, 3 | 20)).map(f32::from).collect();
+    assert_eq!(found, expected);
+    let profile = store.profile(&column, 40, &mut Silent, &Interrupt::default()).unwrap();
+    assert_eq!((profile.rows, profile.non_finite_rows), (38, 2));
 }
 
 #[test]

@@ -3,9 +3,17 @@
 
 mod common;
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use common::Recipe;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
-use saekit_store::{Mixture, ReadAhead, RowSource as _, ShuffledRows, scale_of_first};
+use saekit_core::{Interrupt, Silent};
+use saekit_store::{
+    Blob, Folder, Listed, Mixture, OpenConfig, ReadAhead, RowSource as _, ShuffledRows, Storage,
+    Store, StreamConfig, scale_of_first,
+};
 
 fn stream(recipe: &Recipe, dir: &std::path::Path, seed: u64) -> ShuffledRows {
     recipe.open(dir).stream(&recipe.stream(seed, 2)).unwrap()
@@ -17,12 +25,14 @@ proptest! {
     #[test]
     fn reading_ahead_changes_nothing(
         seed: u64, sizes in proptest::collection::vec(1_usize..40, 1..12), back in 0_usize..12,
+        limits in proptest::array::uniform2(proptest::option::of(0_u64..300)),
     ) {
         let recipe = Recipe::default();
         let dir = tempfile::tempdir().unwrap();
         let mut plain = stream(&recipe, dir.path(), seed);
         let store = saekit_store::Store::open(dir.path()).unwrap();
-        let mut ahead = ReadAhead::new(store.stream(&recipe.stream(seed, 2)).unwrap());
+        let limited = StreamConfig { limit: limits[0], ..recipe.stream(seed, 2) };
+        let mut ahead = ReadAhead::new(store.stream(&limited).unwrap(), limits[1]);
         let mut cursors = vec![plain.cursor()];
         for rows in &sizes {
             let batch = ahead.next_batch(*rows).unwrap().unwrap();
@@ -118,4 +128,83 @@ fn sources_that_do_not_fit_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let one = vec![(stream(&Recipe::default(), dir.path(), 1), 0.0)];
     assert!(Mixture::new(one, 1).unwrap_err().to_string().contains("weight 0"));
+}
+
+/// A folder that counts the bytes that are read.
+#[derive(Debug)]
+struct Counted {
+    folder: Folder,
+    read: Arc<AtomicU64>,
+}
+
+impl Storage for Counted {
+    fn location(&self) -> &Path {
+        self.folder.location()
+    }
+
+    fn exists(&self) -> saekit_core::Result<bool> {
+        self.folder.exists()
+    }
+
+    fn list(&self) -> saekit_core::Result<Vec<Listed>> {
+        self.folder.list()
+    }
+
+    fn open(&self, path: &str) -> saekit_core::Result<Option<Arc<dyn Blob>>> {
+        let counted = |blob| Arc::new(CountedBlob(blob, Arc::clone(&self.read))) as Arc<dyn Blob>;
+        Ok(self.folder.open(path)?.map(counted))
+    }
+}
+
+#[derive(Debug)]
+struct CountedBlob(Arc<dyn Blob>, Arc<AtomicU64>);
+
+impl Blob for CountedBlob {
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.0.version()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> saekit_core::Result<()> {
+        self.1.fetch_add(out.len() as u64, Ordering::Relaxed);
+        self.0.read_at(offset, out)
+    }
+}
+
+/// A store far away is paid for by the byte.
+#[test]
+fn rows_after_the_last_that_is_expected_are_not_read() {
+    let recipe = Recipe { rows: 2000, ..Recipe::default() };
+    let dir = tempfile::tempdir().unwrap();
+    recipe.open(dir.path());
+    let read = Arc::new(AtomicU64::new(0));
+    let storage = Counted { folder: Folder::new(dir.path()), read: Arc::clone(&read) };
+    let config = OpenConfig::default();
+    let store =
+        Store::open_in(Arc::new(storage), &config, &mut Silent, &Interrupt::default()).unwrap();
+    let mut measure = |limit| {
+        read.store(0, Ordering::Relaxed);
+        let stream = StreamConfig { limit, ..recipe.stream(3, 2) };
+        let mut ahead = ReadAhead::new(store.stream(&stream).unwrap(), limit);
+        for _ in 0..20 {
+            ahead.next_batch(100).unwrap().unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50)); // for what is read ahead
+        drop(ahead);
+        read.load(Ordering::Relaxed)
+    };
+    let (epoch, without) = (measure(Some(2000)), measure(None));
+    assert!(without > epoch, "{without} bytes without a limit, {epoch} with one");
+    let half = measure(Some(1000));
+    assert!(half >= epoch, "{half} bytes where more rows came than were expected");
+    let mut limited =
+        store.stream(&StreamConfig { limit: Some(500), ..recipe.stream(3, 2) }).unwrap();
+    read.store(0, Ordering::Relaxed);
+    limited.next_batch(500).unwrap().unwrap();
+    drop(limited);
+    let quarter = read.load(Ordering::Relaxed);
+    assert!(quarter < epoch / 2, "{quarter} bytes of {epoch} for a quarter of the rows");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use saekit_learners::LearnerConfig;
 use saekit_train::{RunConfig, RunPlan};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use crate::cmd::HarvestOptions;
@@ -21,8 +21,12 @@ const ARCHITECTURE: &str = "topk";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainConfig {
-    /// The store, relative to the current folder.
-    pub(crate) store: Option<PathBuf>,
+    /// The store, relative to the current folder, or several to be mixed.
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub(crate) store: Vec<PathBuf>,
+    /// The share of each of several stores; as many rows as it has unless given.
+    #[serde(default)]
+    pub(crate) weights: Vec<f64>,
     /// What to harvest while training, in the place of a store.
     pub(crate) harvest: Option<HarvestOptions>,
     /// What is to be said of it.
@@ -61,10 +65,13 @@ pub(crate) struct Plan {
     pub(crate) run: RunPlan,
     /// The method.
     pub(crate) learner: LearnerConfig,
+    /// Other stores whose rows are mixed with those of the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mixed: Vec<PlannedStore>,
 }
 
 /// The rows of a [`Plan`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlannedStore {
     /// The folder, as it was given.
     pub(crate) path: String,
@@ -72,9 +79,25 @@ pub(crate) struct PlannedStore {
     pub(crate) sha256: String,
     /// Column of the rows.
     pub(crate) hook: String,
+    /// Its share of the rows, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<f64>,
     /// What was said of the store.
     #[serde(default, skip_serializing_if = "StoreOptions::is_default")]
     pub(crate) options: StoreOptions,
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`store` is a path, or a list of paths")]
+    enum Paths {
+        One(PathBuf),
+        Several(Vec<PathBuf>),
+    }
+    Ok(match Paths::deserialize(deserializer)? {
+        Paths::One(path) => vec![path],
+        Paths::Several(paths) => paths,
+    })
 }
 
 impl TrainConfig {
@@ -203,8 +226,8 @@ mod tests {
     fn flags_override_the_file_key_by_key() {
         let flags = table("hook = 'h'\n[run]\nseed = 9\n[learner]\nk = 8\nadam = { beta1 = 0.8 }");
         let config = TrainConfig::merged(table(FILE), flags).unwrap();
-        let store = config.store.as_ref().and_then(|store| store.to_str());
-        assert_eq!((store, config.hook.as_deref()), (Some("acts"), Some("h")));
+        let hook = config.hook.as_deref();
+        assert_eq!((&config.store[..], hook), (&[PathBuf::from("acts")][..], Some("h")));
         assert_eq!((config.run.seed, config.run.epochs), (9, Some(2.0)));
         let LearnerConfig::TopK(top_k) = config.learner(16, None).unwrap();
         assert_eq!((top_k.d_sae, top_k.k), (64, 8));
@@ -257,11 +280,13 @@ mod tests {
                 path: "acts".to_owned(),
                 sha256: "00ff".to_owned(),
                 hook: "blocks.1.hook_resid_post".to_owned(),
+                weight: None,
                 options: StoreOptions::default(),
             },
             rows: RowOptions::default(),
             run,
             learner,
+            mixed: Vec::new(),
         };
         let text = plan.to_toml().unwrap();
         assert_eq!(text, include_str!("../tests/plan.toml"));

@@ -65,15 +65,20 @@ impl StoreOptions {
         let store = Store::open_in(storage, &config, &mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
         for note in store.notes() {
-            session.say(note);
+            session.say(&format!("{}: {note}", location.display()));
         }
         for skipped in store.skipped() {
             session.warn(&format!("left out: {}", skipped.problem));
         }
         if let Some(count) = Some(store.skipped().len()).filter(|count| *count > 0) {
-            let rows: u64 = store.skipped().iter().filter_map(|skipped| skipped.rows).sum();
-            let (count, rows) = (human::count(count as u64), human::count(rows));
-            session.warn(&format!("{count} damaged files with {rows} rows were left out"));
+            let rows: Option<u64> = store.skipped().iter().map(|skipped| skipped.rows).sum();
+            let rows = rows.map_or_else(
+                || "an unknown number of rows".to_owned(),
+                |rows| format!("{} rows", human::count(rows)),
+            );
+            let files = if count == 1 { "file" } else { "files" };
+            let count = human::count(count as u64);
+            session.warn(&format!("{count} damaged {files} with {rows} left out"));
         }
         Ok(store)
     }

@@ -37,6 +37,10 @@ pub(crate) struct RowOptions {
     #[arg(long, value_name = "X")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_norm: Option<f64>,
+    /// Leave out rows that hold NaN or infinity, which are an error otherwise
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) drop_non_finite: bool,
 }
 
 impl RowOptions {
@@ -88,6 +92,7 @@ impl RowOptions {
             positions: self.positions.as_deref().map(range).transpose()?,
             exclude_tokens,
             max_norm: self.max_norm,
+            drop_non_finite: self.drop_non_finite,
         })
     }
 }

@@ -226,7 +226,13 @@ impl Shard for Extents {
         &self.group_rows
     }
 
-    fn read_column(&self, group: usize, column: usize, out: &mut [u8]) -> Result<()> {
+    fn read_column(
+        &self,
+        group: usize,
+        _rows: Range<u32>,
+        column: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
         let plain = &self.columns[column].1;
         let mut out = out;
         for piece in self.pieces(group) {
@@ -243,6 +249,7 @@ impl Shard for Extents {
     fn read_tokens(
         &self,
         group: usize,
+        _rows: Range<u32>,
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()> {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use self::input::Input;
 pub(crate) use self::lists::{Content, Header};
+pub(crate) use self::two_bytes::check as check_two_bytes;
 use crate::shard::Shard;
 use crate::{Blob, DType, Result};
 

@@ -6,8 +6,9 @@
 
 use super::choose::{Kind, choose};
 use super::extents::{Extents, Plain, Value};
+use super::safetensors::shorten;
 use super::{Found, Input, Mapping, integers, two_bytes};
-use crate::{DType, Result};
+use crate::{DType, Error, Result};
 
 /// What the array is called where nobody wants it under another name.
 const NAME: &str = "activations";
@@ -23,10 +24,14 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
         _ => NAME,
     };
     let header = Header::parse(&header)
-        .ok_or_else(|| input.damaged(format!("its header is `{}`", header.trim_end())))?;
+        .ok_or_else(|| input.damaged(format!("its header is `{}`", shorten(header.trim_end()))))?;
     let plain = header.check(input, name, mapping)?;
     if integers::named(input, mapping, plain.context.is_some())?.is_some() {
-        return Err(input.unsupported("one array without columns", "no names of columns in it"));
+        return Err(Error::Options {
+            path: input.path().to_owned(),
+            problem: "an array has no columns of documents and positions".to_owned(),
+            remedy: "leave out `--document` and `--position`".to_owned(),
+        });
     }
     let row_bytes = (plain.width * plain.value.bytes()) as u64;
     let expected = plain.rows.checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(start));
@@ -36,7 +41,10 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
             input.damaged(format!("it has {found} bytes, which is not its shape {shape:?}"))
         );
     }
-    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
+    let mut notes = vec![
+        "it has no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them"
+            .to_owned(),
+    ];
     let chosen = choose(input, mapping, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
     let mut extents = Extents::new(input, mapping, chosen, Vec::new());
     extents.push(plain.rows, &[start])?;

@@ -71,7 +71,10 @@ fn read_header(input: &Input) -> Result<(Tensors, Vec<String>)> {
     let header = input.read(8, len)?;
     let mut entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&header)
         .map_err(|error| input.damaged(format!("its header is not JSON: {error}")))?;
-    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
+    let mut notes = vec![
+        "it has no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them"
+            .to_owned(),
+    ];
     if let Some(metadata) = entries.remove("__metadata__") {
         notes.push(format!("its metadata is {}", shorten(&metadata.to_string())));
     }
@@ -88,10 +91,10 @@ fn read_header(input: &Input) -> Result<(Tensors, Vec<String>)> {
 /// The beginning of a long text.
 pub(super) fn shorten(text: &str) -> String {
     const LONG: usize = 200;
-    if text.chars().count() <= LONG {
-        return text.to_owned();
-    }
-    format!("{} ...", text.chars().take(LONG).collect::<String>())
+    let printable =
+        |c: char| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c };
+    let short: String = text.chars().take(LONG).map(printable).collect();
+    if text.chars().nth(LONG).is_none() { short } else { format!("{short} ...") }
 }
 
 /// Fails unless the tensors fill the file from `start` on without gap or overlap, each as long as

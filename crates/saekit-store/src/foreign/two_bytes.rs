@@ -1,5 +1,7 @@
 //! Plain bytes that are values of a dtype which their type does not say.
 
+use std::path::Path;
+
 use super::{Input, Mapping};
 use crate::layout::DTYPE_KEY;
 use crate::{DType, Error, Result};
@@ -14,15 +16,28 @@ pub(super) fn dtype<'a>(
 ) -> Result<DType> {
     let own = get(&format!("{column}.{DTYPE_KEY}"));
     if let Some(name) = own.or_else(|| get(DTYPE_KEY)) {
-        return parse(name).ok_or_else(|| {
+        let Some(dtype) = parse(name) else {
             let found = format!("dtype `{name}` for column `{column}`");
-            input.unsupported(found, "f16, bf16 or f32")
-        });
+            return Err(input.unsupported(found, "f16, bf16 or f32"));
+        };
+        return check(input.path(), column, dtype, mapping.dtype).map(|()| dtype);
     }
     mapping.dtype.ok_or_else(|| Error::UnknownDType {
         path: input.path().to_owned(),
         column: column.to_owned(),
     })
+}
+
+/// Fails where the values of two bytes of `column` are `found`, but are said to be `given`.
+pub(crate) fn check(path: &Path, column: &str, found: DType, given: Option<DType>) -> Result<()> {
+    match given {
+        Some(given) if given != found && found.bytes() == 2 => {
+            let problem = format!("its column `{column}` is {found}, not {given}");
+            let remedy = "leave out `--two-bytes`".to_owned();
+            Err(Error::Options { path: path.to_owned(), problem, remedy })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn parse(name: &str) -> Option<DType> {

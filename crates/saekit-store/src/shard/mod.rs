@@ -3,6 +3,7 @@
 pub(crate) mod native;
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::Result;
@@ -18,12 +19,30 @@ pub(crate) trait Shard: Debug + Send + Sync {
     /// Rows of each group, in the order of the file.
     fn group_rows(&self) -> &[u32];
 
-    /// Reads column `column` of `group` into `out`, row after row as the column's
-    /// [`DType`](crate::DType) has them; `out` is exactly as long.
-    fn read_column(&self, group: usize, column: usize, out: &mut [u8]) -> Result<()>;
+    /// Groups can be read in parts of so many rows, from the first on, with little more work than at
+    /// once; `None` where they have to be read at once.
+    fn part_rows(&self) -> Option<u32> {
+        None
+    }
 
-    /// Reads the sequence and the position of each row of `group`. Only asked of a shard whose rows
-    /// have them.
-    fn read_tokens(&self, group: usize, sequences: &mut [u32], positions: &mut [u32])
-    -> Result<()>;
+    /// Reads the rows `rows` of `group` in column `column` into `out`, row after row as the column's
+    /// [`DType`](crate::DType) has them; `out` is exactly as long. They are all rows of the group
+    /// unless it can be read in [parts](Self::part_rows).
+    fn read_column(
+        &self,
+        group: usize,
+        rows: Range<u32>,
+        column: usize,
+        out: &mut [u8],
+    ) -> Result<()>;
+
+    /// Reads the sequence and the position of each of the rows `rows` of `group`, which are as in
+    /// [`read_column`](Self::read_column). Only asked of a shard whose rows have them.
+    fn read_tokens(
+        &self,
+        group: usize,
+        rows: Range<u32>,
+        sequences: &mut [u32],
+        positions: &mut [u32],
+    ) -> Result<()>;
 }

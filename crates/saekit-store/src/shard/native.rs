@@ -1,5 +1,6 @@
 //! A shard as saekit writes them: its footer checked once, its pages read on demand.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use parquet::schema::types::ColumnDescPtr;
 use crate::foreign::{Content, Header};
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::manifest::in_words;
+use crate::pages::page_rows;
 use crate::parquet_blob::{BlobReader, read_footer};
 use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
@@ -218,134 +220,245 @@ impl Shard for NativeShard {
         &self.group_rows
     }
 
-    fn read_column(&self, group: usize, column: usize, out: &mut [u8]) -> Result<()> {
-        self.read(group, &self.columns[column], out)
+    /// Those of a page; reading a part of a group from elsewhere would read all of it.
+    fn part_rows(&self) -> Option<u32> {
+        let widest = self.columns.iter().map(|column| column.row_bytes).max()?;
+        (!self.blob.is_remote()).then_some(page_rows(widest) as u32)
+    }
+
+    fn read_column(
+        &self,
+        group: usize,
+        rows: Range<u32>,
+        column: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let column = &self.columns[column];
+        Chunked { shard: self, group, column }.read(&rows, out)
     }
 
     fn read_tokens(
         &self,
         group: usize,
+        rows: Range<u32>,
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()> {
-        let Some([sequence, position]) = &self.tokens else { return Ok(()) };
-        self.read(group, sequence, bytemuck::cast_slice_mut(sequences))?;
-        self.read(group, position, bytemuck::cast_slice_mut(positions))
+        let Some(columns) = &self.tokens else { return Ok(()) };
+        for (column, out) in columns.iter().zip([sequences, positions]) {
+            let chunk = Chunked { shard: self, group, column };
+            chunk.read(&rows, bytemuck::cast_slice_mut(out))?;
+        }
+        Ok(())
     }
 }
 
-impl NativeShard {
-    /// Copies the values of a column in a row group to `out`.
-    fn read(&self, group: usize, column: &Column, out: &mut [u8]) -> Result<()> {
-        let chunk = column.chunks[group];
-        let reader = BlobReader::for_range(&self.blob, chunk.start, chunk.bytes)?;
-        if chunk.compression == Compression::UNCOMPRESSED
-            && self.read_plain(group, column, &reader, out)?
-        {
-            return Ok(());
-        }
-        let mut pages = self.pages(group, column, reader)?;
-        let mut filled = 0;
-        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.path))? {
-            let values = plain_values(&page, column.row_bytes)
-                .map_err(|problem| self.page_error(group, column, problem))?;
-            let target = out.get_mut(filled..filled + values.len());
-            let target = target.ok_or_else(|| self.page_error(group, column, TOO_MANY))?;
-            target.copy_from_slice(values);
-            filled += values.len();
-        }
-        self.check_filled(group, column, filled == out.len())
+/// The pages of a column in a row group.
+#[derive(Clone, Copy)]
+struct Chunked<'a> {
+    shard: &'a NativeShard,
+    group: usize,
+    column: &'a Column,
+}
+
+/// What is to be read of a chunk, and where the reading is.
+struct Wanted<'a> {
+    rows: &'a Range<u32>,
+    /// The first row of the next page.
+    row: u32,
+    out: &'a mut [u8],
+}
+
+impl Chunked<'_> {
+    fn chunk(&self) -> Chunk {
+        self.column.chunks[self.group]
     }
 
-    /// [`read`](Self::read) of pages that lie as saekit writes them, straight to where they belong;
-    /// false at a page that does not.
-    fn read_plain(
-        &self,
-        group: usize,
-        column: &Column,
-        reader: &BlobReader,
-        out: &mut [u8],
-    ) -> Result<bool> {
-        let chunk = column.chunks[group];
+    fn group_rows(&self) -> u32 {
+        self.shard.group_rows[self.group]
+    }
+
+    /// Copies the values of `rows` to `out`.
+    fn read(&self, rows: &Range<u32>, out: &mut [u8]) -> Result<()> {
+        let chunk = self.chunk();
+        let reader = BlobReader::for_range(&self.shard.blob, chunk.start, chunk.bytes)?;
+        let mut wanted = Wanted { rows, row: 0, out };
+        if self.read_plain(&reader, &mut wanted)? {
+            return Ok(());
+        }
+        wanted.row = 0;
+        self.read_any(reader, &mut wanted)
+    }
+
+    /// Reads pages that lie as saekit writes them; false at a page that does not.
+    fn read_plain(&self, reader: &BlobReader, wanted: &mut Wanted<'_>) -> Result<bool> {
+        let chunk = self.chunk();
+        let is_zstd = matches!(chunk.compression, Compression::ZSTD(_));
+        if !is_zstd && chunk.compression != Compression::UNCOMPRESSED {
+            return Ok(false);
+        }
         let (mut at, end) = (chunk.start, chunk.start + chunk.bytes);
-        let mut filled = 0;
         let mut head = [0; HEADER_BYTES];
-        while at < end {
+        while wanted.row < wanted.rows.end && at < end {
             let head = &mut head[..(end - at).min(HEADER_BYTES as u64) as usize];
             reader.read_into(at, head)?;
-            let Some(page) = PlainPage::parse(head, column.row_bytes) else { return Ok(false) };
+            let page = PlainPage::parse(head, self.column.row_bytes, is_zstd);
+            let Some(page) = page else { return Ok(false) };
             at += page.header_bytes;
-            let target = out.get_mut(filled..filled + page.bytes);
-            let (Some(target), true) = (target, page.bytes as u64 <= end - at) else {
-                return Err(self.page_error(group, column, TOO_MANY));
-            };
-            reader.read_into(at, target)?;
-            if let Some(expected) = page.checksum {
-                self.check(column, at, expected, crc32fast::hash(target))?;
+            if page.stored > end - at {
+                return Err(self.error("is longer than its column"));
             }
-            filled += page.bytes;
-            at += page.bytes as u64;
+            let values = Stored { reader, at, page: &page };
+            wanted.page(self, page.rows, |overlap, out| values.read(self, overlap, out))?;
+            at += page.stored;
         }
-        self.check_filled(group, column, filled == out.len()).map(|()| true)
+        self.check_end(wanted, at < end).map(|()| true)
     }
 
-    /// Fails unless the page at byte `offset` has its checksum.
-    fn check(&self, column: &Column, offset: u64, expected: u32, found: u32) -> Result<()> {
-        if found == expected {
-            return Ok(());
+    /// [`read_plain`](Self::read_plain) of all that the parquet crate reads.
+    fn read_any(&self, reader: BlobReader, wanted: &mut Wanted<'_>) -> Result<()> {
+        let row_bytes = self.column.row_bytes;
+        let mut pages = self.pages(reader)?;
+        let mut is_left = false;
+        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.shard.path))? {
+            if wanted.row >= wanted.rows.end {
+                is_left = true;
+                break;
+            }
+            let values = plain_values(&page, row_bytes).map_err(|problem| self.error(problem))?;
+            let rows = u64::try_from(values.len() / row_bytes).unwrap_or(u64::MAX);
+            wanted.page(self, rows, |overlap, out| {
+                let start = overlap.start as usize * row_bytes;
+                out.copy_from_slice(&values[start..start + out.len()]);
+                Ok(())
+            })?;
         }
-        let (path, column) = (self.path.clone(), column.descriptor.name().to_owned());
-        Err(Error::Checksum { path, column, offset, expected, found })
+        self.check_end(wanted, is_left)
     }
 
-    fn check_filled(&self, group: usize, column: &Column, is_full: bool) -> Result<()> {
-        if is_full {
-            return Ok(());
+    /// Fails where the pages have ended before the rows, or the other way round.
+    fn check_end(&self, wanted: &Wanted<'_>, pages_are_left: bool) -> Result<()> {
+        if wanted.row < wanted.rows.end {
+            return Err(self.error("has fewer rows than its group"));
         }
-        Err(self.page_error(group, column, "has fewer rows than its group"))
+        if pages_are_left && wanted.row >= self.group_rows() {
+            return Err(self.error(TOO_MANY));
+        }
+        Ok(())
     }
 
-    fn page_error(&self, group: usize, column: &Column, problem: &str) -> Error {
+    fn error(&self, problem: &str) -> Error {
         Error::Page {
-            path: self.path.clone(),
-            column: column.descriptor.name().to_owned(),
-            row_group: group,
+            path: self.shard.path.clone(),
+            column: self.column.descriptor.name().to_owned(),
+            row_group: self.group,
             problem: problem.to_owned(),
         }
     }
 
-    fn pages(
-        &self,
-        group: usize,
-        column: &Column,
-        reader: BlobReader,
-    ) -> Result<SerializedPageReader<BlobReader>> {
-        let (chunk, rows) = (column.chunks[group], self.group_rows[group] as usize);
-        let pages = chunk
-            .metadata(&column.descriptor)
+    /// Fails unless the page at byte `offset` has its checksum.
+    fn check(&self, offset: u64, page: &PlainPage, stored: &[u8]) -> Result<()> {
+        let Some(expected) = page.checksum else { return Ok(()) };
+        let found = crc32fast::hash(stored);
+        if found == expected {
+            return Ok(());
+        }
+        let (path, column) = (self.shard.path.clone(), self.column.descriptor.name().to_owned());
+        Err(Error::Checksum { path, column, offset, expected, found })
+    }
+
+    fn pages(&self, reader: BlobReader) -> Result<SerializedPageReader<BlobReader>> {
+        let rows = self.group_rows() as usize;
+        let pages = self
+            .chunk()
+            .metadata(&self.column.descriptor)
             .and_then(|chunk| SerializedPageReader::new(Arc::new(reader), &chunk, rows, None));
-        pages.map_err(Error::parquet(&self.path))
+        pages.map_err(Error::parquet(&self.shard.path))
     }
 }
 
-/// A page without levels whose values lie one after the other, uncompressed.
+impl Wanted<'_> {
+    /// Has `read` put what is wanted of the next page, which has `rows` rows, where it belongs: it is
+    /// told which rows of the page those are.
+    fn page(
+        &mut self,
+        chunk: &Chunked<'_>,
+        rows: u64,
+        read: impl FnOnce(Range<u32>, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let first = self.row;
+        let left = chunk.group_rows() - first;
+        let Some(rows) = u32::try_from(rows).ok().filter(|rows| *rows <= left) else {
+            return Err(chunk.error(TOO_MANY));
+        };
+        self.row = first + rows;
+        let (from, to) = (first.max(self.rows.start), self.row.min(self.rows.end));
+        if from >= to {
+            return Ok(());
+        }
+        let bytes = |row: u32| (row - self.rows.start) as usize * chunk.column.row_bytes;
+        read(from - first..to - first, &mut self.out[bytes(from)..bytes(to)])
+    }
+}
+
+/// A page whose header was read.
+struct Stored<'a> {
+    reader: &'a BlobReader,
+    /// Where its values begin.
+    at: u64,
+    page: &'a PlainPage,
+}
+
+impl Stored<'_> {
+    /// Puts the rows `rows` of the page into `out`, whose length is theirs.
+    fn read(&self, chunk: &Chunked<'_>, rows: Range<u32>, out: &mut [u8]) -> Result<()> {
+        let page = self.page;
+        if out.len() as u64 == page.plain && page.stored == page.plain && !page.is_compressed {
+            self.reader.read_into(self.at, out)?;
+            return chunk.check(self.at, page, out);
+        }
+        let mut stored = vec![0; page.stored as usize];
+        self.reader.read_into(self.at, &mut stored)?;
+        chunk.check(self.at, page, &stored)?;
+        let plain = if page.is_compressed {
+            zstd::bulk::decompress(&stored, page.plain as usize)
+                .ok()
+                .filter(|plain| plain.len() as u64 == page.plain)
+                .ok_or_else(|| chunk.error("has a page that cannot be decompressed"))?
+        } else {
+            stored
+        };
+        let start = rows.start as usize * chunk.column.row_bytes;
+        out.copy_from_slice(&plain[start..start + out.len()]);
+        Ok(())
+    }
+}
+
+/// A page without levels whose values lie one after the other, perhaps compressed.
 struct PlainPage {
     header_bytes: u64,
-    bytes: usize,
+    /// Bytes in the file, and of the values.
+    stored: u64,
+    plain: u64,
+    is_compressed: bool,
+    rows: u64,
     checksum: Option<u32>,
 }
 
 impl PlainPage {
     /// The page whose header begins `head`, where it is such a page of values of `row_bytes` each.
-    fn parse(head: &[u8], row_bytes: usize) -> Option<Self> {
+    fn parse(head: &[u8], row_bytes: usize, is_compressed: bool) -> Option<Self> {
         let header = Header::parse(head).ok()?;
         let is_plain = matches!(header.content, Content::Data { .. })
             && header.encoding == PLAIN
-            && header.stored == header.plain
-            && header.values.checked_mul(row_bytes as u64) == Some(header.stored);
+            && (is_compressed || header.stored == header.plain)
+            && header.values.checked_mul(row_bytes as u64) == Some(header.plain);
         is_plain.then_some(Self {
             header_bytes: header.bytes,
-            bytes: usize::try_from(header.stored).ok()?,
+            stored: header.stored,
+            plain: header.plain,
+            is_compressed,
+            rows: header.values,
             checksum: header.checksum,
         })
     }

@@ -16,7 +16,8 @@ use saekit_store::Store;
 use saekit_train::RunConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{analyze, eval, export, harvest, train};
+use super::train_stores::{self, Share};
+use super::{analyze, eval, export, harvest};
 use crate::assets;
 use crate::device::{self, Chosen};
 use crate::failure::OnInterrupt as _;
@@ -227,8 +228,8 @@ impl Demo<'_> {
         let Settings { hook, epochs, batch_rows, d_sae, k, lr, log_every, .. } = *self.settings;
         let mut learner = top_k::Config::new(d_sae, k);
         learner.adam = AdamConfig { lr, ..AdamConfig::default() };
-        let job = train::Job {
-            store,
+        let job = train_stores::Job {
+            shares: vec![Share { path: store.dir(), store: store.clone(), weight: 1.0 }],
             hook: HookPoint::new(hook),
             options: StoreOptions::default(),
             rows: RowOptions::default(),
@@ -244,7 +245,7 @@ impl Demo<'_> {
             out: &self.path(RUN),
             force: false,
         };
-        train::perform(&job, self.session)?;
+        train_stores::perform(&job, self.session)?;
         Ok(())
     }
 

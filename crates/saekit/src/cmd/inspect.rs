@@ -90,11 +90,7 @@ fn open(args: &Args, session: &Session) -> Result<Store> {
     let nothing = |error: &anyhow::Error| {
         matches!(
             error.downcast_ref(),
-            Some(
-                saekit_store::Error::NotAStore { .. }
-                    | saekit_store::Error::Weights { .. }
-                    | saekit_store::Error::Unfinished { .. }
-            )
+            Some(saekit_store::Error::NotAStore { .. } | saekit_store::Error::Weights { .. })
         )
     };
     if args.path.is_dir() && store.as_ref().is_err_and(nothing) {
@@ -123,7 +119,7 @@ fn profile_text(profile: &ColumnProfile) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more };
     text += &field("outlier dimensions", named);
-    text + &field("rows with NaN or infinity", human::count(*non_finite_rows))
+    text + &field("rows not finite", human::count(*non_finite_rows))
 }
 
 /// A line that says how well a column was stored.

@@ -12,6 +12,7 @@ mod harvest;
 mod inspect;
 mod train;
 mod train_live;
+mod train_stores;
 mod verify;
 
 use anyhow::Result;

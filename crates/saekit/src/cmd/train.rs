@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use saekit_core::{HookPoint, Provenance, Scales};
+use saekit_core::{Provenance, Scales};
 use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
-use saekit_store::{ColumnInfo, Manifest, ReadAhead, RowSource, Store, StreamConfig};
-use saekit_train::{Columns, Run, RunConfig, RunFolder, RunPlan, Summary};
+use saekit_store::RowSource;
+use saekit_train::{Columns, Run, RunFolder, RunPlan, Summary};
 use toml::Table;
 
 use super::analyze::{self, FOLDER};
 use super::train_live::{self, HarvestOptions};
+use super::train_stores;
 use crate::config::{Plan, PlannedStore, TrainConfig, put};
 use crate::device::{self, Chosen};
 use crate::failure::{OnInterrupt as _, Usage};
@@ -27,17 +28,18 @@ Examples:
   saekit train --store acts --out run --config train.toml --lr 1e-4
   saekit train --store 'mine/*.parquet' --hook activation --out run --expansion 16 --k 32
   saekit train --store s3://bucket/acts --out run --expansion 16 --k 32 --held-out 0.05
+  saekit train --store pile --weight 0.7 --store code --weight 0.3 --out run --expansion 16 --k 32
   saekit train --model gpt2 --text corpus/ --hook blocks.6.hook_resid_post --out run \\
       --expansion 16 --k 32
 
 A configuration file says what the flags say, and flags override it:
 
-  store = \"acts\"                       # relative to the current folder
+  store = \"acts\"                       # relative to the current folder; or several, and weights
   hook = \"blocks.6.hook_resid_post\"
   [harvest]                            # model, text, context, dtype: in the place of `store`
   [store_options]                      # column, document, position, two_bytes, damaged, cache
   [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
-                                       # max_norm
+                                       # max_norm, drop_non_finite
   [run]
   epochs = 2.0                         # or rows
   batch_rows = 4096                    # also seed, warmup_steps, decay_fraction, log_every,
@@ -55,9 +57,13 @@ The resolved plan is saved in the output folder. The same command resumes a run 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Activations to train on: a folder, files ('acts/*.parquet'), or an address (s3://, hf://, …)
+    /// Activations to train on: a folder, files ('acts/*.parquet'), or an address (s3://, hf://, …);
+    /// several are mixed
     #[arg(long, value_name = "STORE")]
-    store: Option<PathBuf>,
+    store: Vec<PathBuf>,
+    /// Share of the rows that each of several stores has, in their order [default: as many as it has]
+    #[arg(long, value_name = "WEIGHT")]
+    weight: Vec<f64>,
     /// Folder of the run
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -161,7 +167,8 @@ impl Args {
     fn table(&self) -> Result<Table> {
         let (mut table, mut run, mut learner, mut adam) =
             (Table::new(), Table::new(), Table::new(), Table::new());
-        put(&mut table, "store", self.store.as_ref())?;
+        put(&mut table, "store", (!self.store.is_empty()).then_some(&self.store))?;
+        put(&mut table, "weights", (!self.weight.is_empty()).then_some(&self.weight))?;
         put(&mut table, "hook", self.hook.as_ref())?;
         let flags = &self.run;
         put(&mut run, "epochs", flags.epochs)?;
@@ -195,38 +202,15 @@ impl Args {
     }
 }
 
-/// A run to be done, for verbs that need one.
-pub(crate) struct Job<'a> {
-    /// The rows.
-    pub(crate) store: &'a Store,
-    /// Their column.
-    pub(crate) hook: HookPoint,
-    /// What was said of the store.
-    pub(crate) options: StoreOptions,
-    /// Which of its rows.
-    pub(crate) rows: RowOptions,
-    /// The loop.
-    pub(crate) run: RunConfig,
-    /// The method.
-    pub(crate) learner: LearnerConfig,
-    /// Where it trains.
-    pub(crate) device: &'a Chosen,
-    /// Folder of the run.
-    pub(crate) out: &'a Path,
-    /// Whether a run there may be replaced.
-    pub(crate) force: bool,
-}
-
 /// Trains, and prints what came of it.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let config = TrainConfig::read(args.config.as_deref(), args.table()?)?;
     let device = device::choose(args.device.device)?;
     session.say(&device.line());
-    let summary = match (&config.store, &config.harvest) {
-        (Some(store), None) => from_store(args, &config, store, &device, session)?,
-        (None, Some(harvest)) => {
-            let expansion = args.learner.expansion;
-            let out = (args.out.as_path(), args.force);
+    let (expansion, out) = (args.learner.expansion, (args.out.as_path(), args.force));
+    let summary = match (config.store.as_slice(), &config.harvest) {
+        ([_, ..], None) => train_stores::open(&config, expansion, &device, out, session)?,
+        ([], Some(harvest)) => {
             train_live::perform(harvest, &config, expansion, &device, out, session)?
         }
         _ => {
@@ -239,91 +223,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn from_store(
-    args: &Args,
-    config: &TrainConfig,
-    store: &Path,
-    device: &Chosen,
-    session: &Session,
-) -> Result<Summary> {
-    let store = config.store_options.open(store, session)?;
-    let column = column(&store, config.hook.as_deref())?;
-    let learner = config.learner(column.width, args.learner.expansion)?;
-    let job = Job {
-        store: &store,
-        hook: column.name.clone(),
-        options: config.store_options.clone(),
-        rows: config.rows.clone(),
-        run: config.run.clone(),
-        learner,
-        device,
-        out: &args.out,
-        force: args.force,
-    };
-    perform(&job, session)
-}
-
-/// The column called `name`, or the only one.
-fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
-    if let Some(name) = name {
-        return Ok(store.column(&HookPoint::new(name))?);
-    }
-    match store.manifest().columns.as_slice() {
-        [only] => Ok(only),
-        several => {
-            let names: Vec<_> = several.iter().map(|column| format!("`{}`", column.name)).collect();
-            Err(Usage(format!(
-                "{} has several columns; choose one with `--hook`: {}",
-                store.dir().display(),
-                names.join(", ")
-            ))
-            .into())
-        }
-    }
-}
-
-/// Trains into the job's folder, from where it stands.
-pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
-    let column = job.store.column(&job.hook)?;
-    let rows = job.rows.select(job.store, &job.hook, session)?;
-    let count = rows.as_ref().map_or(job.store.manifest().rows, |set| set.counts().kept);
-    let plan = job.run.clone().resolve(count)?;
-    let stream = StreamConfig {
-        seed: plan.seed,
-        shuffle: plan.shuffle,
-        pool_bytes: plan.pool_mib << 20,
-        columns: vec![(column.name.clone(), 1.0)],
-        rows,
-    };
-    let scale = scale_of(job.store, column, &stream, plan.scale_rows)?;
-    let stream = StreamConfig { columns: vec![(column.name.clone(), scale)], ..stream };
-    let mut source = ReadAhead::new(job.store.stream(&stream)?);
-    let store = PlannedStore {
-        path: job.store.dir().display().to_string(),
-        sha256: job.store.sha256().to_owned(),
-        hook: job.hook.to_string(),
-        options: job.options.clone(),
-    };
-    let provenance = provenance(job);
-    let training = Training {
-        store,
-        rows: job.rows.clone(),
-        width: column.width,
-        plan,
-        learner: job.learner.clone(),
-        scale,
-        provenance,
-        device: job.device,
-        out: job.out,
-        force: job.force,
-    };
-    training.execute(&mut source, session)
-}
-
 /// A run whose rows are known, wherever they come from.
 pub(super) struct Training<'a> {
-    /// What they are called in the plan.
-    pub(super) store: PlannedStore,
+    /// What they are called in the plan; the first, and others that are mixed with it.
+    pub(super) stores: Vec<PlannedStore>,
     /// Which of them.
     pub(super) rows: RowOptions,
     /// Values a row.
@@ -382,46 +285,16 @@ impl Training<'_> {
     }
 
     fn written_plan(&self, learner: &LearnerConfig) -> Plan {
+        let (store, mixed) = self.stores.split_first().expect("rows come from somewhere");
         Plan {
             saekit: env!("CARGO_PKG_VERSION").to_owned(),
             device: self.device.kind.to_owned(),
-            store: self.store.clone(),
+            store: store.clone(),
             rows: self.rows.clone(),
             run: self.plan.clone(),
             learner: learner.clone(),
+            mixed: mixed.to_vec(),
         }
-    }
-}
-
-/// The factor for the rows of `column`: the store's, or that of the first rows of the stream.
-fn scale_of(
-    store: &Store,
-    column: &ColumnInfo,
-    stream: &StreamConfig,
-    rows: Option<u64>,
-) -> Result<f32> {
-    match rows {
-        None => Ok(column.scale),
-        Some(rows) => Ok(saekit_store::scale_of_first(&mut store.stream(stream)?, rows)?),
-    }
-}
-
-fn provenance(job: &Job<'_>) -> Provenance {
-    let manifest: &Manifest = job.store.manifest();
-    Provenance {
-        saekit_version: env!("CARGO_PKG_VERSION").to_owned(),
-        model: manifest.model.as_ref().map(|model| model.name.clone()),
-        model_sha256: manifest.model.as_ref().map(|model| model.sha256.clone()),
-        tokenizer_sha256: manifest.tokenizer_sha256.clone(),
-        hook_point: Some(job.hook.to_string()),
-        context_size: manifest.context_size,
-        prepend_bos: manifest.prepend_bos,
-        excludes_special_tokens: manifest
-            .has_tokens()
-            .then_some(!manifest.excluded_tokens.is_empty()),
-        dataset: manifest.dataset.as_ref().map(|dataset| dataset.name.clone()),
-        store_sha256: Some(job.store.sha256().to_owned()),
-        ..Provenance::default()
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) fn perform(
         pool_bytes: config.run.pool_mib << 20,
         columns: vec![(hook.clone(), 1.0)],
         rows: None,
+        limit: None,
     };
     let live = harvest.live(stream, interrupt).on_interrupt(interrupt, nothing)?;
     let width = live.spec.columns[0].width;
@@ -119,7 +120,7 @@ pub(super) fn perform(
     let scale = LiveRows::scope(live.clone(), produce, |rows| scale_of_first(rows, sample))?;
     let scale = scale.on_interrupt(interrupt, nothing)?;
     let training = Training {
-        store: planned(options, &live, &hook),
+        stores: vec![planned(options, &live, &hook)],
         rows: config.rows.clone(),
         width,
         plan,
@@ -158,6 +159,7 @@ fn planned(options: &HarvestOptions, live: &LiveConfig, hook: &HookPoint) -> Pla
         path: format!("harvested from {}", text.join(" ")),
         sha256: live.sha256.clone(),
         hook: hook.to_string(),
+        weight: None,
         options: StoreOptions::default(),
     }
 }

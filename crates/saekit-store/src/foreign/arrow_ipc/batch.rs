@@ -61,13 +61,27 @@ impl Batch {
         });
         let views = batch.variadicBufferCounts().into_iter().flatten();
         let views = views.map(|n| Ok(number(n)? as usize)).collect::<Result<Vec<_>>>()?;
-        Ok(Self {
+        let found = Self {
             rows: number(batch.length())?,
             first_row,
             nodes: nodes.collect::<Result<_>>()?,
             buffers: buffers.collect::<Result<_>>()?,
             at: places(fields, &views),
-        })
+        };
+        found.check_rows(input).map(|()| found)
+    }
+
+    /// Fails unless every column has as many rows as the batch.
+    fn check_rows(&self, input: &Input) -> Result<()> {
+        for (name, at) in &self.at {
+            let found = self.nodes.get(at.nodes).map(|[rows, _]| *rows);
+            if found.is_some_and(|found| found != self.rows) {
+                let (found, rows) = (found.unwrap_or_default(), self.rows);
+                let problem = format!("a batch of {rows} rows has {found} of column `{name}`");
+                return Err(input.damaged(problem));
+            }
+        }
+        Ok(())
     }
 
     /// Where the values of `field` begin.

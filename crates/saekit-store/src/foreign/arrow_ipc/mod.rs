@@ -24,8 +24,12 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
     let (mut messages, head) = Messages::open(input)?;
     let (fields, keys) = schema::read(input, &head)?;
     let batches = batches(input, &mut messages, &fields)?;
-    let mut notes = vec!["it has no checksums, so changed bytes go unnoticed".to_owned()];
-    notes.extend(keys.iter().map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
+    let mut notes = vec![
+        "it has no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them"
+            .to_owned(),
+    ];
+    let of_interest = keys.iter().filter(|(key, _)| key != "huggingface");
+    notes.extend(of_interest.map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
     let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, mapping));
     let chosen = choose(input, mapping, fields.iter().map(kind).collect(), &mut notes)?;
     let context = chosen.first().and_then(|(_, plain)| plain.rows().1);

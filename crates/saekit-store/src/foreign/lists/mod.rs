@@ -33,7 +33,7 @@ use super::{Found, FoundColumn, Input, Mapping, two_bytes};
 use crate::{DType, Result};
 
 /// Keys that say nothing to a user.
-const DULL_KEYS: [&str; 2] = ["ARROW:schema", "pandas"];
+const DULL_KEYS: [&str; 3] = ["ARROW:schema", "pandas", "huggingface"];
 
 /// Vectors in a parquet file.
 #[derive(Clone, Debug)]
@@ -72,11 +72,14 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
     let file = Parquet { input, mapping, metadata, fields };
     let rows = file.count_rows()?;
     let mut notes = file.notes();
+    if let Some(wanted) = mapping.columns.iter().find(|name| file.field(name).is_none()) {
+        return Err(missing(input, wanted, &file.names()));
+    }
     let kinds = file.fields.iter().filter(|field| file.may_be_wanted(field));
     let kinds = kinds.map(|field| (field.name.clone(), file.kind(field, rows))).collect();
     let chosen = choose(input, mapping, kinds, &mut notes)?;
     if chosen.iter().any(|(_, stored)| !stored.has_checksums) {
-        notes.push("its pages have no checksums, so changed bytes go unnoticed".to_owned());
+        notes.push("its pages have no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them".to_owned());
     }
     let in_contexts = chosen.iter().any(|(_, stored)| stored.rows().1.is_some());
     let numbers = integers::named(input, mapping, in_contexts)?.into_iter().flatten();
@@ -231,11 +234,18 @@ impl Parquet<'_> {
         Ok(())
     }
 
+    fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.fields.iter().map(|field| field.name.clone()).collect()
+    }
+
     /// The column of whole numbers called `name`.
     fn number(&self, name: &str) -> Result<(Stored, Integer)> {
-        let Some(field) = self.fields.iter().find(|field| field.name == name) else {
-            let names: Vec<_> = self.fields.iter().map(|field| field.name.clone()).collect();
-            return Err(missing(self.input, name, &names));
+        let Some(field) = self.field(name) else {
+            return Err(missing(self.input, name, &self.names()));
         };
         let integer = match field.leaf.filter(|_| field.lists == 0) {
             Some((leaf, Leaf::I32)) => Some((leaf, Leaf::I32, Integer::I32)),

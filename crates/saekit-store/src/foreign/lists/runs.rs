@@ -47,7 +47,7 @@ impl<'a> Runs<'a> {
         self.bytes = rest;
         let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
         if self.bits < 32 && value >> self.bits != 0 {
-            return Err("it repeats a number that is too large");
+            return Err("repeats a number that is too large");
         }
         let len = len.min(self.left);
         self.left -= len;

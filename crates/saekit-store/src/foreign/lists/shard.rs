@@ -1,5 +1,6 @@
 //! The rows of a parquet file, a group at a time.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::super::Input;
@@ -66,13 +67,20 @@ impl Shard for Lists {
         &self.group_rows
     }
 
-    fn read_column(&self, group: usize, column: usize, out: &mut [u8]) -> Result<()> {
+    fn read_column(
+        &self,
+        group: usize,
+        _rows: Range<u32>,
+        column: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
         self.read(group, column, out)
     }
 
     fn read_tokens(
         &self,
         group: usize,
+        _rows: Range<u32>,
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()> {

@@ -1,0 +1,290 @@
+//! `saekit train` on the rows of a store, or of several.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use saekit_core::{HookPoint, Provenance};
+use saekit_learners::LearnerConfig;
+use saekit_store::{
+    ColumnInfo, Mixture, ReadAhead, RowSource, Store, StreamConfig, scale, scale_of_first,
+};
+use saekit_train::{RunConfig, RunPlan, Summary};
+
+use super::train::Training;
+use crate::config::{PlannedStore, TrainConfig};
+use crate::device::Chosen;
+use crate::failure::Usage;
+use crate::human;
+use crate::location::StoreOptions;
+use crate::rows::RowOptions;
+use crate::session::Session;
+
+/// The part of its time that training may wait for rows before it says so.
+const PATIENCE: f64 = 0.1;
+
+/// A run to be done, for verbs that need one.
+pub(crate) struct Job<'a> {
+    /// The rows.
+    pub(crate) shares: Vec<Share<'a>>,
+    /// Their column.
+    pub(crate) hook: HookPoint,
+    /// What was said of the stores.
+    pub(crate) options: StoreOptions,
+    /// Which of their rows.
+    pub(crate) rows: RowOptions,
+    /// The loop.
+    pub(crate) run: RunConfig,
+    /// The method.
+    pub(crate) learner: LearnerConfig,
+    /// Where it trains.
+    pub(crate) device: &'a Chosen,
+    /// Folder of the run.
+    pub(crate) out: &'a Path,
+    /// Whether a run there may be replaced.
+    pub(crate) force: bool,
+}
+
+/// A store, and how often rows are its own.
+pub(crate) struct Share<'a> {
+    /// As it was given.
+    pub(crate) path: &'a Path,
+    pub(crate) store: Store,
+    pub(crate) weight: f64,
+}
+
+/// Opens the stores of `config` and trains into the folder `out`, replacing what is there where
+/// `force` is set.
+pub(super) fn open(
+    config: &TrainConfig,
+    expansion: Option<f64>,
+    device: &Chosen,
+    (out, force): (&Path, bool),
+    session: &Session,
+) -> Result<Summary> {
+    let shares = shares(config, session)?;
+    let column = column(&shares[0].store, config.hook.as_deref())?;
+    let job = Job {
+        hook: column.name.clone(),
+        options: config.store_options.clone(),
+        rows: config.rows.clone(),
+        run: config.run.clone(),
+        learner: config.learner(column.width, expansion)?,
+        device,
+        out,
+        force,
+        shares,
+    };
+    perform(&job, session)
+}
+
+fn shares<'a>(config: &'a TrainConfig, session: &Session) -> Result<Vec<Share<'a>>> {
+    let (paths, weights) = (&config.store, &config.weights);
+    if !weights.is_empty() && weights.len() != paths.len() {
+        let (stores, weights) = (paths.len(), weights.len());
+        let text = format!("{stores} stores and {weights} weights; give each store its `--weight`");
+        return Err(Usage(text).into());
+    }
+    let mut shares = Vec::new();
+    for (i, path) in paths.iter().enumerate() {
+        let store = config.store_options.open(path, session)?;
+        let weight = weights.get(i).copied().unwrap_or(store.manifest().rows as f64);
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err(Usage(format!("`--weight` is {weight}, expected more than 0")).into());
+        }
+        shares.push(Share { path, store, weight });
+    }
+    check_model(&shares)?;
+    Ok(shares)
+}
+
+/// Fails where stores have rows of different models.
+fn check_model(shares: &[Share<'_>]) -> Result<()> {
+    let models = shares.iter().filter_map(|share| {
+        share.store.manifest().model.as_ref().map(|model| (share.path.display(), model))
+    });
+    let models: Vec<_> = models.collect();
+    for pair in models.windows(2) {
+        let [(first, a), (second, b)] = [&pair[0], &pair[1]];
+        if a.sha256 != b.sha256 {
+            let text = format!(
+                "{first} has activations of {}, {second} of {}; a dictionary is of one model",
+                a.name, b.name
+            );
+            return Err(Usage(text).into());
+        }
+    }
+    Ok(())
+}
+
+/// The column called `name`, or the only one.
+fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
+    if let Some(name) = name {
+        return Ok(store.column(&HookPoint::new(name))?);
+    }
+    match store.manifest().columns.as_slice() {
+        [only] => Ok(only),
+        several => {
+            let names: Vec<_> = several.iter().map(|column| format!("`{}`", column.name)).collect();
+            Err(Usage(format!(
+                "{} has several columns; choose one with `--hook`: {}",
+                store.dir().display(),
+                names.join(", ")
+            ))
+            .into())
+        }
+    }
+}
+
+/// Trains into the job's folder, from where it stands.
+pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
+    let width = job.width()?;
+    let (streams, count) = streams(job, session)?;
+    let plan = job.run.clone().resolve(count)?;
+    let scale = job.scale(&streams, &plan, width)?;
+    let rows = plan.rows;
+    let training = Training {
+        stores: job.planned(),
+        rows: job.rows.clone(),
+        width,
+        plan,
+        learner: job.learner.clone(),
+        scale,
+        provenance: job.provenance(),
+        device: job.device,
+        out: job.out,
+        force: job.force,
+    };
+    let mut source = ReadAhead::new(job.mixed(&streams, scale, rows)?, Some(rows));
+    let begun = Instant::now();
+    let summary = training.execute(&mut source, session)?;
+    let share = source.waited().as_secs_f64() / begun.elapsed().as_secs_f64();
+    if share > PATIENCE {
+        let share = human::percent(Some(share));
+        session.say(&format!("training waited for rows for {share} of its time"));
+    }
+    Ok(summary)
+}
+
+/// How to stream each store, without a scale, and the rows that are used of all.
+fn streams(job: &Job<'_>, session: &Session) -> Result<(Vec<StreamConfig>, u64)> {
+    let RunConfig { seed, shuffle, pool_mib, .. } = job.run;
+    let (total, mut count, mut streams) = (job.total_weight(), 0, Vec::new());
+    for (share, seed) in job.shares.iter().zip(seed..) {
+        let rows = job.rows.select(&share.store, &job.hook, session)?;
+        count += rows.as_ref().map_or(share.store.manifest().rows, |set| set.counts().kept);
+        streams.push(StreamConfig {
+            seed,
+            shuffle,
+            pool_bytes: ((pool_mib << 20) as f64 * (share.weight / total)) as u64,
+            columns: vec![(job.hook.clone(), 1.0)],
+            rows,
+            limit: None,
+        });
+    }
+    Ok((streams, count))
+}
+
+impl Job<'_> {
+    fn total_weight(&self) -> f64 {
+        self.shares.iter().map(|share| share.weight).sum()
+    }
+
+    fn column<'a>(&self, share: &'a Share<'_>) -> Result<&'a ColumnInfo> {
+        Ok(share.store.column(&self.hook)?)
+    }
+
+    /// Values a row, which has to be the same in all stores.
+    fn width(&self) -> Result<usize> {
+        let first = &self.shares[0];
+        let width = self.column(first)?.width;
+        for share in &self.shares {
+            let found = self.column(share)?.width;
+            if found != width {
+                let [a, b] = [first, share].map(|share| share.path.display());
+                let hook = &self.hook;
+                let text = format!("`{hook}` has rows of {width} values in {a}, of {found} in {b}");
+                return Err(Usage(format!("{text}; a dictionary has one width")).into());
+            }
+        }
+        Ok(width)
+    }
+
+    /// The rows of all stores, multiplied by `scale`, of which `rows` are wanted.
+    fn mixed(&self, streams: &[StreamConfig], scale: f32, rows: u64) -> Result<Box<dyn RowSource>> {
+        let scaled = |stream: &StreamConfig, limit| StreamConfig {
+            columns: vec![(self.hook.clone(), scale)],
+            limit: Some(limit),
+            ..stream.clone()
+        };
+        if let ([share], [stream]) = (self.shares.as_slice(), streams) {
+            return Ok(Box::new(share.store.stream(&scaled(stream, rows))?));
+        }
+        let sources = self.shares.iter().zip(streams).map(|(share, stream)| {
+            // Rows are drawn: four standard deviations more than is expected.
+            let expected = rows as f64 * share.weight / self.total_weight();
+            let limit = (expected + 2.0 * (rows as f64).sqrt()) as u64;
+            let stream = share.store.stream(&scaled(stream, limit))?;
+            Ok::<_, anyhow::Error>((stream, share.weight))
+        });
+        Ok(Box::new(Mixture::new(sources.collect::<Result<_>>()?, self.run.seed)?))
+    }
+
+    /// The factor for all rows: from the mean norm of all, or of the first of the stream.
+    fn scale(&self, streams: &[StreamConfig], plan: &RunPlan, width: usize) -> Result<f32> {
+        if let Some(rows) = plan.scale_rows {
+            return Ok(scale_of_first(&mut *self.mixed(streams, 1.0, rows)?, rows)?);
+        }
+        if let [share] = self.shares.as_slice() {
+            return Ok(self.column(share)?.scale);
+        }
+        let mut norm = 0.0;
+        for share in &self.shares {
+            norm += self.column(share)?.mean_norm * share.weight / self.total_weight();
+        }
+        Ok(scale(width, norm))
+    }
+
+    fn planned(&self) -> Vec<PlannedStore> {
+        let several = self.shares.len() > 1;
+        let planned = |share: &Share<'_>| PlannedStore {
+            path: share.path.display().to_string(),
+            sha256: share.store.sha256().to_owned(),
+            hook: self.hook.to_string(),
+            weight: several.then_some(share.weight),
+            options: self.options.clone(),
+        };
+        self.shares.iter().map(planned).collect()
+    }
+
+    fn provenance(&self) -> Provenance {
+        let manifests: Vec<_> = self.shares.iter().map(|share| share.store.manifest()).collect();
+        let first = manifests[0];
+        let names = manifests.iter().filter_map(|manifest| manifest.dataset.as_ref());
+        let names: Vec<_> = names.map(|dataset| dataset.name.as_str()).collect();
+        Provenance {
+            saekit_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: first.model.as_ref().map(|model| model.name.clone()),
+            model_sha256: first.model.as_ref().map(|model| model.sha256.clone()),
+            tokenizer_sha256: first.tokenizer_sha256.clone(),
+            hook_point: Some(self.hook.to_string()),
+            context_size: first.context_size,
+            prepend_bos: first.prepend_bos,
+            excludes_special_tokens: first
+                .has_tokens()
+                .then_some(!first.excluded_tokens.is_empty()),
+            dataset: (!names.is_empty()).then(|| names.join(" + ")),
+            store_sha256: Some(self.store_sha256()),
+            ..Provenance::default()
+        }
+    }
+
+    /// The hash of the only store, or of the hashes of all.
+    fn store_sha256(&self) -> String {
+        let hashes: Vec<_> = self.shares.iter().map(|share| share.store.sha256()).collect();
+        match hashes.as_slice() {
+            [only] => (*only).to_owned(),
+            several => saekit_core::files::sha256(several.join(" ").as_bytes()),
+        }
+    }
+}
