@@ -68,10 +68,11 @@ def expected(
 def signed(request: Request) -> bool:
     """Whether Azure is shown a signature; whether it is right is not looked at."""
     shown = request.headers.get("authorization", "")
-    return shown.startswith(f"SharedKey {ACCOUNT}:") or f"sig={SECRET}" in request.path
+    account = request.path.split("/")[1]
+    return shown.startswith(f"SharedKey {account}:") or f"sig={SECRET}" in request.path
 
 
-def google_file(url: str) -> str:
+def google_key(url: str) -> str:
     """Credentials as emulators want them: they say where the server is, and prove nothing."""
     key = {"private_key": SECRET, "private_key_id": "1", "client_email": "a@b"}
     return json.dumps(key | {"gcs_base_url": url, "disable_oauth": True})
@@ -80,7 +81,8 @@ def google_file(url: str) -> str:
 def origin(way: str, root: Path) -> Origin:
     """The server that is reached in this way."""
     if way.startswith("az"):
-        return azure(root, ACCOUNT, (lambda _: True) if way == "az-public" else signed)
+        account = "devstoreaccount1" if way == "az-azurite" else ACCOUNT
+        return azure(root, account, (lambda _: True) if way == "az-public" else signed)
     return google(root, SECRET if way == "gs-token" else None)
 
 
@@ -93,9 +95,10 @@ def environment(way: str, url: str) -> dict[str, str]:
     return (
         NOWHERE
         | {
-            "gs-key": {"GOOGLE_SERVICE_ACCOUNT_KEY": google_file(url)},
+            "gs-key": {"GOOGLE_SERVICE_ACCOUNT_KEY": google_key(url)},
             "gs-token": {"GOOGLE_BASE_URL": url, "GOOGLE_BEARER_TOKEN": SECRET},
             "gs-public": {"GOOGLE_BASE_URL": url, "GOOGLE_SKIP_SIGNATURE": "true"},
+            "az-azurite": emulator,
             "az-emulator": account | key | emulator,
             "az-endpoint": account | key | endpoint,
             "az-sas": account | endpoint | {"AZURE_STORAGE_SAS_TOKEN": f"sv=2024&sig={SECRET}"},
@@ -104,7 +107,8 @@ def environment(way: str, url: str) -> dict[str, str]:
     )
 
 
-WAYS = ["gs-key", "gs-token", "gs-public", "az-emulator", "az-endpoint", "az-sas", "az-public"]
+WAYS = ["gs-key", "gs-token", "gs-public"]
+WAYS += ["az-azurite", "az-emulator", "az-endpoint", "az-sas", "az-public"]
 CLOUDS = ["gs-token", "az-endpoint"]
 
 
