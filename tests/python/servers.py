@@ -26,6 +26,7 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -154,7 +155,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Sends what the server answers, as far as that is to be sent."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.answer(Request(self.command, self.path, headers))
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        reply = self.server.answer(Request(self.command, self.path, headers, body))
         self.close_connection = reply.status == 0 or reply.sent is not None
         if reply.status == 0:
             return
@@ -166,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(reply.body[: reply.sent])
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
 
 class Server(ThreadingHTTPServer):
@@ -191,7 +193,7 @@ class Server(ThreadingHTTPServer):
 
     def answer(self, request: Request) -> Reply:
         """What the origin or the fault says."""
-        if "/shards/" not in request.path:
+        if "/shards/" not in unquote(request.path):
             return self.origin(request)
         with self.lock:
             number, trouble = self.asked, self.trouble
@@ -204,7 +206,7 @@ class Server(ThreadingHTTPServer):
         """Keeps silent: clients that were killed leave broken connections."""
 
     def __enter__(self) -> Self:
-        Thread(target=self.serve_forever, daemon=True).start()
+        Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

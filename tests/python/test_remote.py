@@ -5,38 +5,22 @@ asking again, or ends the run with a message; the same command then goes on, to 
 """
 
 import logging
-import random
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from conftest import Ended, Saekit
+from conftest import Saekit
 from moto.server import ThreadedMotoServer
-from servers import (
-    Fault,
-    Server,
-    Trouble,
-    closed,
-    folder,
-    forwarded,
-    replaced,
-    short,
-    status,
-    whole,
-)
-from stores import ROW_GROUP, write_store
+from runs import MENDED, STOPS, Place, dictionary, kill_and_resume, train, trained
+from servers import Server, Trouble, folder, forwarded
+from stores import write_parquet, write_store
 
 ROWS, WIDTH, SHARDS = 32768, 64, 8
-TRAIN = "--d-sae 128 --k 8 --batch 128 --checkpoint-every 8 --log-every 8 --pool-mib 1 --device cpu"
 KILLS = {"folder": 16, "bucket": 17, "web": 17}
 BUCKET = "saekit"
 TROUBLED = ["troubled-bucket", "web"]
@@ -46,15 +30,6 @@ KEYS = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-
-
-@dataclass
-class Place:
-    """Where the store lies, what else has to be in the environment, and the server in between."""
-
-    location: str
-    environment: dict[str, str]
-    server: Server | None = None
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +81,7 @@ def in_bucket(endpoint: str, prefix: str = "some/acts", server: Server | None = 
 def place(kind: str, store: Path, bucket: str) -> Iterator[Place]:
     """The store in a folder, in the bucket itself, or behind a server that can make trouble."""
     if kind == "folder":
-        yield Place(str(store), {})
+        yield Place(str(store))
     elif kind == "bucket":
         yield in_bucket(bucket)
     elif kind == "troubled-bucket":
@@ -118,25 +93,10 @@ def place(kind: str, store: Path, bucket: str) -> Iterator[Place]:
             yield Place(f"{server.url}/acts/", {}, server)
 
 
-def train(saekit: Saekit, at: Place, out: Path, seconds: float | None = None) -> Ended | None:
-    """Trains; nothing where it had to be killed after so many seconds."""
-    command = ["train", "--store", at.location, "--out", str(out), *TRAIN.split()]
-    if seconds is None:
-        return saekit.run(*command, **at.environment)
-    return saekit.run_or_kill(seconds, *command, **at.environment)
-
-
-def dictionary(run: Path) -> bytes:
-    return (run / "dictionary/dictionary.safetensors").read_bytes()
-
-
 @pytest.fixture(scope="module")
 def expected(saekit: Saekit, store: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The dictionary of a run from the folder that nothing happened to."""
-    out = tmp_path_factory.mktemp("expected") / "run"
-    ended = train(saekit, Place(str(store), {}), out)
-    assert ended and ended.code == 0, ended
-    return dictionary(out)
+    return trained(saekit, Place(str(store)), tmp_path_factory.mktemp("expected") / "run")
 
 
 @pytest.mark.parametrize("kind", ["bucket", "web"])
@@ -165,7 +125,7 @@ def test_a_flipped_bit_is_found(
     data[len(data) // 2] ^= 1
     broken.write_bytes(data)
     with Server(folder(tmp_path)) as server:
-        at = Place(f"{server.url}/broken/", {})
+        at = Place(f"{server.url}/broken/")
         if kind == "bucket":
             upload(bucket, copy, "broken")
             at = in_bucket(bucket, "broken")
@@ -176,19 +136,10 @@ def test_a_flipped_bit_is_found(
 def test_parquet_of_others_from_a_bucket(saekit: Saekit, bucket: str, tmp_path: Path) -> None:
     """Files without a manifest, which the bucket lists."""
     x = np.random.default_rng(8).standard_normal((ROWS, WIDTH)).astype(np.float16)
-    (tmp_path / "acts").mkdir()
-    for i, rows in enumerate(np.array_split(x, 3)):
-        column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), WIDTH)
-        path = tmp_path / f"acts/part-{i}.parquet"
-        pq.write_table(pa.table({"acts": column}), path, row_group_size=ROW_GROUP)
+    write_parquet(tmp_path / "acts", x, 3)
     upload(bucket, tmp_path / "acts", "parquet")
-    for out, at in {
-        "near": Place(str(tmp_path / "acts"), {}),
-        "far": in_bucket(bucket, "parquet"),
-    }.items():
-        ended = train(saekit, at, tmp_path / out)
-        assert ended and ended.code == 0, ended
-    assert dictionary(tmp_path / "near") == dictionary(tmp_path / "far")
+    near = trained(saekit, Place(str(tmp_path / "acts")), tmp_path / "near")
+    assert trained(saekit, in_bucket(bucket, "parquet"), tmp_path / "far") == near
 
 
 @pytest.fixture(scope="module")
@@ -205,13 +156,6 @@ def middles(
             found[kind] = at.server.asked // 2
         assert found[kind] >= SHARDS, "a run that asks so seldom has no middle"
     return found
-
-
-MENDED: dict[str, tuple[Fault, int]] = {
-    "unavailable-twice": (status(503), 2),
-    "short-body": (short, 1),
-    "connection-closed": (closed, 1),
-}
 
 
 @pytest.mark.parametrize("fault", MENDED)
@@ -236,15 +180,6 @@ def test_what_passes_is_mended(
             assert ended and ended.code == 0, ended
             assert at.server.asked >= after + times, "nothing went wrong"
             assert dictionary(out) == expected
-
-
-# What the message has to say; `replaced` only means something once the file was seen.
-STOPS: dict[str, tuple[Fault, str]] = {
-    "range-ignored": (whole, r"range"),
-    "replaced": (replaced, r"chang|replaced|another|412|etag"),
-    "forbidden": (status(403), r"403|forbidden|denied|permission"),
-    "missing": (status(404), r"404|not found|no such|missing|changed while"),
-}
 
 
 @pytest.mark.parametrize("fault", STOPS)
@@ -280,26 +215,5 @@ def test_what_stays_ends_the_run_until_it_is_gone(
 def test_killed_runs_go_on_to_the_same_bytes(
     kind: str, saekit: Saekit, store: Path, bucket: str, expected: bytes, tmp_path: Path
 ) -> None:
-    """`kill -9` at random moments of the time that a run takes, which is then run to its end."""
-    moments = random.Random(f"kills of {kind}")
-    killed, finished = 0, 0
     with place(kind, store, bucket) as at:
-        begun = time.monotonic()
-        train(saekit, at, tmp_path / "clean")
-        takes = time.monotonic() - begun
-        for _ in range(20 * KILLS[kind]):
-            out = tmp_path / f"run-{finished}"
-            more = killed < KILLS[kind]
-            ended = train(saekit, at, out, moments.uniform(0, takes) if more else None)
-            if not ended:
-                killed += 1
-                if (out / "summary.json").exists():  # killed when there was nothing left to do
-                    assert dictionary(out) == expected, f"after {killed} kills"
-                    finished += 1
-                continue
-            assert ended.code == 0, ended
-            assert dictionary(out) == expected, f"after {killed} kills"
-            finished += 1
-            if not more:
-                return
-    pytest.fail(f"{killed} kills, {finished} runs finished")
+        kill_and_resume(saekit, at, tmp_path, KILLS[kind], expected)
