@@ -367,12 +367,51 @@ def test_values_that_are_not_finite(layout: str, value: float, lab: Lab) -> None
     lab.says(verbs=VERBS[1:])
 
 
-def test_values_that_are_not_finite_are_counted(lab: Lab) -> None:
+@every_layout
+def test_values_that_are_not_finite_are_counted_and_left_out(layout: str, lab: Lab) -> None:
     x = rows(1)
     x[300, 7], x[310], x[311, 0] = np.nan, np.inf, -np.inf
-    lab.make("native", [SOUND[0], x, SOUND[2]])
+    lab.make(layout, [SOUND[0], x, SOUND[2]])
     ended = lab.run("inspect", "--stats")
-    assert ended.code == 0 and re.search(r"NaN or infinity *3$", ended.out, re.MULTILINE), ended
+    assert ended.code == 0 and re.search(r"rows not finite *3$", ended.out, re.MULTILINE), ended
+    finite = x[np.isfinite(x).all(axis=1)]
+    assert lab.rows("--drop-non-finite") == in_order(SOUND[0], finite, SOUND[2])
+    ended = lab.run("train", "--drop-non-finite")
+    assert ended.code == 0 and ": 3 with NaN or infinity" in ended.err, ended
+
+
+# What is said of a store, and is not so.
+
+
+@pytest.mark.parametrize("options", ["--column mlp", "--two-bytes bf16", "--document d"])
+@pytest.mark.parametrize("layout", ["native", "parquet"])
+def test_options_that_are_not_so(layout: str, options: str, lab: Lab) -> None:
+    lab.make(layout, SOUND)
+    if layout == "parquet":
+        for path, x in zip(files(lab.store), SOUND, strict=True):
+            write_bytes(path, x, "f16")
+    lab.says(*options.split())
+
+
+@pytest.mark.parametrize("layout", ["native", "npy"])
+def test_options_that_are_so(layout: str, lab: Lab) -> None:
+    lab.make(layout, SOUND)
+    assert lab.rows("--column", "acts", "--two-bytes", "f16") == in_order(*SOUND)
+
+
+def test_an_odd_file_is_not_damaged(lab: Lab) -> None:
+    """Nothing is left out where nobody can tell which file is the odd one."""
+    lab.make("npy", [rows(0, width=2 * WIDTH), *SOUND[1:]])
+    lab.says("--damaged", "skip")
+
+
+def test_a_header_that_is_no_text(lab: Lab) -> None:
+    path = lab.make("npy")[1]
+    data = bytearray(path.read_bytes())
+    data[8:10] = b"\xff\x7f"
+    path.write_bytes(data)
+    ended = lab.run("inspect", "-q")
+    assert ended.code == 1 and len(ended.err) < 600 and ended.err.rstrip("\n").isprintable(), ended
 
 
 # What happens meanwhile.

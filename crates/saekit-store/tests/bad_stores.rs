@@ -281,7 +281,7 @@ fn nan_in_a_row() {
         let rows = vec![[1.0, 2.0], [3.0, value], [5.0, 6.0]];
         Foreign { rows, ..Foreign::default() }.replace(dir.path());
         let expected = format!(
-            "column `h` of STORE/{SHARD} holds {value} at row 1, element 1; restore the shard or harvest the store again"
+            "column `h` of STORE/{SHARD} holds {value} at row 1, element 1; leave such rows out with `--drop-non-finite`, or write the file again"
         );
         assert_eq!(text(&dir, &scan(dir.path()).unwrap_err()), expected);
         let columns = vec![(HookPoint::new("h"), 1.0)];

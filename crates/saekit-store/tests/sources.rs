@@ -185,7 +185,7 @@ fn rows_after_the_last_that_is_expected_are_not_read() {
     let config = OpenConfig::default();
     let store =
         Store::open_in(Arc::new(storage), &config, &mut Silent, &Interrupt::default()).unwrap();
-    let mut measure = |limit| {
+    let measure = |limit| {
         read.store(0, Ordering::Relaxed);
         let stream = StreamConfig { limit, ..recipe.stream(3, 2) };
         let mut ahead = ReadAhead::new(store.stream(&stream).unwrap(), limit);
