@@ -126,6 +126,14 @@ fn documents_are_held_out_and_rows_counted() {
     sandbox.ok(&format!("{convert} --part held-out --out rest"));
     let count = |store: &str| sandbox.json(&format!("{store}/manifest.json"))["rows"].as_u64();
     assert_eq!(count("train").unwrap() + count("rest").unwrap(), 4000);
+    let eval = "eval run --store acts --held-out 0.25 --force";
+    let whole = sandbox.run("eval run --store acts");
+    assert!(whole.stderr.contains("not held-out"), "{}", whole.stderr);
+    let held_out = sandbox.run(&format!("{eval} --part held-out"));
+    assert!(!held_out.stderr.contains("not held-out"), "{}", held_out.stderr);
+    let on = sandbox.json("run/eval.json")["on"]["rows"].clone();
+    assert!(on.as_str().unwrap().contains("in the other part"), "{on}");
+    sandbox.run(&format!("{eval} --model demo")).error_with(&["whole sequences", "--text"]);
     sandbox.run(&format!("{train} --positions 5..2 --out b")).error_with(&["such as 1..128"]);
     sandbox
         .run("train --store acts --d-sae 32 --k 2 --part held-out --out c")

@@ -47,6 +47,9 @@ pub struct EvaluatedOn {
     pub model_sha256: Option<String>,
     /// Hash of `tokenizer.json`.
     pub tokenizer_sha256: Option<String>,
+    /// Which rows of the store, where not all were to be used: how many are left, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
 }
 
 impl Evaluation {

@@ -21,6 +21,7 @@ fn reconstruction(scale: f32) -> ReconstructionReport {
 fn evaluation(scale: f32) -> Evaluation {
     let shape = CodecShape { d_in: 2, d_out: 2, d_code: 4000 };
     let on = EvaluatedOn {
+        rows: None,
         store: Some("heldout".to_owned()),
         column: Some("blocks.1.hook_resid_post".to_owned()),
         ..EvaluatedOn::default()

@@ -263,6 +263,7 @@ impl Demo<'_> {
                 hook: HookPoint::new(hook),
                 store: heldout,
                 rows: heldout_rows,
+                set: None,
                 splice: Some(eval::Splice { lm, text: heldout, sequences }),
             },
             self.session,

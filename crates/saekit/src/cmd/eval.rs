@@ -13,7 +13,7 @@ use saekit_eval::{
     ReconstructionOptions, cross_entropy, reconstruction,
 };
 use saekit_harvest::HarvestConfig;
-use saekit_store::{RowSource as _, Store, Tokens};
+use saekit_store::{Part, RowSet, RowSource as _, ScannedRows, Store, Tokens};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
@@ -21,6 +21,7 @@ use crate::device;
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::inputs::{Lm, Trained};
 use crate::location::StoreOptions;
+use crate::rows::RowOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,7 @@ Examples:
   saekit eval run --store heldout
   saekit eval run --store heldout --model gpt2
   saekit eval run --text heldout.parquet --model gpt2 --json figures.json
+  saekit eval run --store acts --held-out 0.05 --part held-out
 
 Give rows the dictionary was not trained on. With `--model`, its reconstruction is also put in
 place of the activations and the next-token loss compared, on the sequences of the store or of
@@ -81,6 +83,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     device: device::Arg,
     #[command(flatten)]
+    filter: RowOptions,
+    #[command(flatten)]
     options: StoreOptions,
 }
 
@@ -96,6 +100,8 @@ pub(crate) struct Job<'a> {
     pub(crate) store: &'a Store,
     /// Rows at most.
     pub(crate) rows: u64,
+    /// The rows to choose from, where not all are.
+    pub(crate) set: Option<RowSet>,
     /// What to splice it into, if anything.
     pub(crate) splice: Option<Splice<'a>>,
 }
@@ -156,11 +162,18 @@ fn evaluate(args: &Args, trained: &Trained, session: &Session) -> Result<Evaluat
         return Err(Usage("there is nothing to evaluate on; give `--store`".to_owned()).into());
     };
     let splice = lm.as_ref().map(|lm| Splice { lm, text, sequences: args.sequences });
-    if let Some(path) = &args.dump {
-        dump(path, trained, rows, &hook)?;
+    if splice.is_some() && args.text.is_empty() && !args.filter.is_all() {
+        let text = "the loss is measured on whole sequences, of which rows cannot be chosen; give \
+                    held-out text with `--text`, or leave out `--model`";
+        return Err(Usage(text.to_owned()).into());
     }
+    let set = args.filter.select(rows, &hook, session)?;
     let name = args.codec.display().to_string();
-    perform(&Job { trained, name, hook, store: rows, rows: args.rows, splice }, session)
+    let job = Job { trained, name, hook, store: rows, rows: args.rows, set, splice };
+    if let Some(path) = &args.dump {
+        dump(path, &job)?;
+    }
+    perform(&job, session)
 }
 
 /// Where the dictionary goes: where the user says, where it was trained, or the store's only column.
@@ -208,7 +221,7 @@ fn harvest_text(
 
 /// Measures.
 pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Evaluation> {
-    let Job { trained, store, hook, .. } = job;
+    let Job { trained, store, .. } = job;
     let (interrupt, mut observer) = (&session.interrupt, session.observer());
     for warning in doubts(job) {
         observer.warn(&warning);
@@ -220,7 +233,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Evaluation> {
         evaluated_on(job),
     );
     evaluation.codec_sha256 = trained.weights_sha256();
-    let mut rows = store.scan(&[(hook.clone(), 1.0)])?;
+    let mut rows = job.scan()?;
     let options = ReconstructionOptions { limit: Some(job.rows), ..Default::default() };
     let report = reconstruction(&trained.dictionary, &mut rows, &options, interrupt, &mut observer)
         .with_context(|| format!("cannot evaluate on {}", store.dir().display()))?;
@@ -243,6 +256,7 @@ fn evaluated_on(job: &Job<'_>) -> EvaluatedOn {
         model: info.map(|info| info.name.clone()),
         model_sha256: info.map(|info| info.sha256.clone()),
         tokenizer_sha256: manifest.tokenizer_sha256.clone(),
+        rows: job.set.as_ref().map(|set| set.counts().to_string()),
     }
 }
 
@@ -251,8 +265,12 @@ fn doubts(job: &Job<'_>) -> Vec<String> {
     let mut doubts = Vec::new();
     let from = &job.trained.dictionary.provenance;
     let dir = job.store.dir().display();
-    if from.store_sha256.as_deref() == Some(job.store.sha256()) {
-        doubts.push(format!("{dir} is what it was trained on: the figures are not held-out"));
+    let is_held_out = job.set.as_ref().is_some_and(|set| set.filter().part == Part::HeldOut);
+    if from.store_sha256.as_deref() == Some(job.store.sha256()) && !is_held_out {
+        doubts.push(format!(
+            "{dir} is what it was trained on: the figures are not held-out (if it was trained with \
+             `--held-out`, give that again, and `--part held-out`)"
+        ));
     }
     let made_by = job.store.manifest().model.as_ref().map(|model| &model.sha256);
     if let (Some(expected), Some(found)) = (&from.model_sha256, made_by)
@@ -320,13 +338,24 @@ fn special_ids(splice: &Splice<'_>) -> Vec<u32> {
     ids
 }
 
-/// Writes the first rows of `store`, their codes and reconstructions.
-fn dump(path: &Path, trained: &Trained, store: &Store, hook: &HookPoint) -> Result<()> {
-    let mut rows = store.scan(&[(hook.clone(), 1.0)])?;
+impl Job<'_> {
+    /// The rows, in the order on disk.
+    fn scan(&self) -> Result<ScannedRows> {
+        let columns = [(self.hook.clone(), 1.0)];
+        Ok(match &self.set {
+            None => self.store.scan(&columns)?,
+            Some(set) => self.store.scan_set(&columns, set)?,
+        })
+    }
+}
+
+/// Writes the first rows, their codes and reconstructions.
+fn dump(path: &Path, job: &Job<'_>) -> Result<()> {
+    let mut rows = job.scan()?;
     let count = DUMPED_ROWS.min(rows.rows_per_epoch()) as usize;
     let batch = rows.next_batch(count)?.context("the store has no rows")?;
     let x = &batch.columns[0];
-    let (codes, x_hat) = trained.dictionary.reconstruct(x.view())?;
+    let (codes, x_hat) = job.trained.dictionary.reconstruct(x.view())?;
     let codes = dense(&codes);
     let tensors = [("x", x), ("codes_dense", &codes), ("x_hat", &x_hat)];
     let bytes = tensors.map(|(_, matrix)| little_endian(matrix));
