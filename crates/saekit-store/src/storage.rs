@@ -187,7 +187,7 @@ struct LocalFile {
 struct Identity {
     bytes: u64,
     changed: Option<u128>,
-    inode: Option<[u64; 2]>,
+    inode: [u64; 2],
 }
 
 impl Identity {
@@ -200,14 +200,15 @@ impl Identity {
 }
 
 #[cfg(unix)]
-fn inode(metadata: &fs::Metadata) -> Option<[u64; 2]> {
+fn inode(metadata: &fs::Metadata) -> [u64; 2] {
     use std::os::unix::fs::MetadataExt as _;
-    Some([metadata.dev(), metadata.ino()])
+    [metadata.dev(), metadata.ino()]
 }
 
+/// Elsewhere there is nothing of the kind.
 #[cfg(not(unix))]
-fn inode(_metadata: &fs::Metadata) -> Option<[u64; 2]> {
-    None
+fn inode(_metadata: &fs::Metadata) -> [u64; 2] {
+    [0; 2]
 }
 
 impl LocalFile {

@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// The folder holds an unfinished run of another plan.
     #[error(
-        "{} holds an unfinished run of another plan:\n{differences}\ngive the same settings to \
+        "{} holds an unfinished run of another plan:\n{differences}\n{remedy} to \
          resume it, choose another output folder, or start over with --force", path.display()
     )]
     OtherPlan {
@@ -36,6 +36,8 @@ pub enum Error {
         path: PathBuf,
         /// The lines that differ, old and new.
         differences: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The folder holds files that are no run's.
     #[error(

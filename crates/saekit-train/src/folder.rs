@@ -22,6 +22,12 @@ pub const EVALUATION: &str = "eval.json";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = "run.lock";
 
+/// What to do about another plan.
+const SAME_SETTINGS: &str = "give the same settings";
+/// What to do where it is of other rows.
+const OTHER_ROWS: &str = "the rows have changed since: restore them, or name the version they had \
+                          (`@COMMIT` on the Hub)";
+
 /// A run's output folder, held by this process until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -33,7 +39,8 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// Takes `dir` for a run of `plan` (the resolved plan as TOML): fresh where there is nothing,
-    /// resuming where an unfinished run of the same plan stands.
+    /// resuming where an unfinished run of the same plan stands. Where rows lie (`path`) may have
+    /// changed: their hash says whether they are the same.
     ///
     /// # Errors
     /// If a finished run stands there, a run of another plan, or anything that is no run; `force`
@@ -47,10 +54,10 @@ impl RunFolder {
         if force {
             remove_run(dir)?;
         }
-        check_plan(dir, plan)?;
+        let plan = agreed(dir, plan)?;
         write_atomic(&dir.join(PLAN), |writer| writer.write_all(plan.as_bytes()))?;
         let checkpoint = checkpoint::list(&dir.join(CHECKPOINTS))?.pop();
-        Ok(Self { dir: dir.to_owned(), plan: plan.to_owned(), checkpoint, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), plan, checkpoint, _lock: lock })
     }
 
     /// The folder.
@@ -103,26 +110,34 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
-/// Fails unless the folder is fresh or holds an unfinished run of `plan`.
-fn check_plan(dir: &Path, plan: &str) -> Result<()> {
+/// The plan to run: `plan` where the folder is fresh, or that of the unfinished run in it, which has
+/// to be the same but for the places of its rows.
+fn agreed(dir: &Path, plan: &str) -> Result<String> {
     let path = dir.join(PLAN);
     if !path.is_file() {
-        return Ok(());
+        return Ok(plan.to_owned());
     }
     if dir.join(SUMMARY).is_file() {
         return Err(Error::Finished { path: dir.to_owned() });
     }
     let there = fs::read_to_string(&path).map_err(CoreError::io("read", &path))?;
-    if there == plan {
-        return Ok(());
-    }
-    let only = |a: &str, b: &str, mark: &str| -> Vec<String> {
-        let others: Vec<&str> = b.lines().collect();
-        a.lines().filter(|l| !others.contains(l)).map(|l| format!("  {mark} {l}")).collect()
+    let lines = |text: &str| -> Vec<String> {
+        let all = text.lines().filter(|line| !line.starts_with("path = "));
+        all.map(str::to_owned).collect()
     };
-    let mut differences = only(&there, plan, "there:");
-    differences.extend(only(plan, &there, "asked:"));
-    Err(Error::OtherPlan { path: dir.to_owned(), differences: differences.join("\n") })
+    let (begun, asked) = (lines(&there), lines(plan));
+    if begun == asked {
+        return Ok(there);
+    }
+    let only = |a: &[String], b: &[String], mark: &str| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).map(|line| format!("  {mark} {line}")).collect()
+    };
+    let mut differences = only(&begun, &asked, "there:");
+    differences.extend(only(&asked, &begun, "asked:"));
+    let rows_differ = differences.iter().any(|line| line.contains(": sha256 = "));
+    let remedy = if rows_differ { OTHER_ROWS } else { SAME_SETTINGS };
+    let (path, differences) = (dir.to_owned(), differences.join("\n"));
+    Err(Error::OtherPlan { path, differences, remedy })
 }
 
 /// Removes what a run writes, and nothing else. The plan goes last, so that a folder with leftovers
@@ -166,6 +181,21 @@ mod tests {
         assert!(text.contains("there: k = 1") && text.contains("asked: k = 3"), "{text}");
         assert!(!text.contains("d = 2"), "{text}");
         RunFolder::claim(dir.path(), "d = 2\nk = 3\n", true).unwrap();
+    }
+
+    #[test]
+    fn the_same_rows_may_lie_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = |path: &str, sha256: &str| {
+            format!("[store]\npath = \"{path}\"\nsha256 = \"{sha256}\"\n")
+        };
+        let begun = RunFolder::claim(dir.path(), &plan("a", "00"), false).unwrap().plan_sha256();
+        let moved = RunFolder::claim(dir.path(), &plan("b", "00"), false).unwrap();
+        assert_eq!(moved.plan_sha256(), begun);
+        drop(moved);
+        assert_eq!(fs::read_to_string(dir.path().join(PLAN)).unwrap(), plan("a", "00"));
+        let text = message(RunFolder::claim(dir.path(), &plan("a", "11"), false));
+        assert!(text.contains("the rows have changed since"), "{text}");
     }
 
     #[test]

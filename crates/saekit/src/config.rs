@@ -48,8 +48,8 @@ pub(crate) struct TrainConfig {
     origin: Option<PathBuf>,
 }
 
-/// Everything that decides a run: `plan.toml`. A run is resumed where this is the same, byte for
-/// byte.
+/// Everything that decides a run: `plan.toml`. A run is resumed where this is the same, but for
+/// where rows lie.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// The version that planned it.
