@@ -71,6 +71,7 @@ mod mixture;
 mod open;
 mod pages;
 mod parquet_blob;
+mod parquet_error;
 mod plan;
 mod prefetch;
 mod profile;

@@ -16,6 +16,9 @@ use crate::storage::{check_sha256, read_all};
 use crate::store::{Inner, Store};
 use crate::{DType, Error, Manifest, Result, ShardInfo, Storage, Tokens};
 
+/// Shards that are opened side by side.
+const OPENED_AT_ONCE: usize = 16;
+
 /// How to open a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenConfig {
@@ -122,14 +125,18 @@ impl Opening<'_> {
         let total = manifest.shards.len() as u64;
         self.observer.begin("opening", Some(total), "shards");
         let (mut shards, mut left) = (Vec::new(), Vec::new());
-        for info in &manifest.shards {
+        for infos in manifest.shards.chunks(OPENED_AT_ONCE) {
             self.interrupt.check()?;
-            match self.open_shard(info, &manifest) {
-                Ok(shard) => {
-                    shards.push(shard);
-                    left.push(info.clone());
+            for (info, opened) in infos.iter().zip(self.open_shards(infos, &manifest)) {
+                match opened {
+                    Ok(shard) => {
+                        shards.push(shard);
+                        left.push(info.clone());
+                    }
+                    Err(error) => {
+                        self.skip(self.storage.path(&info.file), Some(info.rows), error)?
+                    }
                 }
-                Err(error) => self.skip(self.storage.path(&info.file), Some(info.rows), error)?,
             }
             self.observer.advance(shards.len() as u64, "");
         }
@@ -154,13 +161,16 @@ impl Opening<'_> {
         self.config.damaged == Damaged::Skip
     }
 
-    fn open_shard(&self, info: &ShardInfo, manifest: &Manifest) -> Result<Box<dyn Shard>> {
-        let shard = NativeShard::open(&*self.storage, info, manifest)?;
-        if self.reads_all() {
-            let blob = open_sized(&*self.storage, &info.file, info.bytes)?;
-            check_sha256(&*blob, &self.storage.path(&info.file), &info.sha256)?;
-        }
-        Ok(Box::new(shard))
+    /// Opens shards side by side: each takes a round trip or two where they are far away.
+    fn open_shards(&self, infos: &[ShardInfo], manifest: &Manifest) -> Vec<Result<Box<dyn Shard>>> {
+        let (storage, reads_all) = (&*self.storage, self.reads_all());
+        let open = |info| open_shard(storage, info, manifest, reads_all);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                infos.iter().map(|info| scope.spawn(move || open(info))).collect();
+            let panicked = |panic| std::panic::resume_unwind(panic);
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        })
     }
 
     /// Leaves a file out, unless `error` is not about the file or damage is to be an error.
@@ -202,4 +212,18 @@ impl Opening<'_> {
         }
         Ok(Store::new(inner))
     }
+}
+
+fn open_shard(
+    storage: &dyn Storage,
+    info: &ShardInfo,
+    manifest: &Manifest,
+    reads_all: bool,
+) -> Result<Box<dyn Shard>> {
+    let shard = NativeShard::open(storage, info, manifest)?;
+    if reads_all {
+        let blob = open_sized(storage, &info.file, info.bytes)?;
+        check_sha256(&*blob, &storage.path(&info.file), &info.sha256)?;
+    }
+    Ok(Box::new(shard))
 }

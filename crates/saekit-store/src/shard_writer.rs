@@ -14,10 +14,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 use saekit_core::files::{HashingWriter, write_atomic};
 
-use crate::error::into_io;
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::live_sink::LiveGroup;
 use crate::pages::{Chunk, page_rows};
+use crate::parquet_error::into_io;
 use crate::{Manifest, Result, ShardInfo, StoreSpec};
 
 /// Rows that wait for their shard to be full.

@@ -20,10 +20,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use saekit_core::files::{HashingWriter, partial_path};
 
-use crate::error::into_io;
 use crate::layout::TOKENS;
 use crate::manifest::in_words;
 use crate::parquet_blob::{BlobReader, read_footer};
+use crate::parquet_error::into_io;
 use crate::shard::native::{check_rows, open_sized};
 use crate::storage::check_sha256;
 use crate::{Blob, Error, FileInfo, Result, Storage};
