@@ -134,7 +134,7 @@ impl Opening<'_> {
                         left.push(info.clone());
                     }
                     Err(error) => {
-                        self.skip(self.storage.path(&info.file), Some(info.rows), error)?
+                        self.skip(self.storage.path(&info.file), Some(info.rows), error)?;
                     }
                 }
             }
