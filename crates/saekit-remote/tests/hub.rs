@@ -1,6 +1,5 @@
 //! The real client of the Hub against a server that answers as the Hub does.
 #![cfg(all(feature = "hub", unix))]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
