@@ -26,6 +26,10 @@ mod cloud;
 #[cfg(feature = "cloud")]
 mod cloud_client;
 #[cfg(feature = "cloud")]
+mod cloud_credentials;
+#[cfg(feature = "cloud")]
+mod cloud_environment;
+#[cfg(feature = "cloud")]
 mod cloud_settings;
 mod config;
 #[cfg(any(feature = "cloud", feature = "hub"))]
