@@ -277,7 +277,7 @@ MESSAGES = {
     "no-repository": ("hf://datasets/owner/none", {}, "there is nothing at {}: .* check the addr"),
     "no-revision": ("hf://owner/sae@v9", {}, "there is nothing at {}: .* check the address"),
     "no-folder": ("hf://owner/sae/none", {}, "there is no folder {}; check the address"),
-    "a-file": (f"{DATASET}/shards/shard-00000.parquet", {}, "there is no folder {}; check the addr"),
+    "a-file": (f"{DATASET}/shards/shard-00000.parquet", {}, "there is no folder {}; check the ad"),
     "no-owner": ("hf://sae", {}, "{} is not a valid address: .* expected hf://datasets/owner/name"),
     "endpoint": (DATASET, {"HF_ENDPOINT": "no-url"}, "{} cannot be opened: HF_ENDPOINT is not"),
     "offline": (DATASET, {"HF_HUB_OFFLINE": "1"}, "{} is not in the cache .*; unset it, or down"),
