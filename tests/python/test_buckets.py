@@ -91,7 +91,7 @@ def environment(way: str, url: str) -> dict[str, str]:
     emulator = {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": url}
     account = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT}
     key = {"AZURE_STORAGE_ACCOUNT_KEY": SECRET}
-    endpoint = {"AZURE_STORAGE_ENDPOINT": f"{url}/{ACCOUNT}", "AZURE_ALLOW_HTTP": "true"}
+    endpoint = {"AZURE_STORAGE_ENDPOINT": f"{url}/{ACCOUNT}"}
     return (
         NOWHERE
         | {

@@ -276,9 +276,10 @@ MESSAGES = {
     "wrong-token": (DATASET, {"HF_TOKEN": "hf_secret_too"}, f"the server answered 401; {REMEDY}"),
     "no-repository": ("hf://datasets/owner/none", {}, "there is nothing at {}: .* check the addr"),
     "no-revision": ("hf://owner/sae@v9", {}, "there is nothing at {}: .* check the address"),
-    "no-folder": ("hf://owner/sae/none", {}, "there is nothing at {}: .* check the address"),
+    "no-folder": ("hf://owner/sae/none", {}, "there is no folder {}; check the address"),
+    "a-file": (f"{DATASET}/shards/shard-00000.parquet", {}, "there is no folder {}; check the ad"),
     "no-owner": ("hf://sae", {}, "{} is not a valid address: .* expected hf://datasets/owner/name"),
-    "endpoint": (DATASET, {"HF_ENDPOINT": "no-url"}, "{} cannot be opened: .* check HF_ENDPOINT"),
+    "endpoint": (DATASET, {"HF_ENDPOINT": "no-url"}, "{} cannot be opened: HF_ENDPOINT is not"),
     "offline": (DATASET, {"HF_HUB_OFFLINE": "1"}, "{} is not in the cache .*; unset it, or down"),
 }
 
@@ -370,7 +371,7 @@ def test_offline_the_cache_is_read(
     (shard,) = (tmp_path / "cache").rglob("shard-00001.parquet")
     os.remove(shard)
     ended = saekit.run("verify", downloaded.location, **downloaded.environment)
-    assert ended.code == 1 and f"{DATASET}/shards/shard-00001.parquet is missing" in ended.err
+    assert ended.code == 1 and f"{DATASET}/shards/shard-00001.parquet is not in the" in ended.err
     assert not internet.hub.requests and not internet.asked
 
 

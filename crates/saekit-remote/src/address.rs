@@ -60,6 +60,16 @@ impl Scheme {
             }
         }
     }
+
+    /// The same, where a server may also say so of what does not exist.
+    pub(crate) fn credentials_or_address(self) -> &'static str {
+        match self {
+            Self::Hf => {
+                "set HF_TOKEN to a token that may read it, and accept its terms on the Hub where it is gated; check the address, too, since the Hub answers the same where there is no such repository"
+            }
+            other => other.credentials(),
+        }
+    }
 }
 
 impl fmt::Display for Scheme {

@@ -33,6 +33,9 @@ pub(crate) fn failure(error: &object_store::Error) -> Failure {
         return failure.clone();
     }
     let problem = innermost(error);
+    if causes().any(|cause| cause.downcast_ref().is_some_and(reqwest::Error::is_builder)) {
+        return Failure::Answer(problem);
+    }
     if causes().any(<dyn StdError>::is::<HttpError>) {
         return Failure::Connection(problem);
     }

@@ -18,9 +18,10 @@ use url::Url;
 
 use crate::address::Scheme;
 use crate::cloud_client::Connector;
+use crate::cloud_environment::joinable;
 use crate::failure::innermost;
 use crate::open::Opening;
-use crate::{Error, RemoteConfig, Result};
+use crate::{Error, RemoteConfig, Result, cloud_credentials, cloud_environment};
 
 /// The limit of a whole request. Silence is limited instead, since a large part may take long.
 const NO_TIMEOUT: Duration = Duration::from_hours(365 * 24);
@@ -39,30 +40,39 @@ pub(crate) fn connect(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Pl
 
 fn bucket(opening: &Opening<'_>, scheme: Scheme, config: &RemoteConfig) -> Result<Place> {
     let (name, prefix) = opening.rest.split_once('/').unwrap_or((opening.rest, ""));
-    if name.is_empty() || name.contains('@') || opening.rest.contains(['?', '#']) {
+    if !is_plain(name) || opening.rest.contains(['?', '#']) {
         let problem = "it needs the name of a bucket, and has no user, query or fragment";
         return Err(invalid(opening, problem.to_owned()));
     }
     let prefix = ObjectPath::parse(prefix.trim_matches('/'))
         .map_err(|error| invalid(opening, error.to_string()))?;
+    let checked = cloud_environment::check(scheme).and_then(|()| cloud_credentials::check(scheme));
+    checked.map_err(|unfit| unfit.at(&opening.location))?;
     let store = match scheme {
         Scheme::S3 => s3(name, config),
         Scheme::Gs => gs(name, config),
         _ => az(name, config),
     };
-    let store = store.map_err(|error| Error::Settings {
-        location: opening.location.clone(),
-        problem: innermost(&error),
-        remedy: scheme.credentials(),
-    })?;
-    Ok((store, prefix))
+    let unfit = |error| cloud_credentials::unfit(scheme, &error).at(&opening.location);
+    Ok((store.map_err(unfit)?, prefix))
+}
+
+/// Whether a name may stand in an address as it is.
+fn is_plain(name: &str) -> bool {
+    let refused = b"@\"<>\\^`{|}[]%";
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !refused.contains(&b))
 }
 
 fn s3(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = AmazonS3Builder::from_env();
-    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        builder = builder.with_allow_http(true);
+    let mut endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
+        .into_iter()
+        .filter_map(|key| builder.get_config_value(&key));
+    if let Some(url) = address(endpoints.next()) {
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, joinable(&url));
+        if url.scheme() == "http" {
+            builder = builder.with_allow_http(true);
+        }
     }
     for (key, value) in client_settings(config) {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -73,6 +83,9 @@ fn s3(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectS
 
 fn gs(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = GoogleCloudStorageBuilder::from_env();
+    if let Some(url) = address(builder.get_config_value(&GoogleConfigKey::BaseUrl)) {
+        builder = builder.with_base_url(&joinable(&url));
+    }
     for (key, value) in client_settings(config) {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
@@ -82,11 +95,20 @@ fn gs(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectS
 
 fn az(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     let mut builder = MicrosoftAzureBuilder::from_env();
+    let endpoint = address(builder.get_config_value(&AzureConfigKey::Endpoint));
+    if endpoint.is_some_and(|url| url.scheme() == "http") {
+        builder = builder.with_allow_http(true);
+    }
     for (key, value) in client_settings(config) {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
     let builder = builder.with_http_connector(Connector).with_retry(no_retries());
     Ok(Arc::new(builder.with_container_name(name).build()?))
+}
+
+/// The address of a server, which is known to be one where it is there.
+fn address(setting: Option<String>) -> Option<Url> {
+    Url::parse(&setting?).ok()
 }
 
 fn web(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {

@@ -54,6 +54,14 @@ pub enum Error {
         /// The address.
         path: PathBuf,
     },
+    /// An address is not that of a folder.
+    #[error(
+        "there is no folder {location}; check the address, which names a folder, neither a file nor a pattern"
+    )]
+    NoFolder {
+        /// The address.
+        location: String,
+    },
     /// The Hub may not be asked, and its cache does not have what was asked for.
     #[error(
         "{location} is not in the cache {}, and HF_HUB_OFFLINE is set; unset it, or download the files first",

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Connection(String),
     /// The answer was shorter than it should have been.
     Short { found: u64, expected: u64 },
+    /// The answer was another part than that which was asked for.
+    OtherPart { found: String, expected: String },
     /// A part was asked for and the whole was sent.
     WholeFile,
     /// The file is another one than that which was opened.
@@ -34,7 +36,9 @@ impl Failure {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-            Self::Silent(_) | Self::Connection(_) | Self::Short { .. } => true,
+            Self::Silent(_) | Self::Connection(_) | Self::Short { .. } | Self::OtherPart { .. } => {
+                true
+            }
             Self::WholeFile | Self::Changed | Self::NoCredentials | Self::Answer(_) => false,
         }
     }
@@ -55,7 +59,10 @@ impl Failure {
     /// The error of the last of `attempts` attempts to read `path`.
     pub(crate) fn into_error(self, path: &Path, scheme: Scheme, attempts: u32) -> Error {
         let path = path.to_owned();
-        let remedy = scheme.credentials();
+        let remedy = match self {
+            Self::Status { status: 401, .. } => scheme.credentials_or_address(),
+            _ => scheme.credentials(),
+        };
         match self {
             Self::Status { status: 400 | 401 | 403, code: Some(code) } if expired(&code) => {
                 Error::Expired { path, code, remedy }
@@ -87,6 +94,9 @@ impl fmt::Display for Failure {
             Self::Connection(problem) => write!(f, "the connection failed ({problem})"),
             Self::Short { found, expected } => {
                 write!(f, "the server sent {found} bytes, expected {expected}")
+            }
+            Self::OtherPart { found, expected } => {
+                write!(f, "the server sent {found}, expected {expected}")
             }
             Self::WholeFile => f.write_str("the server sent the whole file, expected a part"),
             Self::Changed => f.write_str("the file was changed"),

@@ -9,60 +9,45 @@ use hf_hub::repository::RepoTreeEntry;
 use hf_hub::{HFClient, HFError, HFRepository, RepoTypeAny};
 use saekit_core::Result as CoreResult;
 use saekit_store::{Blob, Folder, Listed, Storage};
+use url::Url;
 
 use crate::cache::RangeCache;
+use crate::environment::Unfit;
 use crate::failure::{Failure, innermost, plain_code};
 use crate::hub_address::HubAddress;
-use crate::network::{Filler, Network, check_range};
+use crate::hub_parts::{self, Parts};
+use crate::hub_settings::{HubSettings, offline};
+use crate::network::{Network, check_range};
 use crate::open::Opening;
-use crate::{Error, Result};
-
-/// The variable that forbids to ask the Hub. `hf-hub` leaves it to its callers.
-const OFFLINE: &str = "HF_HUB_OFFLINE";
+use crate::{Error, Result, hub_offline};
 
 pub(crate) fn open(opening: Opening<'_>) -> Result<Arc<dyn Storage>> {
     let address = HubAddress::of(&opening)?;
     let Opening { location, network, cache, .. } = opening;
-    let client = HFClient::builder().retry_max_attempts(0).build().map_err(|error| {
-        let problem = failure(error).to_string();
-        Error::Settings { location: location.clone(), problem, remedy: "check HF_ENDPOINT" }
-    })?;
+    let connected = connect().map_err(|unfit| unfit.at(&location))?;
     if offline() {
-        return offline_storage(&network, &client, &address, location);
+        return hub_offline::open(&network, &connected.client, &address, location);
     }
-    let commit = network
-        .read(Path::new(&location), async || network.within(commit(&client, &address)).await)?;
+    let asked = async || network.within(commit(&connected.client, &address)).await;
+    let commit = network.read(Path::new(&location), asked)?;
+    let files = address.files(&connected.endpoint, &commit);
+    let Connected { client, parts, .. } = connected;
     let repository = client.repository(address.kind, &address.owner, &address.name);
-    let prefix = address.prefix;
-    let pinned = Arc::new(Pinned { repository, commit, network });
-    Ok(Arc::new(Hub { location: location.into(), pinned, prefix, cache }))
+    let pinned = Arc::new(Pinned { repository, commit, files, parts, network });
+    Ok(Arc::new(Hub { location: location.into(), pinned, prefix: address.prefix, cache }))
 }
 
-/// Any value but those that Python's client reads as no.
-fn offline() -> bool {
-    let value = std::env::var(OFFLINE).unwrap_or_default().to_ascii_lowercase();
-    matches!(value.as_str(), "1" | "on" | "yes" | "true")
+/// Who asks the Hub.
+struct Connected {
+    endpoint: Url,
+    client: HFClient,
+    parts: Parts,
 }
 
-/// What the Hub's cache has of the revision, and nothing else.
-fn offline_storage(
-    network: &Network,
-    client: &HFClient,
-    address: &HubAddress,
-    location: String,
-) -> Result<Arc<dyn Storage>> {
-    let repository = client.repository(address.kind, &address.owner, &address.name);
-    let snapshot = network.find(Path::new(&location), async || {
-        let snapshot = repository.snapshot_download().revision(&address.revision);
-        snapshot.local_files_only(true).send().await.map_err(failure)
-    })?;
-    match snapshot {
-        Some(snapshot) => {
-            let folder = Folder::new(snapshot.join(&address.prefix));
-            Ok(Arc::new(Snapshot { location: location.into(), folder }))
-        }
-        None => Err(Error::Offline { location, cache: client.cache_dir().to_owned() }),
-    }
+fn connect() -> Result<Connected, Unfit> {
+    let settings = HubSettings::from_environment()?;
+    let (client, parts) = (settings.client()?, Parts::new(&settings)?);
+    Ok(Connected { endpoint: settings.endpoint, client, parts })
 }
 
 /// The commit that a revision stands for now.
@@ -83,6 +68,9 @@ async fn commit(client: &HFClient, address: &HubAddress) -> Result<String, Failu
 struct Pinned {
     repository: HFRepository<RepoTypeAny>,
     commit: String,
+    /// Where its files are.
+    files: Url,
+    parts: Parts,
     network: Network,
 }
 
@@ -120,30 +108,17 @@ impl Pinned {
         file.local_files_only(true).send().await.ok()
     }
 
-    async fn fill(&self, path: &str, offset: u64, out: &mut [u8]) -> Result<(), Failure> {
-        let range = offset..offset + out.len() as u64;
-        let repository = &self.repository;
-        let (owner, name) = (repository.owner(), repository.name());
-        // Asked through a repository of any kind, hf-hub 1.0.0 takes a dataset for a model here.
-        let answer = async {
-            let part = if matches!(repository.repo_type(), RepoTypeAny::Dataset) {
-                let dataset = repository.client().dataset(owner, name);
-                let part = dataset.download_file_stream().filename(path).revision(&self.commit);
-                part.range(range).send().await
-            } else {
-                let model = repository.client().model(owner, name);
-                let part = model.download_file_stream().filename(path).revision(&self.commit);
-                part.range(range).send().await
-            };
-            part.map_err(failure)
-        };
-        let (_, mut pieces) = self.network.within(answer).await?;
-        let mut filler = Filler::new(out);
-        let mut next = async || pieces.next().await.transpose().map_err(failure);
-        while let Some(piece) = self.network.within(next()).await? {
-            filler.push(&piece)?;
-        }
-        filler.finish()
+    /// Fills `out` with the bytes from `offset` on of the file at `path`, which has `bytes` bytes.
+    async fn fill(
+        &self,
+        path: &str,
+        bytes: u64,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<(), Failure> {
+        let mut url = self.files.clone();
+        url.path_segments_mut().expect("web addresses have paths").extend(path.split('/'));
+        self.parts.fill(&self.network, url, bytes, offset, out).await
     }
 }
 
@@ -183,8 +158,13 @@ impl Storage for Hub {
 
     fn list(&self) -> CoreResult<Vec<Listed>> {
         let pinned = &self.pinned;
-        let found =
-            pinned.network.read(&self.location, async || pinned.tree(&self.prefix).await)?;
+        let asked = async || pinned.tree(&self.prefix).await;
+        let found = pinned.network.read(&self.location, asked).map_err(|error| match error {
+            Error::Missing { path } if !self.prefix.is_empty() => {
+                Error::NoFolder { location: path.display().to_string() }
+            }
+            other => other,
+        })?;
         let mut found: Vec<_> = found.into_iter().filter_map(|file| self.relative(file)).collect();
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
@@ -246,40 +226,15 @@ impl Blob for HubBlob {
             return Ok(());
         }
         let attempt = async || {
-            let filled = self.pinned.fill(&self.file, offset, out).await;
+            let filled = self.pinned.fill(&self.file, self.bytes, offset, out).await;
             filled.map_err(Failure::of_opened_file)
         };
         Ok(self.pinned.network.read(&self.path, attempt)?)
     }
 }
 
-/// A folder of the Hub's cache, under the name it has on the Hub.
-#[derive(Debug)]
-struct Snapshot {
-    location: PathBuf,
-    folder: Folder,
-}
-
-impl Storage for Snapshot {
-    fn location(&self) -> &Path {
-        &self.location
-    }
-
-    fn list(&self) -> CoreResult<Vec<Listed>> {
-        self.folder.list()
-    }
-
-    fn open(&self, path: &str) -> CoreResult<Option<Arc<dyn Blob>>> {
-        self.folder.open(path)
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        format!("{}/{path}", self.location.display()).into()
-    }
-}
-
 /// Why `hf-hub` failed, without the addresses in its messages, which may be signed.
-fn failure(error: HFError) -> Failure {
+pub(crate) fn failure(error: HFError) -> Failure {
     use HFError as E;
     match error {
         E::Http { context }
@@ -294,7 +249,7 @@ fn failure(error: HFError) -> Failure {
         | E::RevisionNotFound { .. }
         | E::EntryNotFound { .. }
         | E::LocalEntryNotFound { .. } => Failure::Status { status: 404, code: None },
-        E::Request { source, .. } => Failure::Connection(innermost(&source.without_url())),
+        E::Request { source, .. } => hub_parts::failure(source),
         E::Xet { source, .. } => Failure::Connection(innermost(&*source)),
         E::MalformedResponse { what, .. } => Failure::Answer(what),
         other => Failure::Answer(innermost(&other)),

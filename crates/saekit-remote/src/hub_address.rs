@@ -1,4 +1,5 @@
 use hf_hub::RepoTypeAny;
+use url::Url;
 
 use crate::open::Opening;
 use crate::{Error, Result};
@@ -21,6 +22,18 @@ impl HubAddress {
             problem: problem.to_owned(),
             expected: "hf://datasets/owner/name[@revision][/path] or hf://owner/model[@revision][/path]",
         })
+    }
+
+    /// Where the files of `commit` are.
+    pub(crate) fn files(&self, endpoint: &Url, commit: &str) -> Url {
+        let mut url = endpoint.clone();
+        let dataset = matches!(self.kind, RepoTypeAny::Dataset).then_some("datasets");
+        url.path_segments_mut()
+            .expect("web addresses have paths")
+            .pop_if_empty()
+            .extend(dataset)
+            .extend([&self.owner, &self.name, "resolve", commit]);
+        url
     }
 
     /// A revision with a `/` in it is written with `%2F`, as the Hub's own addresses are.
@@ -74,6 +87,17 @@ mod tests {
         for (rest, kind, parts) in cases {
             assert_eq!(parsed(rest), expected(kind, parts), "{rest}");
         }
+    }
+
+    #[test]
+    fn files_are_below_the_endpoint() {
+        let files = |rest, endpoint| {
+            let endpoint = Url::parse(endpoint).unwrap();
+            HubAddress::parse(rest).unwrap().files(&endpoint, "1a").to_string()
+        };
+        let expected = "https://host/datasets/o/n/resolve/1a";
+        assert_eq!(files("datasets/o/n@v1/a", "https://host"), expected);
+        assert_eq!(files("o/m", "http://host:1/hub/"), "http://host:1/hub/o/m/resolve/1a");
     }
 
     #[test]

@@ -26,14 +26,26 @@ mod cloud;
 #[cfg(feature = "cloud")]
 mod cloud_client;
 #[cfg(feature = "cloud")]
+mod cloud_credentials;
+#[cfg(feature = "cloud")]
+mod cloud_environment;
+#[cfg(feature = "cloud")]
 mod cloud_settings;
 mod config;
+#[cfg(any(feature = "cloud", feature = "hub"))]
+mod environment;
 mod error;
 mod failure;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
 mod hub_address;
+#[cfg(feature = "hub")]
+mod hub_offline;
+#[cfg(feature = "hub")]
+mod hub_parts;
+#[cfg(feature = "hub")]
+mod hub_settings;
 mod network;
 mod open;
 

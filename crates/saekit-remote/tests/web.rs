@@ -51,6 +51,14 @@ fn parts_are_read_with_the_etag_that_was_seen() {
 }
 
 #[test]
+fn another_part_is_an_error() {
+    for fault in [Fault::Later(5), Fault::Unnamed] {
+        let found = message(3, fault);
+        assert!(found.starts_with("http://127.0.0.1:PORT/acts/a cannot be read: "), "{found}");
+    }
+}
+
+#[test]
 fn many_threads_read_at_once() {
     let server = server();
     let blob = open(&*storage(&server, &impatient(0)), "a");

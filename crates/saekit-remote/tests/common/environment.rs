@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const FOLDER: &str = "SAEKIT_REMOTE_TEST_FOLDER";
 
 /// What the environment must not bring along.
-const CLEARED: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "HF_"];
+const CLEARED: [&str; 6] = ["AWS_", "AZURE_", "AZURITE_", "GCE_", "GOOGLE_", "HF_"];
 
 /// Runs `body` where the environment has `variables`, with a listener whose address they may name,
 /// and with a folder. `test` is the name of the calling test.

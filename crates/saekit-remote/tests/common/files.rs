@@ -29,3 +29,9 @@ fn range(request: &Request) -> Option<(usize, usize)> {
     let (start, end) = request.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
     Some((start.parse().ok()?, end.parse().ok()?))
 }
+
+/// The same request for a part that begins `bytes` bytes later.
+pub(crate) fn later(request: &Request, bytes: usize) -> Request {
+    let (start, end) = range(request).unwrap();
+    request.with("range", &format!("bytes={}-{}", start + bytes, end + bytes))
+}

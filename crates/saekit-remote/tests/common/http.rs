@@ -88,6 +88,11 @@ impl Reply {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(header, _)| *header != name);
+        self
+    }
+
     pub(crate) fn truncated(mut self, bytes: usize) -> Self {
         self.body.truncate(bytes);
         self

@@ -4,6 +4,8 @@
 pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod http;
+#[cfg(unix)]
+pub(crate) mod hub;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +31,10 @@ pub(crate) enum Fault {
     HangUp,
     /// Does not look at `Range`.
     WholeFile,
+    /// Sends a part that begins so many bytes later, and says so.
+    Later(usize),
+    /// Sends a part and does not say which.
+    Unnamed,
     /// Never answers.
     Silence,
     /// Has another etag by now.
@@ -138,6 +144,8 @@ fn converse(shared: &Shared, connection: &TcpStream) {
             Some(Fault::Cut(bytes)) => Reply { cut: Some(bytes), ..(shared.site)(&request) },
             Some(Fault::HangUp) => return,
             Some(Fault::WholeFile) => (shared.site)(&request.without(&["range"])),
+            Some(Fault::Later(bytes)) => (shared.site)(&files::later(&request, bytes)),
+            Some(Fault::Unnamed) => (shared.site)(&request).without("content-range"),
             Some(Fault::Etag(etag)) => (shared.site)(&request.with("x-test-etag", etag)),
             Some(Fault::CarelessEtag(etag)) => {
                 (shared.site)(&request.without(&["if-match"]).with("x-test-etag", etag))
