@@ -1,7 +1,8 @@
 """Writes the same made-up activations in every layout that is read: python make.py FOLDER ROWS WIDTH.
 
 - `raw.f16`: values of two bytes, one after the other
-- `native/`: a store as docs/store-format.md says, columns of fixed-size binary
+- `native/`: a store as docs/store-format.md says, columns of fixed-size binary; `native-plain/`: the same
+  without checksums of its pages
 - `fsl/`, `fsl-default/`: parquet files of fixed-size lists, plain and as pyarrow writes them by default
 - `dataset/`: saved by `datasets`
 - `contexts/`: the same, as SAELens caches them, an `Array2D` of `CONTEXT` tokens a row
@@ -24,6 +25,7 @@ BLOCK = 16384  # rows made at a time, a multiple of CONTEXT
 ROW_GROUP = 16 << 20  # bytes
 PLAIN = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
 LAYOUTS = {"fsl": PLAIN, "fsl-default": {}}
+NATIVE = {"native": PLAIN, "native-plain": PLAIN | {"write_page_checksum": False}}
 
 
 def blocks(rows: int, width: int) -> Iterator[np.ndarray]:
@@ -69,16 +71,16 @@ def write_lists(folder: Path, name: str, rows: int, width: int) -> None:
         writer.close()
 
 
-def write_native(folder: Path, rows: int, width: int) -> None:
+def write_native(folder: Path, name: str, rows: int, width: int) -> None:
     """A store of one shard."""
-    shard = folder / "native/shards/shard-00000.parquet"
+    shard = folder / name / "shards/shard-00000.parquet"
     shard.parent.mkdir(parents=True)
     norms, mean, writer = 0.0, np.zeros(width), None
     for x in blocks(rows, width):
         wide = x.astype(np.float64)
         norms += np.linalg.norm(wide, axis=1).sum()
         mean += wide.sum(axis=0)
-        writer = writer or pq.ParquetWriter(shard, binary(x).schema, **PLAIN)
+        writer = writer or pq.ParquetWriter(shard, binary(x).schema, **NATIVE[name])
         writer.write_table(binary(x), row_group_size=ROW_GROUP // (2 * width))
     if writer:
         writer.close()
@@ -91,7 +93,7 @@ def write_native(folder: Path, rows: int, width: int) -> None:
     entry["bytes"] = shard.stat().st_size
     manifest = {"format": "saekit-store", "version": 1, "rows": rows}
     manifest |= {"columns": [column], "shards": [entry]}
-    (folder / "native/manifest.json").write_text(json.dumps(manifest))
+    (folder / name / "manifest.json").write_text(json.dumps(manifest))
 
 
 def write_datasets(folder: Path, rows: int, width: int) -> None:
@@ -120,7 +122,8 @@ def main() -> None:
     """Writes everything, and a mark when it is whole."""
     folder, rows, width = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     write_raw(folder, rows, width)
-    write_native(folder, rows, width)
+    for name in NATIVE:
+        write_native(folder, name, rows, width)
     for name in LAYOUTS:
         write_lists(folder, name, rows, width)
     write_datasets(folder, rows, width)

@@ -1,5 +1,6 @@
 //! The rows of one file, whatever its layout.
 
+mod chunk;
 pub(crate) mod native;
 
 use std::fmt::Debug;

@@ -4,55 +4,31 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::{Compression, Encoding, Type as PhysicalType};
-use parquet::column::page::{Page, PageReader as _};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
-use crate::foreign::{Content, Header};
+use super::chunk::{Chunked, Column};
 use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::manifest::in_words;
-use crate::pages::page_rows;
-use crate::parquet_blob::{BlobReader, read_footer};
+use crate::parquet_blob::read_footer;
 use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
-
-/// As much as holds the header of a page that saekit writes.
-const HEADER_BYTES: usize = 64;
-/// The format's number of the encoding.
-const PLAIN: i64 = 0;
-const TOO_MANY: &str = "has more rows than its group";
 
 /// A shard whose footer agrees with the manifest. Of the footer only what reading takes is kept:
 /// a store may have many shards.
 #[derive(Debug)]
 pub(crate) struct NativeShard {
-    path: PathBuf,
-    blob: Arc<dyn Blob>,
-    group_rows: Vec<u32>,
+    pub(super) path: PathBuf,
+    pub(super) blob: Arc<dyn Blob>,
+    pub(super) group_rows: Vec<u32>,
     /// The manifest's columns, in its order.
     columns: Vec<Column>,
     /// Sequence and position.
     tokens: Option<[Column; 2]>,
-}
-
-/// A column of a shard.
-#[derive(Debug)]
-struct Column {
-    descriptor: ColumnDescPtr,
-    /// Bytes a row.
-    row_bytes: usize,
-    /// One a row group.
-    chunks: Vec<Chunk>,
-}
-
-/// Where the pages of a column in a row group lie.
-#[derive(Clone, Copy, Debug)]
-struct Chunk {
-    start: u64,
-    bytes: u64,
-    compression: Compression,
+    /// Rows of a page or of several small ones; `None` where a part of a group takes as long as all of
+    /// it.
+    part_rows: Option<u32>,
 }
 
 impl NativeShard {
@@ -79,7 +55,18 @@ impl NativeShard {
         let tokens = tokens.then(|| Ok::<_, Error>([number(SEQUENCE)?, number(POSITION)?]));
         let tokens = tokens.transpose()?;
         let group_rows = metadata.row_groups().iter().map(|g| g.num_rows() as u32).collect();
-        Ok(Self { path, blob, group_rows, columns, tokens })
+        let mut shard = Self { path, blob, group_rows, columns, tokens, part_rows: None };
+        if !shard.blob.is_remote() {
+            shard.part_rows = shard.measure_parts();
+        }
+        Ok(shard)
+    }
+
+    /// What [`Shard::part_rows`] says, which takes a look at a page.
+    fn measure_parts(&self) -> Option<u32> {
+        let column = self.columns.iter().max_by_key(|column| column.row_bytes)?;
+        let chunk = Chunked { shard: self, group: 0, column };
+        (!self.group_rows.is_empty()).then(|| chunk.measure_parts())?
     }
 }
 
@@ -140,8 +127,7 @@ impl Footer<'_> {
             });
         }
         let groups = self.metadata.row_groups().iter();
-        let chunks = groups.map(|group| Chunk::of(group.column(index))).collect();
-        Ok(Column { descriptor: Arc::clone(found), row_bytes, chunks })
+        Ok(Column::new(found, row_bytes, groups.map(|group| group.column(index))))
     }
 
     /// The dtype key of `column`: its own, or the one for all.
@@ -195,22 +181,6 @@ fn describe(column: &ColumnDescPtr) -> String {
     }
 }
 
-impl Chunk {
-    fn of(column: &ColumnChunkMetaData) -> Self {
-        let (start, bytes) = column.byte_range();
-        Self { start, bytes, compression: column.compression() }
-    }
-
-    /// What the parquet crate needs to know to read the pages.
-    fn metadata(self, descriptor: &ColumnDescPtr) -> parquet::errors::Result<ColumnChunkMetaData> {
-        ColumnChunkMetaData::builder(Arc::clone(descriptor))
-            .set_compression(self.compression)
-            .set_data_page_offset(self.start.cast_signed())
-            .set_total_compressed_size(self.bytes.cast_signed())
-            .build()
-    }
-}
-
 impl Shard for NativeShard {
     fn path(&self) -> &Path {
         &self.path
@@ -220,10 +190,8 @@ impl Shard for NativeShard {
         &self.group_rows
     }
 
-    /// Those of a page; reading a part of a group from elsewhere would read all of it.
     fn part_rows(&self) -> Option<u32> {
-        let widest = self.columns.iter().map(|column| column.row_bytes).max()?;
-        (!self.blob.is_remote()).then_some(page_rows(widest) as u32)
+        self.part_rows
     }
 
     fn read_column(
@@ -251,231 +219,4 @@ impl Shard for NativeShard {
         }
         Ok(())
     }
-}
-
-/// The pages of a column in a row group.
-#[derive(Clone, Copy)]
-struct Chunked<'a> {
-    shard: &'a NativeShard,
-    group: usize,
-    column: &'a Column,
-}
-
-/// What is to be read of a chunk, and where the reading is.
-struct Wanted<'a> {
-    rows: &'a Range<u32>,
-    /// The first row of the next page.
-    row: u32,
-    out: &'a mut [u8],
-}
-
-impl Chunked<'_> {
-    fn chunk(&self) -> Chunk {
-        self.column.chunks[self.group]
-    }
-
-    fn group_rows(&self) -> u32 {
-        self.shard.group_rows[self.group]
-    }
-
-    /// Copies the values of `rows` to `out`.
-    fn read(&self, rows: &Range<u32>, out: &mut [u8]) -> Result<()> {
-        let chunk = self.chunk();
-        let reader = BlobReader::for_range(&self.shard.blob, chunk.start, chunk.bytes)?;
-        let mut wanted = Wanted { rows, row: 0, out };
-        if self.read_plain(&reader, &mut wanted)? {
-            return Ok(());
-        }
-        wanted.row = 0;
-        self.read_any(reader, &mut wanted)
-    }
-
-    /// Reads pages that lie as saekit writes them; false at a page that does not.
-    fn read_plain(&self, reader: &BlobReader, wanted: &mut Wanted<'_>) -> Result<bool> {
-        let chunk = self.chunk();
-        let is_zstd = matches!(chunk.compression, Compression::ZSTD(_));
-        if !is_zstd && chunk.compression != Compression::UNCOMPRESSED {
-            return Ok(false);
-        }
-        let (mut at, end) = (chunk.start, chunk.start + chunk.bytes);
-        let mut head = [0; HEADER_BYTES];
-        while wanted.row < wanted.rows.end && at < end {
-            let head = &mut head[..(end - at).min(HEADER_BYTES as u64) as usize];
-            reader.read_into(at, head)?;
-            let page = PlainPage::parse(head, self.column.row_bytes, is_zstd);
-            let Some(page) = page else { return Ok(false) };
-            at += page.header_bytes;
-            if page.stored > end - at {
-                return Err(self.error("is longer than its column"));
-            }
-            let values = Stored { reader, at, page: &page };
-            wanted.page(self, page.rows, |overlap, out| values.read(self, overlap, out))?;
-            at += page.stored;
-        }
-        self.check_end(wanted, at < end).map(|()| true)
-    }
-
-    /// [`read_plain`](Self::read_plain) of all that the parquet crate reads.
-    fn read_any(&self, reader: BlobReader, wanted: &mut Wanted<'_>) -> Result<()> {
-        let row_bytes = self.column.row_bytes;
-        let mut pages = self.pages(reader)?;
-        let mut is_left = false;
-        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.shard.path))? {
-            if wanted.row >= wanted.rows.end {
-                is_left = true;
-                break;
-            }
-            let values = plain_values(&page, row_bytes).map_err(|problem| self.error(problem))?;
-            let rows = u64::try_from(values.len() / row_bytes).unwrap_or(u64::MAX);
-            wanted.page(self, rows, |overlap, out| {
-                let start = overlap.start as usize * row_bytes;
-                out.copy_from_slice(&values[start..start + out.len()]);
-                Ok(())
-            })?;
-        }
-        self.check_end(wanted, is_left)
-    }
-
-    /// Fails where the pages have ended before the rows, or the other way round.
-    fn check_end(&self, wanted: &Wanted<'_>, pages_are_left: bool) -> Result<()> {
-        if wanted.row < wanted.rows.end {
-            return Err(self.error("has fewer rows than its group"));
-        }
-        if pages_are_left && wanted.row >= self.group_rows() {
-            return Err(self.error(TOO_MANY));
-        }
-        Ok(())
-    }
-
-    fn error(&self, problem: &str) -> Error {
-        Error::Page {
-            path: self.shard.path.clone(),
-            column: self.column.descriptor.name().to_owned(),
-            row_group: self.group,
-            problem: problem.to_owned(),
-        }
-    }
-
-    /// Fails unless the page at byte `offset` has its checksum.
-    fn check(&self, offset: u64, page: &PlainPage, stored: &[u8]) -> Result<()> {
-        let Some(expected) = page.checksum else { return Ok(()) };
-        let found = crc32fast::hash(stored);
-        if found == expected {
-            return Ok(());
-        }
-        let (path, column) = (self.shard.path.clone(), self.column.descriptor.name().to_owned());
-        Err(Error::Checksum { path, column, offset, expected, found })
-    }
-
-    fn pages(&self, reader: BlobReader) -> Result<SerializedPageReader<BlobReader>> {
-        let rows = self.group_rows() as usize;
-        let pages = self
-            .chunk()
-            .metadata(&self.column.descriptor)
-            .and_then(|chunk| SerializedPageReader::new(Arc::new(reader), &chunk, rows, None));
-        pages.map_err(Error::parquet(&self.shard.path))
-    }
-}
-
-impl Wanted<'_> {
-    /// Has `read` put what is wanted of the next page, which has `rows` rows, where it belongs: it is
-    /// told which rows of the page those are.
-    fn page(
-        &mut self,
-        chunk: &Chunked<'_>,
-        rows: u64,
-        read: impl FnOnce(Range<u32>, &mut [u8]) -> Result<()>,
-    ) -> Result<()> {
-        let first = self.row;
-        let left = chunk.group_rows() - first;
-        let Some(rows) = u32::try_from(rows).ok().filter(|rows| *rows <= left) else {
-            return Err(chunk.error(TOO_MANY));
-        };
-        self.row = first + rows;
-        let (from, to) = (first.max(self.rows.start), self.row.min(self.rows.end));
-        if from >= to {
-            return Ok(());
-        }
-        let bytes = |row: u32| (row - self.rows.start) as usize * chunk.column.row_bytes;
-        read(from - first..to - first, &mut self.out[bytes(from)..bytes(to)])
-    }
-}
-
-/// A page whose header was read.
-struct Stored<'a> {
-    reader: &'a BlobReader,
-    /// Where its values begin.
-    at: u64,
-    page: &'a PlainPage,
-}
-
-impl Stored<'_> {
-    /// Puts the rows `rows` of the page into `out`, whose length is theirs.
-    fn read(&self, chunk: &Chunked<'_>, rows: Range<u32>, out: &mut [u8]) -> Result<()> {
-        let page = self.page;
-        if out.len() as u64 == page.plain && page.stored == page.plain && !page.is_compressed {
-            self.reader.read_into(self.at, out)?;
-            return chunk.check(self.at, page, out);
-        }
-        let mut stored = vec![0; page.stored as usize];
-        self.reader.read_into(self.at, &mut stored)?;
-        chunk.check(self.at, page, &stored)?;
-        let plain = if page.is_compressed {
-            zstd::bulk::decompress(&stored, page.plain as usize)
-                .ok()
-                .filter(|plain| plain.len() as u64 == page.plain)
-                .ok_or_else(|| chunk.error("has a page that cannot be decompressed"))?
-        } else {
-            stored
-        };
-        let start = rows.start as usize * chunk.column.row_bytes;
-        out.copy_from_slice(&plain[start..start + out.len()]);
-        Ok(())
-    }
-}
-
-/// A page without levels whose values lie one after the other, perhaps compressed.
-struct PlainPage {
-    header_bytes: u64,
-    /// Bytes in the file, and of the values.
-    stored: u64,
-    plain: u64,
-    is_compressed: bool,
-    rows: u64,
-    checksum: Option<u32>,
-}
-
-impl PlainPage {
-    /// The page whose header begins `head`, where it is such a page of values of `row_bytes` each.
-    fn parse(head: &[u8], row_bytes: usize, is_compressed: bool) -> Option<Self> {
-        let header = Header::parse(head).ok()?;
-        let is_plain = matches!(header.content, Content::Data { .. })
-            && header.encoding == PLAIN
-            && (is_compressed || header.stored == header.plain)
-            && header.values.checked_mul(row_bytes as u64) == Some(header.plain);
-        is_plain.then_some(Self {
-            header_bytes: header.bytes,
-            stored: header.stored,
-            plain: header.plain,
-            is_compressed,
-            rows: header.values,
-            checksum: header.checksum,
-        })
-    }
-}
-
-/// The bytes of a page of values of `row_bytes` each, one after the other.
-fn plain_values(page: &Page, row_bytes: usize) -> Result<&[u8], &'static str> {
-    let (buf, rows, encoding) = match page {
-        Page::DataPage { buf, num_values, encoding, .. }
-        | Page::DataPageV2 { buf, num_values, encoding, .. } => (buf, *num_values, *encoding),
-        Page::DictionaryPage { .. } => return Err("is dictionary-encoded, expected PLAIN"),
-    };
-    if encoding != Encoding::PLAIN {
-        return Err("is not encoded as PLAIN");
-    }
-    if Some(buf.len()) != (rows as usize).checked_mul(row_bytes) {
-        return Err("has a page that is not as long as its rows");
-    }
-    Ok(buf)
 }

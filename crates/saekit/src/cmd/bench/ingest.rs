@@ -19,8 +19,6 @@ use saekit_store::{
 use super::{Repeat, Report, median, synthetic};
 use crate::session::Session;
 
-/// Bytes of a plain read: as many as are still in a cache when they are converted.
-const READ: usize = 1 << 20;
 /// Training steps before those that count.
 const WARMUP_STEPS: u64 = 2;
 
@@ -165,8 +163,8 @@ fn read_epoch(source: &mut dyn RowSource, batch_rows: usize) -> Result<()> {
 fn read_plainly(store: &Store, batch_rows: usize) -> Result<f64> {
     let begun = Instant::now();
     let width = store.manifest().columns[0].width;
-    let (mut words, mut batch) = (vec![0_u16; READ / 2], vec![0.0; batch_rows * width]);
-    let mut filled = 0;
+    let values = batch_rows * width;
+    let (mut words, mut batch) = (vec![0_u16; values], vec![0.0; values]);
     for shard in &store.manifest().shards {
         let path = store.dir().join(&shard.file);
         let mut file = File::open(&path).map_err(CoreError::io("open", &path))?;
@@ -176,13 +174,8 @@ fn read_plainly(store: &Store, batch_rows: usize) -> Result<f64> {
             if read == 0 {
                 break;
             }
-            let mut halves = words[..read / 2].reinterpret_cast::<f16>();
-            while !halves.is_empty() {
-                let take = halves.len().min(batch.len() - filled);
-                halves[..take].convert_to_f32_slice(&mut batch[filled..filled + take]);
-                filled = (filled + take) % batch.len();
-                halves = &halves[take..];
-            }
+            let halves = words[..read / 2].reinterpret_cast::<f16>();
+            halves.convert_to_f32_slice(&mut batch[..halves.len()]);
         }
     }
     std::hint::black_box(&batch);
