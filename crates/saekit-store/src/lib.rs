@@ -103,7 +103,7 @@ pub use open::{Damaged, ForeignConfig, OpenConfig, Skipped};
 pub use plan::Shuffle;
 pub use profile::ColumnProfile;
 pub use read_ahead::ReadAhead;
-pub use row_set::{Part, RowCounts, RowFilter, RowSet};
+pub use row_set::{Between, Part, RowCounts, RowFilter, RowSet};
 pub use scan::ScannedRows;
 pub use shuffle::{ShuffledRows, StreamConfig};
 pub use sink::{RowBlock, RowSink};

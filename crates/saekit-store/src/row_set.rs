@@ -32,11 +32,39 @@ pub struct RowFilter {
     pub positions: Option<(u32, u32)>,
     /// Tokens whose rows are left out, ascending.
     pub exclude_tokens: Vec<u32>,
+    /// Only rows of tokens in such spans are used, where any are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub between: Option<Between>,
     /// Rows whose norm is more than so many times the mean norm of their column are left out.
     pub max_norm: Option<f64>,
     /// Rows that hold NaN or infinity are left out, where reading them would be an error.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub drop_non_finite: bool,
+}
+
+/// Spans of tokens in a sequence, such as what one side says in a chat: from after the tokens `begin`,
+/// one after the other, to before the next token `end`, or to the end of the sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Between {
+    /// Tokens before a span; at least one.
+    pub begin: Vec<u32>,
+    /// The token after it.
+    pub end: u32,
+}
+
+impl Between {
+    /// For each of the tokens `ids` of a sequence whether it lies in a span.
+    fn inside(&self, ids: &[u32]) -> Vec<bool> {
+        let mut is_inside = false;
+        let mut inside = Vec::with_capacity(ids.len());
+        for (position, id) in ids.iter().enumerate() {
+            is_inside &= *id != self.end;
+            inside.push(is_inside);
+            is_inside |= ids[..=position].ends_with(&self.begin);
+        }
+        inside
+    }
 }
 
 /// A side of a split.
@@ -74,6 +102,8 @@ pub struct RowCounts {
     pub positions: u64,
     /// Rows of tokens that are left out.
     pub tokens: u64,
+    /// Rows of tokens outside of the spans.
+    pub outside: u64,
     /// Rows with too large a norm.
     pub norm: u64,
     /// Rows with NaN or infinity.
@@ -82,13 +112,14 @@ pub struct RowCounts {
 
 impl fmt::Display for RowCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, other_part, positions, tokens, norm, non_finite } = *self;
-        let all = kept + other_part + positions + tokens + norm + non_finite;
+        let Self { kept, other_part, positions, tokens, outside, norm, non_finite } = *self;
+        let all = kept + other_part + positions + tokens + outside + norm + non_finite;
         write!(f, "{kept} of {all} rows")?;
         let reasons = [
             (other_part, "in the other part"),
             (positions, "at other positions"),
             (tokens, "of excluded tokens"),
+            (outside, "outside of the spans"),
             (norm, "of too large a norm"),
             (non_finite, "with NaN or infinity"),
         ];
@@ -107,6 +138,7 @@ enum Reason {
     OtherPart,
     Position,
     Token,
+    Outside,
     Norm,
     NonFinite,
 }
@@ -120,6 +152,7 @@ impl RowFilter {
             && *part == Part::Train
             && positions.is_none()
             && exclude_tokens.is_empty()
+            && self.between.is_none()
             && !by_value
     }
 
@@ -140,10 +173,18 @@ impl RowFilter {
             let remedy = "name them with --document and --position, or filter before storing";
             return fail("its rows have no sequence and position", remedy);
         }
-        if !self.exclude_tokens.is_empty() && store.tokens.is_none() {
+        if self.is_by_token() && store.tokens.is_none() {
             return fail("it has no tokens table", "leave tokens out before storing");
         }
+        if self.between.as_ref().is_some_and(|between| between.begin.is_empty()) {
+            return fail("no token begins a span", "give one, or several that follow each other");
+        }
         Ok(())
+    }
+
+    /// Whether the token of a row matters.
+    fn is_by_token(&self) -> bool {
+        !self.exclude_tokens.is_empty() || self.between.is_some()
     }
 
     /// Whether document `number` is held out.
@@ -249,6 +290,7 @@ impl Kept {
             Some(Reason::OtherPart) => counts.other_part += 1,
             Some(Reason::Position) => counts.positions += 1,
             Some(Reason::Token) => counts.tokens += 1,
+            Some(Reason::Outside) => counts.outside += 1,
             Some(Reason::Norm) => counts.norm += 1,
             Some(Reason::NonFinite) => counts.non_finite += 1,
         }
@@ -262,12 +304,13 @@ struct TokenBits {
     starts: Vec<u64>,
     other_part: Vec<u64>,
     excluded: Vec<u64>,
+    outside: Vec<u64>,
 }
 
 impl TokenBits {
     fn new(store: &Inner, filter: &RowFilter, interrupt: &Interrupt) -> Result<Self> {
         let splits = filter.held_out > 0.0 || filter.part == Part::HeldOut;
-        let matters = splits || !filter.exclude_tokens.is_empty();
+        let matters = splits || filter.is_by_token();
         let mut bits = Self::default();
         let Some(table) = store.tokens.as_ref().filter(|_| matters) else { return Ok(bits) };
         bits.starts.push(0);
@@ -285,13 +328,16 @@ impl TokenBits {
         let start = self.starts[self.starts.len() - 1];
         let end = start + sequence.ids.len() as u64;
         self.starts.push(end);
-        for bits in [&mut self.other_part, &mut self.excluded] {
+        for bits in [&mut self.other_part, &mut self.excluded, &mut self.outside] {
             bits.resize(end.div_ceil(64) as usize, 0);
         }
+        let inside = filter.between.as_ref().map(|between| between.inside(&sequence.ids));
         for (position, token) in (start..end).enumerate() {
+            let is_inside = inside.as_ref().is_none_or(|inside| inside[position]);
             let bits = match filter.token(sequence, position) {
                 Some(Reason::OtherPart) => &mut self.other_part,
                 Some(_) => &mut self.excluded,
+                None if !is_inside => &mut self.outside,
                 None => continue,
             };
             bits[(token / 64) as usize] |= 1 << (token % 64);
@@ -309,11 +355,12 @@ impl TokenBits {
             return Err(());
         }
         let is_set = |bits: &[u64]| bits[(token / 64) as usize] >> (token % 64) & 1 == 1;
-        Ok(match (is_set(&self.other_part), is_set(&self.excluded)) {
-            (true, _) => Some(Reason::OtherPart),
-            (_, true) => Some(Reason::Token),
-            _ => None,
-        })
+        let reasons = [
+            (&self.other_part, Reason::OtherPart),
+            (&self.excluded, Reason::Token),
+            (&self.outside, Reason::Outside),
+        ];
+        Ok(reasons.into_iter().find(|(bits, _)| is_set(bits)).map(|(_, reason)| reason))
     }
 }
 

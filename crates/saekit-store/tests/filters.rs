@@ -9,7 +9,9 @@ use common::{LENGTH, Recipe};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
 use saekit_core::rng::Rng;
 use saekit_core::{Interrupt, Silent};
-use saekit_store::{Part, RowCounts, RowFilter, RowSet, RowSource as _, Store, StreamConfig};
+use saekit_store::{
+    Between, Part, RowCounts, RowFilter, RowSet, RowSource as _, Store, StreamConfig,
+};
 
 fn select(store: &Store, filter: RowFilter) -> saekit_store::Result<RowSet> {
     store.select(filter, &common::hook(0), &mut Silent, &Interrupt::default())
@@ -19,13 +21,20 @@ fn filters() -> impl Strategy<Value = RowFilter> {
     let positions = proptest::option::of((0_u32..3, 2_u32..6));
     let tokens = proptest::collection::btree_set(0_u32..90, 0..20);
     let norm = proptest::option::of(0.5_f64..3.0);
-    (0.0_f64..0.7, 0_u64..4, any::<bool>(), positions, tokens, norm).prop_map(
-        |(held_out, split_seed, other, positions, tokens, max_norm)| RowFilter {
+    // Ids ascend in a sequence: a beginning is one or two that follow each other.
+    let spans = (0_u32..90, 1_u32..3, 0_u32..9).prop_map(|(first, count, length)| Between {
+        begin: (first..first + count).collect(),
+        end: first + count + length,
+    });
+    let spans = proptest::option::of(spans);
+    (0.0_f64..0.7, 0_u64..4, any::<bool>(), positions, tokens, spans, norm).prop_map(
+        |(held_out, split_seed, other, positions, tokens, between, max_norm)| RowFilter {
             held_out,
             split_seed,
             part: if other { Part::HeldOut } else { Part::Train },
             positions,
             exclude_tokens: tokens.into_iter().collect(),
+            between,
             max_norm,
             drop_non_finite: false,
         },
@@ -47,8 +56,16 @@ fn judge(recipe: &Recipe, filter: &RowFilter, row: usize, mean_norm: f64) -> usi
     if filter.exclude_tokens.contains(&sequence.ids[position]) {
         return 3;
     }
+    if let Some(Between { begin, end }) = &filter.between {
+        // The last beginning before the token, unless the end has come since.
+        let starts = (begin.len()..=position).filter(|at| sequence.ids[..*at].ends_with(begin));
+        let since = starts.last();
+        if since.is_none_or(|since| sequence.ids[since..=position].contains(end)) {
+            return 4;
+        }
+    }
     let norm = recipe.row(0, row).iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-    if filter.max_norm.is_some_and(|max| norm > max * mean_norm) { 4 } else { 0 }
+    if filter.max_norm.is_some_and(|max| norm > max * mean_norm) { 5 } else { 0 }
 }
 
 proptest! {
@@ -62,7 +79,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let store = recipe.open(dir.path());
         let mean_norm = store.manifest().columns[0].mean_norm;
-        let mut counts = [0_u64; 5];
+        let mut counts = [0_u64; 6];
         let verdicts: Vec<_> =
             (0..rows).map(|row| judge(&recipe, &filter, row, mean_norm)).collect();
         for verdict in &verdicts {
@@ -74,8 +91,9 @@ proptest! {
             prop_assert!(expected.is_empty(), "{:?}", chosen);
             return Ok(());
         };
-        let [kept, other_part, positions, tokens, norm] = counts;
-        let counted = RowCounts { kept, other_part, positions, tokens, norm, non_finite: 0 };
+        let [kept, other_part, positions, tokens, outside, norm] = counts;
+        let counted =
+            RowCounts { kept, other_part, positions, tokens, outside, norm, non_finite: 0 };
         prop_assert_eq!(set.counts(), counted);
 
         let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
@@ -167,6 +185,29 @@ fn rows_with_nan_or_infinity_are_counted_and_left_out_where_that_is_asked_for() 
     assert_eq!(found, expected);
     let profile = store.profile(&column, 40, &mut Silent, &Interrupt::default()).unwrap();
     assert_eq!((profile.rows, profile.non_finite_rows), (38, 2));
+}
+
+#[test]
+fn spans_are_what_lies_between() {
+    let recipe = Recipe { rows: 3 * LENGTH, ..Recipe::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let store = recipe.open(dir.path());
+    let chosen = |begin: &[u32], end| {
+        let between = Some(Between { begin: begin.to_vec(), end });
+        let filter = RowFilter { between, ..RowFilter::default() };
+        let set = select(&store, filter).ok()?;
+        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut rows = recipe.take(&mut scan, set.counts().kept as usize);
+        rows.sort_unstable();
+        assert_eq!(set.counts().outside as usize, 3 * LENGTH - rows.len());
+        Some(rows)
+    };
+    assert_eq!(chosen(&[1], 4), Some(vec![2, 3]));
+    assert_eq!(chosen(&[1, 2], 4), Some(vec![3]));
+    assert_eq!(chosen(&[0, 2], 4), None, "they do not follow each other");
+    let to_the_end: Vec<_> = (LENGTH + 2..2 * LENGTH).collect();
+    assert_eq!(chosen(&[LENGTH as u32 + 1], 0), Some(to_the_end), "of its sequence");
+    assert_eq!(chosen(&[3], 4), None, "nothing lies between");
 }
 
 #[test]

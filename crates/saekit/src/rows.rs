@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use saekit_core::HookPoint;
-use saekit_store::{Part, RowFilter, RowSet, Store};
+use saekit_store::{Between, Part, RowFilter, RowSet, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{OnInterrupt as _, Usage};
@@ -33,6 +33,11 @@ pub(crate) struct RowOptions {
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) exclude_tokens: Vec<u32>,
+    /// Use only tokens between those with these ids, such as one side of a chat: the ids, one after the
+    /// other, that begin a span, and the one that ends it, such as 151644,77091,198..151645
+    #[arg(long, value_name = "IDS..ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) between: Option<String>,
     /// Leave out rows whose norm is more than so many times the mean
     #[arg(long, value_name = "X")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +96,7 @@ impl RowOptions {
             part,
             positions: self.positions.as_deref().map(range).transpose()?,
             exclude_tokens,
+            between: self.between.as_deref().map(spans).transpose()?,
             max_norm: self.max_norm,
             drop_non_finite: self.drop_non_finite,
         })
@@ -108,9 +114,29 @@ fn range(text: &str) -> Result<(u32, u32)> {
     numbers.ok_or_else(|| wrong().into())
 }
 
+/// `5,6..7` as the tokens before and after spans.
+fn spans(text: &str) -> Result<Between> {
+    let parts = text.split_once("..").and_then(|(begin, end)| {
+        let begin = begin.split(',').map(|id| id.trim().parse().ok()).collect::<Option<_>>()?;
+        Some(Between { begin, end: end.trim().parse().ok()? })
+    });
+    let wrong = || Usage(format!("`--between` is `{text}`, expected token ids such as 5,6..7"));
+    parts.ok_or_else(|| wrong().into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_have_ids_on_both_sides() {
+        let found = spans("5, 6..7").unwrap();
+        assert_eq!(found, Between { begin: vec![5, 6], end: 7 });
+        for bad in ["", "5", "..7", "5,..7", "5..", "a..7"] {
+            let message = spans(bad).unwrap_err().to_string();
+            assert!(message.contains("such as 5,6..7"), "{message}");
+        }
+    }
 
     #[test]
     fn ranges_may_lack_an_end() {

@@ -39,7 +39,7 @@ A configuration file says what the flags say, and flags override it:
   [harvest]                            # model, text, context, dtype: in the place of `store`
   [store_options]                      # column, document, position, two_bytes, damaged, cache
   [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
-                                       # max_norm, drop_non_finite
+                                       # between, max_norm, drop_non_finite
   [run]
   epochs = 2.0                         # or rows
   batch_rows = 4096                    # also seed, warmup_steps, decay_fraction, log_every,
