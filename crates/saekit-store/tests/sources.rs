@@ -185,20 +185,27 @@ fn rows_after_the_last_that_is_expected_are_not_read() {
     let config = OpenConfig::default();
     let store =
         Store::open_in(Arc::new(storage), &config, &mut Silent, &Interrupt::default()).unwrap();
-    let measure = |limit| {
+    // What is read ahead takes a moment: as long as it stays at `enough`, up to `waits` times.
+    let measure = |limit, enough: u64, waits: u32| {
         read.store(0, Ordering::Relaxed);
         let stream = StreamConfig { limit, ..recipe.stream(3, 2) };
         let mut ahead = ReadAhead::new(store.stream(&stream).unwrap(), limit);
         for _ in 0..20 {
             ahead.next_batch(100).unwrap().unwrap();
         }
-        std::thread::sleep(std::time::Duration::from_millis(50)); // for what is read ahead
+        for _ in 0..waits {
+            if read.load(Ordering::Relaxed) > enough {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         drop(ahead);
         read.load(Ordering::Relaxed)
     };
-    let (epoch, without) = (measure(Some(2000)), measure(None));
+    let epoch = measure(Some(2000), u64::MAX, 1);
+    let without = measure(None, epoch, 200);
     assert!(without > epoch, "{without} bytes without a limit, {epoch} with one");
-    let half = measure(Some(1000));
+    let half = measure(Some(1000), u64::MAX, 0);
     assert!(half >= epoch, "{half} bytes where more rows came than were expected");
     let mut limited =
         store.stream(&StreamConfig { limit: Some(500), ..recipe.stream(3, 2) }).unwrap();
