@@ -58,8 +58,8 @@ fn judge(recipe: &Recipe, filter: &RowFilter, row: usize, mean_norm: f64) -> usi
     }
     if let Some(Between { begin, end }) = &filter.between {
         // The last beginning before the token, unless the end has come since.
-        let starts = (begin.len()..=position).filter(|at| sequence.ids[..*at].ends_with(begin));
-        let since = starts.last();
+        let mut starts = (begin.len()..=position).filter(|at| sequence.ids[..*at].ends_with(begin));
+        let since = starts.next_back();
         if since.is_none_or(|since| sequence.ids[since..=position].contains(end)) {
             return 4;
         }
