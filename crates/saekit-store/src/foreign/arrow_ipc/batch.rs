@@ -68,15 +68,15 @@ impl Batch {
             buffers: buffers.collect::<Result<_>>()?,
             at: places(fields, &views),
         };
-        found.check_rows(input).map(|()| found)
+        found.check_rows(input, fields).map(|()| found)
     }
 
-    /// Fails unless every column has as many rows as the batch.
-    fn check_rows(&self, input: &Input) -> Result<()> {
-        for (name, at) in &self.at {
-            let found = self.nodes.get(at.nodes).map(|[rows, _]| *rows);
-            if found.is_some_and(|found| found != self.rows) {
-                let (found, rows) = (found.unwrap_or_default(), self.rows);
+    /// Fails unless every column of `fields` that can be read has as many rows as the batch.
+    fn check_rows(&self, input: &Input, fields: &[Field]) -> Result<()> {
+        for field in fields.iter().filter(|field| field.leaf.is_some()) {
+            let found = self.node(input, field, self.place(input, field)?.nodes)?[0];
+            if found != self.rows {
+                let (rows, name) = (self.rows, &field.name);
                 let problem = format!("a batch of {rows} rows has {found} of column `{name}`");
                 return Err(input.damaged(problem));
             }

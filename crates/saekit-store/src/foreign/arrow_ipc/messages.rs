@@ -13,6 +13,10 @@ const MAGIC: &[u8] = b"ARROW1";
 const CONTINUATION: u32 = u32::MAX;
 /// Metadata of a message are some kilobytes; a schema of thousands of columns has more.
 const MAX_METADATA: u64 = 64 << 20;
+/// Bytes of the magic with which a file begins, padded as arrow's writers do it.
+const MAGIC_BYTES: [u64; 2] = [8, 64];
+/// More than pads a batch, and marks the end.
+const GAP: u64 = 128;
 
 /// Goes through a file's messages.
 pub(super) struct Messages<'a> {
@@ -66,6 +70,9 @@ impl<'a> Messages<'a> {
         let Some(offset) = offset else { return Ok(None) };
         let (message, end) = self.read(offset)?;
         if matches!(self.next, Next::At(_)) {
+            if message.is_none() && end != self.input.bytes() {
+                return Err(self.input.damaged("it goes on after the mark of its end"));
+            }
             self.next = if message.is_some() { Next::At(end) } else { Next::End };
         } else if message.is_none() {
             return Err(self.input.damaged("its footer points to no record batch"));
@@ -123,6 +130,7 @@ fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
     };
     let metadata = input.read(start, len)?;
     let footer = root_as_footer(input, &metadata)?;
+    check_gaps(input, &footer, start)?;
     let blocks = footer.recordBatches().into_iter().flatten().rev();
     let offset = |block: &ipc::Block| {
         u64::try_from(block.offset())
@@ -130,6 +138,44 @@ fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
     };
     let blocks = blocks.map(offset).collect::<Result<_>>()?;
     Ok((metadata, blocks))
+}
+
+/// Fails where there is room for a batch of which the footer, at byte `footer_start`, does not tell.
+fn check_gaps(input: &Input, footer: &ipc::Footer<'_>, footer_start: u64) -> Result<()> {
+    if footer.dictionaries().is_some_and(|dictionaries| !dictionaries.is_empty()) {
+        // Which may lie between; but nobody writes them for no batch at all.
+        let has_batches = footer.recordBatches().is_some_and(|batches| !batches.is_empty());
+        let missing = || input.damaged("its footer has dictionaries, but no record batch");
+        return has_batches.then_some(()).ok_or_else(missing);
+    }
+    let mut end = schema_end(input, footer_start)?;
+    let blocks = footer.recordBatches().into_iter().flatten();
+    let spans = blocks.map(|block| {
+        let sizes = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()];
+        let [start, metadata, body] = sizes.map(|size| u64::try_from(size).unwrap_or(u64::MAX));
+        (start, start.saturating_add(metadata).saturating_add(body))
+    });
+    for (start, next) in spans.chain([(footer_start, 0)]) {
+        if start > end.saturating_add(GAP) {
+            return Err(input.damaged("its footer leaves out a record batch"));
+        }
+        end = next;
+    }
+    Ok(())
+}
+
+/// Where the schema ends, which comes first in a file, after the padded magic. Where it does not begin as
+/// most writers begin it, twice the size of the footer, which has it too, is room enough.
+fn schema_end(input: &Input, footer_start: u64) -> Result<u64> {
+    for start in MAGIC_BYTES {
+        let head = input.read(start, 8)?;
+        let (mark, len) = head.split_at(4);
+        if mark == CONTINUATION.to_le_bytes() {
+            let len = len.iter().rev().fold(0, |len, byte| len << 8 | u64::from(*byte));
+            return Ok(start + 8 + len);
+        }
+    }
+    Ok(2 * (input.bytes() - footer_start))
 }
 
 fn root_as_footer<'b>(input: &Input, metadata: &'b [u8]) -> Result<ipc::Footer<'b>> {

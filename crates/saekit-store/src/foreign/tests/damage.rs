@@ -2,6 +2,7 @@
 
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
+use super::super::{Layout, layout_of};
 use super::{Golden, Read, opened, read};
 use crate::Result;
 
@@ -44,6 +45,26 @@ fn a_changed_byte_in_a_page_with_a_checksum_is_an_error() {
             if let Ok(read) = read_all(&golden, bytes, 100) {
                 // A byte of a header that nobody needs, such as a statistic.
                 assert_eq!(read, golden.expected(), "{} with byte {at} changed", golden.file);
+            }
+        }
+    }
+}
+
+fn is_arrow(golden: &Golden) -> bool {
+    layout_of(&golden.file) == Some(Layout::Arrow)
+}
+
+/// Arrow has no checksums, but no bit that is flipped takes rows away.
+#[test]
+fn a_changed_bit_in_arrow_loses_no_rows() {
+    for golden in Golden::all().into_iter().filter(is_arrow) {
+        let (bytes, mapping) = (golden.bytes(), golden.mapping(1 << 20));
+        let Ok(whole) = opened(&golden.file, bytes.clone(), &mapping) else { continue };
+        for bit in 0..8 * bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(found) = opened(&golden.file, bytes, &mapping) {
+                assert_eq!(found.rows, whole.rows, "{}: byte {}", golden.file, bit / 8);
             }
         }
     }
