@@ -13,15 +13,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bucket_servers import azure, google
-from conftest import Ended, Saekit
-from runs import MENDED, STOPS, Place, dictionary, kill_and_resume, train, trained
+from conftest import Saekit
+from runs import (
+    MENDED,
+    SHARDS,
+    STOPS,
+    Place,
+    activations,
+    assert_mended,
+    assert_same_manifest,
+    assert_silent,
+    assert_stops,
+    dictionaries,
+    dictionary,
+    find_middle,
+    kill_and_resume,
+    train,
+)
 from servers import Origin, Request, Server, Trouble
 from stores import write_parquet, write_store
 
-ROWS, WIDTH, SHARDS = 16384, 64, 4
 ACTS, OTHERS = NAMES = ("some/acts", "others")  # folders of the bucket
 BUCKET, ACCOUNT = "saekit", "saekitaccount"
 SECRET = "c2VjcmV0"  # also as base64, which Azure's keys are
@@ -49,9 +62,8 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of one bucket, with a store and with Parquet files without a manifest."""
     root = tmp_path_factory.mktemp("buckets")
-    x = np.random.default_rng(7).standard_normal((ROWS, WIDTH)).astype(np.float16)
-    write_store(root / BUCKET / ACTS, x, SHARDS)
-    write_parquet(root / BUCKET / OTHERS, x, SHARDS)
+    write_store(root / BUCKET / ACTS, activations(), SHARDS)
+    write_parquet(root / BUCKET / OTHERS, activations(), SHARDS)
     return root
 
 
@@ -59,10 +71,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(
     saekit: Saekit, root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, bytes]:
-    """The dictionaries of runs from folders, by the folder's name."""
-    out = tmp_path_factory.mktemp("expected")
-    near = {name: Place(str(root / BUCKET / name)) for name in NAMES}
-    return {name: trained(saekit, at, out / name) for name, at in near.items()}
+    return dictionaries(saekit, root / BUCKET, NAMES, tmp_path_factory.mktemp("expected"))
 
 
 def signed(request: Request) -> bool:
@@ -117,25 +126,14 @@ def place(way: str, root: Path, name: str = ACTS) -> Iterator[Place]:
     """A folder of the bucket."""
     with Server(origin(way, root)) as server:
         location = f"{way[:2]}://{BUCKET}/{name}"
-        yield Place(location, environment(way, server.url) | {"RUST_LOG": "trace"}, server)
-
-
-def assert_silent(ended: Ended, *folders: Path) -> None:
-    """No secret is in what was printed, nor in a file."""
-    assert SECRET not in ended.out + ended.err, ended
-    for file in (file for top in folders for file in top.rglob("*") if file.is_file()):
-        assert SECRET.encode() not in file.read_bytes(), file
+        more = environment(way, server.url) | {"RUST_LOG": "trace"}
+        yield Place(location, more, server, (SECRET,))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ways_to_a_bucket(way: str, saekit: Saekit, root: Path) -> None:
     with place(way, root) as at:
-        near = saekit.run("inspect", root / BUCKET / ACTS)
-        far = saekit.run("inspect", at.location, **at.environment)
-    assert far.code == 0, far
-    found = [re.search(r"manifest sha256 +(\w+)", ended.out) for ended in (near, far)]
-    assert found[0] and found[1] and found[0][1] == found[1][1]
-    assert_silent(far)
+        assert_same_manifest(saekit, root / BUCKET / ACTS, at)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,19 +146,14 @@ def test_the_same_from_afar(
         ended = train(saekit, at, tmp_path / "run")
         assert ended and ended.code == 0, ended
         assert dictionary(tmp_path / "run") == expected[name]
-        assert_silent(ended, tmp_path / "run")
+        assert_silent(ended, at, tmp_path / "run")
         assert saekit.run("verify", at.location, **at.environment).code == 0
 
 
 @pytest.fixture(scope="module")
 def middle(saekit: Saekit, root: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Half the requests for shards' bytes of a run that nothing happens to."""
     with place("gs-token", root) as at:
-        trained(saekit, at, tmp_path_factory.mktemp("undisturbed") / "run")
-        assert at.server
-        asked = at.server.asked
-    assert asked >= 4 * SHARDS, "a run that asks so seldom has no middle"
-    return asked // 2
+        return find_middle(saekit, at, tmp_path_factory.mktemp("undisturbed") / "run", 2 * SHARDS)
 
 
 @pytest.mark.parametrize("fault", MENDED)
@@ -176,10 +169,8 @@ def test_what_passes_is_mended(
 ) -> None:
     what, times = MENDED[fault]
     with place(way, root) as at:
-        assert at.server
-        at.server.reset(Trouble(what, middle, times))
-        assert trained(saekit, at, tmp_path / "run") == expected[ACTS]
-        assert at.server.asked >= middle + times, "nothing went wrong"
+        trouble = Trouble(what, middle, times)
+        assert_mended(saekit, at, trouble, tmp_path / "run", expected[ACTS])
 
 
 @pytest.mark.parametrize("fault", STOPS)
@@ -195,16 +186,8 @@ def test_what_stays_ends_the_run_until_it_is_gone(
 ) -> None:
     what, message = STOPS[fault]
     with place(way, root) as at:
-        assert at.server
-        at.server.reset(Trouble(what, middle))
-        ended = train(saekit, at, tmp_path / "run")
-        assert ended and ended.code == 1, ended
-        shard = f"{at.location}/shards/shard-"
-        assert re.search(f"{shard}.*({message})", ended.err, re.IGNORECASE), ended
-        assert not (tmp_path / "run/dictionary").exists()
-        assert_silent(ended)
-        at.server.reset(None)
-        assert trained(saekit, at, tmp_path / "run") == expected[ACTS]
+        trouble = Trouble(what, middle)
+        assert_stops(saekit, at, trouble, message, tmp_path / "run", expected[ACTS])
 
 
 @pytest.mark.parametrize("way", CLOUDS)

@@ -13,16 +13,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from conftest import Ended, Saekit
+from conftest import Saekit
 from hub_server import SIGNATURE, Hub, refused
 from huggingface_hub import snapshot_download
-from runs import MENDED, STOPS, TRAIN, Place, dictionary, kill_and_resume, train, trained
+from runs import (
+    MENDED,
+    SHARDS,
+    STOPS,
+    TRAIN,
+    Place,
+    activations,
+    assert_mended,
+    assert_same_manifest,
+    assert_silent,
+    assert_stops,
+    dictionaries,
+    dictionary,
+    find_middle,
+    kill_and_resume,
+    train,
+    trained,
+)
 from servers import Origin, Reply, Request, Server, Trouble, folder, status
 from stores import write_parquet, write_store
 
-ROWS, WIDTH, SHARDS = 16384, 64, 4
 FIRST, LATER = "1" * 40, "2" * 40
 TOKEN = "hf_secret"
 ACTS, OTHERS = NAMES = ("some/acts", "others")  # folders of a commit
@@ -52,14 +67,14 @@ class Internet:
             "RUST_LOG": "trace",
             "RUST_BACKTRACE": "full",
         }
-        return Place(location, environment | more, self.large)
+        return Place(location, environment | more, self.large, (TOKEN, SIGNATURE))
 
 
 @pytest.fixture(scope="module")
 def commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits of a store and of Parquet files without a manifest; the later has other bytes."""
     root = tmp_path_factory.mktemp("commits")
-    x = np.random.default_rng(7).standard_normal((ROWS, WIDTH)).astype(np.float16)
+    x = activations()
     for commit, rows in {FIRST: x, LATER: -x}.items():
         write_store(root / commit / "some/acts", rows, SHARDS)
         write_parquet(root / commit / "others/shards", rows, SHARDS)
@@ -92,10 +107,7 @@ def internet(commits: Path, tmp_path: Path) -> Iterator[Internet]:
 def expected(
     saekit: Saekit, commits: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, bytes]:
-    """The dictionaries of runs from folders, by the folder's name."""
-    out = tmp_path_factory.mktemp("expected")
-    near = {name: Place(str(commits / FIRST / name)) for name in NAMES}
-    return {name: trained(saekit, at, out / name) for name, at in near.items()}
+    return dictionaries(saekit, commits / FIRST, NAMES, tmp_path_factory.mktemp("expected"))
 
 
 @pytest.fixture(scope="module")
@@ -104,22 +116,9 @@ def middles(
 ) -> dict[str, int]:
     """Half the requests for shards' bytes of runs that nothing happens to, by the folder's name."""
     out = tmp_path_factory.mktemp("undisturbed")
-    found = {}
     with connected(commits, out / "home") as internet:
-        for name in NAMES:
-            internet.large.reset(None)
-            trained(saekit, internet.at(f"{REPOSITORY}/{name}"), out / name)
-            found[name] = internet.large.asked // 2
-    assert min(found.values()) >= 4 * SHARDS, "a run that asks so seldom has no middle"
-    return found
-
-
-def assert_silent(ended: Ended, *folders: Path) -> None:
-    """Neither the token nor a signature is in what was printed, nor in a file."""
-    secrets = (TOKEN, SIGNATURE)
-    assert not any(secret in ended.out + ended.err for secret in secrets), ended
-    for file in (file for top in folders for file in top.rglob("*") if file.is_file()):
-        assert not any(secret.encode() in file.read_bytes() for secret in secrets), file
+        places = {name: internet.at(f"{REPOSITORY}/{name}") for name in NAMES}
+        return {n: find_middle(saekit, at, out / n, 4 * SHARDS) for n, at in places.items()}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,8 @@ def test_the_same_from_the_hub(
     location: str, saekit: Saekit, internet: Internet, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     """One revision is looked up once; the token goes to the Hub, and nowhere else."""
-    ended = train(saekit, internet.at(location), tmp_path / "run")
+    at = internet.at(location)
+    ended = train(saekit, at, tmp_path / "run")
     assert ended and ended.code == 0, ended
     name = OTHERS if location.endswith(OTHERS) else ACTS
     assert dictionary(tmp_path / "run") == expected[name]
@@ -147,15 +147,12 @@ def test_the_same_from_the_hub(
     assert all(r.headers["authorization"] == f"Bearer {TOKEN}" for r in requests)
     assert internet.asked, "nothing was large"
     assert not any("authorization" in request.headers for request in internet.asked)
-    assert_silent(ended, tmp_path / "run")
+    assert_silent(ended, at, tmp_path / "run")
 
 
 def test_what_inspect_and_verify_say(saekit: Saekit, internet: Internet, commits: Path) -> None:
     at = internet.at(DATASET)
-    near = saekit.run("inspect", commits / FIRST / "some/acts")
-    far = saekit.run("inspect", at.location, **at.environment)
-    found = [re.search(r"manifest sha256 +(\w+)", ended.out) for ended in (near, far)]
-    assert found[0] and found[1] and found[0][1] == found[1][1]
+    assert_same_manifest(saekit, commits / FIRST / ACTS, at)
     ended = saekit.run("verify", at.location, **at.environment)
     assert ended.code == 0 and f"{SHARDS} hashes agree" in ended.out, ended
 
@@ -173,9 +170,9 @@ def test_what_passes_is_mended(
 ) -> None:
     what, times = MENDED.get(fault, (status(429), 1))
     server = internet.server if where == "hub" else internet.large
-    server.reset(Trouble(what, middles[ACTS], times))
-    assert trained(saekit, internet.at(DATASET), tmp_path / "run") == expected[ACTS]
-    assert server.asked >= middles[ACTS] + times, "nothing went wrong"
+    at = replace(internet.at(DATASET), server=server)
+    trouble = Trouble(what, middles[ACTS], times)
+    assert_mended(saekit, at, trouble, tmp_path / "run", expected[ACTS])
 
 
 # Commits do not change, so an etag of another file means nothing there.
@@ -194,14 +191,8 @@ def test_what_stays_ends_the_run_until_it_is_gone(
     tmp_path: Path,
 ) -> None:
     what, message = STAYS[fault]
-    internet.large.reset(Trouble(what, middles[ACTS]))
-    ended = train(saekit, internet.at(DATASET), tmp_path / "run")
-    assert ended and ended.code == 1, ended
-    assert re.search(f"{DATASET}/shards/shard-.*({message})", ended.err, re.IGNORECASE), ended
-    assert not (tmp_path / "run/dictionary").exists()
-    assert_silent(ended, tmp_path / "run")
-    internet.large.reset(None)
-    assert trained(saekit, internet.at(DATASET), tmp_path / "run") == expected[ACTS]
+    at, trouble = internet.at(DATASET), Trouble(what, middles[ACTS])
+    assert_stops(saekit, at, trouble, message, tmp_path / "run", expected[ACTS])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -294,7 +285,7 @@ def test_messages_name_the_address_and_the_remedy(
     assert ended.code == 1 and ended.out == "", ended
     assert re.search(message.format(re.escape(location)), ended.err), ended
     assert location in ended.err and "panicked" not in ended.err, ended
-    assert_silent(ended)
+    assert_silent(ended, at)
 
 
 def test_a_gated_repository_is_said_to_be_one(saekit: Saekit, internet: Internet) -> None:
@@ -303,7 +294,7 @@ def test_a_gated_repository_is_said_to_be_one(saekit: Saekit, internet: Internet
     ended = saekit.run("inspect", at.location, **at.environment)
     expected = f"error: {DATASET} may not be read: the server answered 403 (GatedRepo); {REMEDY}"
     assert ended.code == 1 and ended.err.startswith(expected), ended
-    assert_silent(ended)
+    assert_silent(ended, at)
 
 
 def test_a_missing_shard_is_named(
@@ -338,7 +329,7 @@ def test_ranges_are_kept(
         ended = saekit.run(*arguments, "--cache", tmp_path / "ranges", **at.environment)
         assert ended.code == 0 and dictionary(tmp_path / run) == expected[ACTS], ended
         assert (internet.large.asked == 0) == (run == "second")
-    assert_silent(ended, tmp_path)
+    assert_silent(ended, at, tmp_path)
 
 
 @pytest.fixture

@@ -5,18 +5,27 @@ asking again, or ends the run with a message; the same command then goes on, to 
 """
 
 import logging
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-import numpy as np
 import pytest
 from conftest import Saekit
+from layouts import rows
 from moto.server import ThreadedMotoServer
-from runs import MENDED, STOPS, Place, dictionary, kill_and_resume, train, trained
+from runs import (
+    MENDED,
+    STOPS,
+    Place,
+    assert_mended,
+    assert_same_manifest,
+    assert_stops,
+    find_middle,
+    kill_and_resume,
+    trained,
+)
 from servers import Server, Trouble, folder, forwarded
 from stores import write_parquet, write_store
 
@@ -35,8 +44,7 @@ KEYS = {
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "acts"
-    x = np.random.default_rng(7).standard_normal((ROWS, WIDTH))
-    write_store(path, x.astype(np.float16), SHARDS)
+    write_store(path, rows(7, ROWS, WIDTH), SHARDS)
     return path
 
 
@@ -104,12 +112,8 @@ def test_the_same_from_afar(
     kind: str, saekit: Saekit, store: Path, bucket: str, expected: bytes, tmp_path: Path
 ) -> None:
     with place(kind, store, bucket) as at:
-        ended = train(saekit, at, tmp_path / "run")
-        assert ended and ended.code == 0, ended
-        assert dictionary(tmp_path / "run") == expected
-        here, there = (saekit.run("inspect", p, **at.environment) for p in (store, at.location))
-        found = [re.search(r"manifest sha256 +(\w+)", ended.out) for ended in (here, there)]
-        assert found[0] and found[1] and found[0][1] == found[1][1]
+        assert trained(saekit, at, tmp_path / "run") == expected
+        assert_same_manifest(saekit, store, at)
         assert saekit.run("verify", at.location, **at.environment).code == 0
 
 
@@ -135,8 +139,7 @@ def test_a_flipped_bit_is_found(
 
 def test_parquet_of_others_from_a_bucket(saekit: Saekit, bucket: str, tmp_path: Path) -> None:
     """Files without a manifest, which the bucket lists."""
-    x = np.random.default_rng(8).standard_normal((ROWS, WIDTH)).astype(np.float16)
-    write_parquet(tmp_path / "acts", x, 3)
+    write_parquet(tmp_path / "acts", rows(8, ROWS, WIDTH), 3)
     upload(bucket, tmp_path / "acts", "parquet")
     near = trained(saekit, Place(str(tmp_path / "acts")), tmp_path / "near")
     assert trained(saekit, in_bucket(bucket, "parquet"), tmp_path / "far") == near
@@ -150,11 +153,7 @@ def middles(
     found = {}
     for kind in TROUBLED:
         with place(kind, store, bucket) as at:
-            ended = train(saekit, at, tmp_path_factory.mktemp(kind) / "run")
-            assert ended and ended.code == 0, ended
-            assert at.server
-            found[kind] = at.server.asked // 2
-        assert found[kind] >= SHARDS, "a run that asks so seldom has no middle"
+            found[kind] = find_middle(saekit, at, tmp_path_factory.mktemp(kind) / "run", SHARDS)
     return found
 
 
@@ -172,14 +171,9 @@ def test_what_passes_is_mended(
 ) -> None:
     what, times = MENDED[fault]
     with place(kind, store, bucket) as at:
-        assert at.server
         for after in (0, middles[kind]):
-            at.server.reset(Trouble(what, after, times))
             out = tmp_path / f"run-{after}"
-            ended = train(saekit, at, out)
-            assert ended and ended.code == 0, ended
-            assert at.server.asked >= after + times, "nothing went wrong"
-            assert dictionary(out) == expected
+            assert_mended(saekit, at, Trouble(what, after, times), out, expected)
 
 
 @pytest.mark.parametrize("fault", STOPS)
@@ -196,19 +190,9 @@ def test_what_stays_ends_the_run_until_it_is_gone(
 ) -> None:
     what, message = STOPS[fault]
     with place(kind, store, bucket) as at:
-        assert at.server
         for after in (0, middles[kind]) if fault != "replaced" else (middles[kind],):
-            at.server.reset(Trouble(what, after))
             out = tmp_path / f"run-{after}"
-            ended = train(saekit, at, out)
-            assert ended and ended.code == 1, ended
-            assert re.search(message, ended.err, re.IGNORECASE), ended
-            assert "shard-" in ended.err and "panicked" not in ended.err, ended
-            assert not (out / "dictionary").exists()
-            at.server.reset(None)
-            ended = train(saekit, at, out)
-            assert ended and ended.code == 0, ended
-            assert dictionary(out) == expected
+            assert_stops(saekit, at, Trouble(what, after), message, out, expected)
 
 
 @pytest.mark.parametrize("kind", KILLS)
