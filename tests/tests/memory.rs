@@ -2,6 +2,10 @@
 //! shard and pool a tenth of the smaller.
 #![cfg(target_os = "linux")]
 
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
 use saekit_tests::{Sandbox, SyntheticStore};
 
 /// How much more memory ten times the rows may take: noise of the allocator and the threads.
@@ -75,6 +79,65 @@ fn of_reading() {
     let (found, bound) = (peak(&sandbox, &reading), (pool_mib + 64) << 10);
     assert!(data_kib > 2 * bound, "the data is too small to be seen: {data_kib} KiB");
     assert!(found <= bound, "peak {found} KiB, expected at most {bound}");
+}
+
+/// Bytes of a store too large for this machine.
+const TERABYTE: u64 = 1 << 40;
+/// What opening and ordering such a store may take beside the pool and what reading a small one takes.
+const OF_A_TERABYTE_KIB: u64 = 46 << 10;
+
+/// Memory of a short training run on the store `name`.
+fn short_run(sandbox: &Sandbox, name: &str) -> u64 {
+    let train = "--d-sae 64 --k 4 --batch 1000 --rows 20000 --scale-rows 1000 --pool-mib 64";
+    peak(sandbox, &format!("train --device cpu --store {name} --out {name}-run {train}"))
+}
+
+/// Makes of the store in `from`, which has one shard, one of a terabyte: every shard is that one.
+fn repeat_shard(from: &Path, to: &Path) {
+    let text = fs::read_to_string(from.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let shard = manifest["shards"][0].clone();
+    let count = TERABYTE / shard["bytes"].as_u64().unwrap();
+    fs::create_dir_all(to.join("shards")).unwrap();
+    let shards = (0..count).map(|number| {
+        let (mut shard, file) = (shard.clone(), format!("shards/shard-{number:05}.parquet"));
+        fs::hard_link(from.join(shard["file"].as_str().unwrap()), to.join(&file)).unwrap();
+        shard["file"] = file.into();
+        shard
+    });
+    manifest["shards"] = shards.collect();
+    manifest["rows"] = (count * shard["rows"].as_u64().unwrap()).into();
+    fs::write(to.join("manifest.json"), manifest.to_string()).unwrap();
+}
+
+#[test]
+fn of_a_store_of_a_terabyte() {
+    let sandbox = Sandbox::new();
+    let mut store = SyntheticStore::new(160_000, 768);
+    (store.shard_bytes, store.row_group_bytes) = (1 << 30, 16 << 20);
+    store.write(&sandbox.path("small"));
+    repeat_shard(&sandbox.path("small"), &sandbox.path("large"));
+    let (small, large) = (short_run(&sandbox, "small"), short_run(&sandbox, "large"));
+    assert!(large <= small + OF_A_TERABYTE_KIB, "a terabyte {large} KiB, a shard {small} KiB");
+}
+
+/// An array of NumPy of `bytes` bytes, all of which are zero and take no place on the disk.
+fn write_zeros(path: &Path, bytes: u64) {
+    let shape = format!("({}, 768)", bytes / (2 * 768));
+    let header = format!("{{'descr': '<f2', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut file = File::create(path).unwrap();
+    file.write_all(b"\x93NUMPY\x01\x00\x76\x00").unwrap();
+    file.write_all(format!("{header:<117}\n").as_bytes()).unwrap();
+    file.set_len(128 + bytes / (2 * 768) * (2 * 768)).unwrap();
+}
+
+#[test]
+fn of_an_array_of_a_terabyte() {
+    let sandbox = Sandbox::new();
+    write_zeros(&sandbox.path("small.npy"), 1 << 28);
+    write_zeros(&sandbox.path("large.npy"), TERABYTE);
+    let (small, large) = (short_run(&sandbox, "small.npy"), short_run(&sandbox, "large.npy"));
+    assert!(large <= small + OF_A_TERABYTE_KIB, "a terabyte {large} KiB, 256 MiB {small} KiB");
 }
 
 #[test]

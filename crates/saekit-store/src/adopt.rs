@@ -9,9 +9,15 @@ use crate::foreign::{self, Found, FoundColumn, Mapping};
 use crate::layout::UNFINISHED;
 use crate::open::Opening;
 use crate::rows::{Group, Rows, Selection};
+use crate::saved_dataset::{self, SavedDatasets};
 use crate::stats::ColumnStats;
 use crate::store::{Inner, Store};
-use crate::{ColumnInfo, ColumnSpec, Error, Listed, Manifest, Result, ShardInfo, Storage};
+use crate::{
+    ColumnInfo, ColumnSpec, Error, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage,
+};
+
+/// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
+const MOST_GROUPS: u64 = 1 << 18;
 
 /// Groups, evenly over the store, from which the statistics of columns are taken.
 const SAMPLED_GROUPS: usize = 16;
@@ -19,7 +25,10 @@ const SAMPLED_GROUPS: usize = 16;
 /// Opens every file in the place that has a layout known.
 pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Store> {
     let files = files(&*opening.storage)?;
-    let mut adopted = Adopted::default();
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let least = usize::try_from(bytes / MOST_GROUPS).unwrap_or(usize::MAX);
+    let group_bytes = opening.config.foreign.group_bytes.max(least);
+    let mut adopted = Adopted { group_bytes, ..Adopted::default() };
     opening.observer.begin("opening", Some(files.len() as u64), "files");
     for (i, file) in files.iter().enumerate() {
         opening.interrupt.check()?;
@@ -29,6 +38,7 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Store> {
         opening.observer.advance(i as u64 + 1, "");
     }
     opening.observer.end();
+    adopted.identity.push(adopted.reading(&opening.config.foreign));
     let sha256 = opening.sha256(sha256(adopted.identity.join("\n").as_bytes()));
     let mut inner = adopted.finish(Arc::clone(&opening.storage), sha256);
     if inner.manifest.rows > 0 {
@@ -51,7 +61,12 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
         return Err(Error::Weights { path: storage.path(&file.path) });
     }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
-    files.retain(|file| !hidden(file) && foreign::layout_of(&file.path).is_some());
+    files.retain(|file| !hidden(file));
+    files.retain(|file| {
+        foreign::layout_of(&file.path).is_some() || saved_dataset::is_state(&file.path)
+    });
+    let saved = SavedDatasets::find(storage, &files)?;
+    files.retain(|file| saved.has(&file.path));
     if files.is_empty() {
         return Err(Error::NotAStore { dir: location.to_owned() });
     }
@@ -69,6 +84,8 @@ fn is_weights(path: &str) -> bool {
 /// What was found so far.
 #[derive(Default)]
 struct Adopted {
+    /// Bytes of a group, about.
+    group_bytes: usize,
     columns: Vec<FoundColumn>,
     /// The file that decided the columns.
     first: Option<String>,
@@ -93,7 +110,7 @@ impl Adopted {
         let version = blob.version().map(str::to_owned);
         let config = &opening.config.foreign;
         let mapping = Mapping {
-            group_bytes: config.group_bytes,
+            group_bytes: self.group_bytes,
             columns: config.columns.clone(),
             document: config.document.clone(),
             position: config.position.clone(),
@@ -104,10 +121,10 @@ impl Adopted {
         if found.rows == 0 {
             return Ok(());
         }
-        self.check(&found, file, &**storage)?;
         if opening.reads_all() {
             read_all(&found, opening.interrupt)?;
         }
+        self.check(&found, file, &**storage)?;
         let (rows, bytes) = (found.rows, file.bytes);
         self.identity.push(format!("{} {bytes} {rows} {version:?}", file.path));
         self.sequences += found.sequences;
@@ -120,6 +137,13 @@ impl Adopted {
         self.infos.push(ShardInfo { file, rows, bytes, sha256: String::new() });
         self.shards.push(found);
         Ok(())
+    }
+
+    /// How the bytes of the files are read, which `config` has a say in.
+    fn reading(&self, config: &ForeignConfig) -> String {
+        let ForeignConfig { document, position, .. } = config;
+        let columns = describe(&self.columns, self.has_tokens);
+        format!("{columns}, of document {document:?} and position {position:?}")
     }
 
     /// Fails unless `found` has the columns of the files before it.

@@ -1,16 +1,14 @@
-//! The order of an epoch: which row groups share a pool, and in which order their rows come.
+//! The order of an epoch: which parts of a store share a pool, and in which order their rows come.
 
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::parts::Parts;
 use crate::rows::{Group, Selection};
 use crate::store::Inner;
 use crate::window::{self, Pools};
 use crate::{Error, Result, RowSet, StreamConfig};
-
-/// Row groups of each shard, or parts of them, that a pool should have.
-const SHARES: usize = 4;
 
 /// How far rows move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +38,9 @@ impl Shuffle {
 pub(crate) struct Plan {
     seed: u64,
     shuffle: Shuffle,
-    groups: Vec<Group>,
+    parts: Parts,
     pools: Pools,
-    /// Rows of each group that are used, where not all are.
+    /// Rows of each part that are used, where not all are.
     kept: Option<Kept>,
     rows: u64,
 }
@@ -51,7 +49,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct Kept {
     set: RowSet,
-    /// How many of each group.
+    /// How many of each part.
     counts: Vec<u32>,
 }
 
@@ -60,29 +58,35 @@ struct Kept {
 pub(crate) struct Epoch<'a> {
     plan: &'a Plan,
     number: u64,
-    /// Row groups in their order, by place in the plan.
+    /// Parts in their order, by place.
     order: Vec<u32>,
 }
 
 impl Plan {
     /// Pools of at most half of the pool's bytes each, since two are in memory at a time.
-    pub(crate) fn new(store: &Inner, selection: &Selection, config: &StreamConfig) -> Result<Self> {
+    ///
+    /// Row groups are cut into `parts` of a multiple of so many rows, if that is given and a pool has
+    /// too few of them.
+    pub(crate) fn new(
+        store: &Inner,
+        selection: &Selection,
+        config: &StreamConfig,
+        part_rows: Option<u32>,
+    ) -> Result<Self> {
         let StreamConfig { seed, shuffle, pool_bytes, rows, .. } = config;
         let row_bytes = selection.row_bytes();
-        let mut groups = store.groups();
-        let mut pools = pools_of(&groups, row_bytes, *pool_bytes).map_err(|needed| {
+        let (seed, shuffle) = (*seed, *shuffle);
+        let mut parts = Parts::whole(store.groups());
+        if let (Shuffle::Full, Some(part_rows)) = (shuffle, part_rows) {
+            let pools = pools_of(&parts, row_bytes, *pool_bytes);
+            parts = parts.cut(part_rows, pools.map_or(0, |pools| pools.groups_per_pool()));
+        }
+        let pools = pools_of(&parts, row_bytes, *pool_bytes).map_err(|needed| {
             Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
-        let (seed, shuffle) = (*seed, *shuffle);
-        let part_rows = store.shards.iter().map(|shard| shard.part_rows()).min().flatten();
-        if let (Shuffle::Full, Some(part_rows)) = (shuffle, part_rows) {
-            let parts = cut(&groups, part_rows, &pools);
-            pools = pools_of(&parts, row_bytes, *pool_bytes).unwrap_or(pools);
-            groups = parts;
-        }
-        let kept = rows.as_ref().map(|set| Kept::new(set, &groups));
+        let kept = rows.as_ref().map(|set| Kept::new(set, &parts));
         let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
-        Ok(Self { seed, shuffle, groups, pools, kept, rows })
+        Ok(Self { seed, shuffle, parts, pools, kept, rows })
     }
 
     /// Rows of an epoch.
@@ -94,14 +98,20 @@ impl Plan {
     pub(crate) fn sha256(&self) -> String {
         let Self { seed, shuffle, pools, .. } = self;
         let (shuffle, groups_per_pool) = (shuffle.name(), pools.groups_per_pool());
-        let groups = self.groups.len();
+        let (parts, rows) = (self.parts.len(), self.parts.most_rows());
         let mut text = format!(
-            "shuffled 3, {shuffle}, seed {seed}, {groups_per_pool} of {groups} groups a pool"
+            "shuffled 4, {shuffle}, seed {seed}, {groups_per_pool} of {parts} parts a pool, \
+             of {rows} rows"
         );
         if let Some(kept) = &self.kept {
             text += &kept.set.sha256();
         }
         sha256(text.as_bytes())
+    }
+
+    /// Most rows of a pool.
+    pub(crate) fn pool_rows(&self) -> usize {
+        self.pools.groups_per_pool() * self.parts.largest() as usize
     }
 
     /// Pools of an epoch.
@@ -113,104 +123,83 @@ impl Plan {
     pub(crate) fn epoch(&self, number: u64) -> Epoch<'_> {
         let order = match self.shuffle {
             Shuffle::Full => {
-                spread(&self.groups, Rng::new(self.seed, "store.row-groups").child(number))
+                spread(&self.parts, Rng::new(self.seed, "store.row-groups").child(number))
             }
-            Shuffle::Window => (0..self.groups.len() as u32).collect(),
+            Shuffle::Window => (0..self.parts.len() as u32).collect(),
         };
         Epoch { plan: self, number, order }
     }
 }
 
-/// Pools for `groups`, or the least `pool_bytes` that will do.
-fn pools_of(groups: &[Group], row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64> {
-    let largest = groups.iter().map(|group| u64::from(group.rows)).max().unwrap_or(0);
-    Pools::new(groups.len(), largest * row_bytes, pool_bytes)
+/// Pools for `parts`, or the least `pool_bytes` that will do.
+fn pools_of(parts: &Parts, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64> {
+    Pools::new(parts.len(), u64::from(parts.largest()) * row_bytes, pool_bytes)
 }
 
-/// `groups`, or where a pool of `pools` has too few for a good share of every shard, parts of them: a
-/// multiple of `part_rows` rows each, and as large as will do, since less is read at a time.
-fn cut(groups: &[Group], part_rows: u32, pools: &Pools) -> Vec<Group> {
-    let shards = groups.last().map_or(0, |group| group.shard as usize + 1);
-    let has_shares = pools.groups_per_pool() >= SHARES * shards;
-    if pools.len() <= 1 || has_shares {
-        return groups.to_vec();
-    }
-    let largest = groups.iter().map(|group| group.rows).max().unwrap_or(0) as usize;
-    let rows = largest * pools.groups_per_pool() / (SHARES * shards);
-    let rows = (rows as u32 / part_rows).max(1) * part_rows;
-    groups.iter().flat_map(|group| group.parts(rows)).collect()
-}
-
-/// A random order of `groups`, by place, in which those of each shard lie evenly.
+/// A random order of `parts`, by place, in which those of each shard lie evenly.
 ///
 /// A shard's rows were permuted when it was written, so what decides how well a pool is mixed is
-/// that it has its share of every shard, not which row groups those are. The groups of a shard, in
-/// random order, are put at equal distances with a random beginning.
-fn spread(groups: &[Group], rng: Rng) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..groups.len() as u32).collect();
+/// that it has its share of every shard, not which parts those are. The parts of a shard, in random
+/// order, are put at equal distances with a random beginning.
+fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..parts.len() as u32).collect();
     rng.shuffle(&mut order);
-    let shard_of = |place: u32| groups[place as usize].shard as usize;
-    let shards = groups.last().map_or(0, |group| group.shard as usize + 1);
-    let mut sizes = vec![0_u32; shards];
+    let sizes: Vec<f64> = parts.of_shards().map(f64::from).collect();
+    let mut next: Vec<f64> = (0..sizes.len() as u64).map(|s| rng.child(s).uniform(0)).collect();
+    let mut keys = vec![0.0; order.len()];
     for place in &order {
-        sizes[shard_of(*place)] += 1;
-    }
-    let mut next: Vec<f64> = (0..shards as u64).map(|s| rng.child(s).uniform(0)).collect();
-    let mut keyed = Vec::with_capacity(order.len());
-    for place in order {
-        let shard = shard_of(place);
-        keyed.push((next[shard] / f64::from(sizes[shard]), place));
+        let shard = parts.shard(*place);
+        keys[*place as usize] = next[shard] / sizes[shard];
         next[shard] += 1.0;
     }
-    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
-    keyed.into_iter().map(|(_, place)| place).collect()
+    order.sort_by(|a, b| f64::total_cmp(&keys[*a as usize], &keys[*b as usize]));
+    order
 }
 
 impl Kept {
-    fn new(set: &RowSet, groups: &[Group]) -> Self {
-        let counts = groups.iter().map(|group| set.count(group.places())).collect();
+    fn new(set: &RowSet, parts: &Parts) -> Self {
+        let counts = parts.iter().map(|part| set.count(part.places())).collect();
         Self { set: set.clone(), counts }
     }
 }
 
 impl Epoch<'_> {
-    /// Places in the plan of the row groups of `pool`.
-    fn places(&self, pool: usize) -> impl Iterator<Item = usize> {
-        self.order[self.plan.pools.range(pool)].iter().map(|place| *place as usize)
+    /// Places of the parts of `pool`.
+    fn places(&self, pool: usize) -> &[u32] {
+        &self.order[self.plan.pools.range(pool)]
     }
 
-    /// The row groups of `pool`.
-    pub(crate) fn groups(&self, pool: usize) -> Vec<Group> {
-        self.places(pool).map(|place| self.plan.groups[place]).collect()
+    /// The parts of `pool`.
+    pub(crate) fn parts(&self, pool: usize) -> Vec<Group> {
+        self.places(pool).iter().map(|place| self.plan.parts.get(*place)).collect()
     }
 
     /// Puts into `order` the order in which the rows of `pool` come.
     pub(crate) fn shuffle_rows(&self, pool: usize, order: &mut Vec<u32>) {
         order.clear();
         let mut first = 0;
-        for place in self.places(pool) {
-            let group = self.plan.groups[place];
-            let rows = first..first + group.rows;
+        for part in self.parts(pool) {
+            let rows = first..first + part.rows;
             match &self.plan.kept {
                 None => order.extend(rows),
                 Some(kept) => order.extend(
-                    rows.filter(|row| kept.set.contains(group.first + u64::from(row - first))),
+                    rows.filter(|row| kept.set.contains(part.first + u64::from(row - first))),
                 ),
             }
-            first += group.rows;
+            first += part.rows;
         }
         window::shuffle_rows(self.plan.seed, self.number, pool, order);
     }
 
     /// The pool that holds row `row` of the epoch, and the row it begins with.
     pub(crate) fn locate(&self, row: u64) -> (usize, u64) {
-        let rows_of = |place: usize| match &self.plan.kept {
-            None => u64::from(self.plan.groups[place].rows),
-            Some(kept) => u64::from(kept.counts[place]),
+        let rows_of = |place: &u32| match &self.plan.kept {
+            None => u64::from(self.plan.parts.get(*place).rows),
+            Some(kept) => u64::from(kept.counts[*place as usize]),
         };
         let mut start = 0;
         for pool in 0..self.plan.pools() {
-            let rows: u64 = self.places(pool).map(rows_of).sum();
+            let rows: u64 = self.places(pool).iter().map(rows_of).sum();
             if row < start + rows {
                 return (pool, start);
             }
@@ -260,12 +249,13 @@ mod tests {
                 groups.push(Group { shard, index, skip: 0, rows, first });
             }
         }
-        let mut pools = pools_of(&groups, ROW_BYTES, pool_bytes).unwrap();
+        let mut parts = Parts::whole(groups);
+        let mut pools = pools_of(&parts, ROW_BYTES, pool_bytes).unwrap();
         if shuffle == Shuffle::Full {
-            groups = cut(&groups, page_rows(2 * 768) as u32, &pools);
-            pools = pools_of(&groups, ROW_BYTES, pool_bytes).unwrap();
+            parts = parts.cut(page_rows(2 * 768) as u32, pools.groups_per_pool());
+            pools = pools_of(&parts, ROW_BYTES, pool_bytes).unwrap();
         }
-        Plan { seed: 3, shuffle, groups, pools, kept: None, rows: ROWS }
+        Plan { seed: 3, shuffle, parts, pools, kept: None, rows: ROWS }
     }
 
     /// Rows of an epoch by their number on disk.
@@ -273,8 +263,8 @@ mod tests {
         let epoch = plan.epoch(number);
         let (mut rows, mut order) = (Vec::with_capacity(ROWS as usize), Vec::new());
         for pool in 0..plan.pools() {
-            let groups = epoch.groups(pool);
-            let places = groups.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
+            let parts = epoch.parts(pool);
+            let places = parts.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
             let places: Vec<u32> = places.collect();
             epoch.shuffle_rows(pool, &mut order);
             rows.extend(order.iter().map(|row| places[*row as usize]));

@@ -9,13 +9,21 @@ use saekit_core::Interrupt;
 use crate::plan::Plan;
 use crate::rows::{Rows, Selection};
 use crate::store::Inner;
-use crate::{Error, Result};
+use crate::{Error, Result, StreamConfig};
 
 /// The rows of a pool and the order in which they come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) rows: Rows,
     pub(crate) order: Vec<u32>,
+}
+
+impl Pool {
+    /// Nothing, with room for every pool of `job`.
+    fn for_job(job: &Job) -> Self {
+        let rows = job.plan.pool_rows();
+        Self { rows: Rows::with_room(&job.selection, rows), order: Vec::with_capacity(rows) }
+    }
 }
 
 /// A pool of an epoch.
@@ -31,6 +39,20 @@ pub(crate) struct Job {
     pub(crate) store: Arc<Inner>,
     pub(crate) selection: Selection,
     pub(crate) plan: Plan,
+}
+
+impl Job {
+    /// Reading `store` as `config` says, row groups in parts of a multiple of `part_rows` rows, if that
+    /// is given.
+    pub(crate) fn new(
+        store: Arc<Inner>,
+        config: &StreamConfig,
+        part_rows: Option<u32>,
+    ) -> Result<Self> {
+        let selection = Selection::new(&store, &config.columns)?;
+        let plan = Plan::new(&store, &selection, config, part_rows)?;
+        Ok(Self { store, selection, plan })
+    }
 }
 
 /// The reading thread. Two pools go round between it and its owner, so there are never more.
@@ -49,7 +71,7 @@ impl Prefetch {
         let (ready_sender, ready) = channel();
         let (spent, spent_receiver) = channel();
         for _ in 0..2 {
-            spent.send(Pool::default()).expect("the receiver is in this function");
+            spent.send(Pool::for_job(job)).expect("the receiver is in this function");
         }
         let stop = Interrupt::default();
         let (job, flag) = (Arc::clone(job), stop.clone());
@@ -111,7 +133,7 @@ fn read_ahead(
                 return;
             }
             let Ok(mut filled) = spent.recv() else { return };
-            let read = filled.rows.fill(&job.store, &job.selection, &epoch.groups(pool), stop);
+            let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
             epoch.shuffle_rows(pool, &mut filled.order);
             let failed = read.is_err();
             if ready.send(read.map(|()| filled)).is_err() || failed {

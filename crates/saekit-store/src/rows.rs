@@ -101,12 +101,18 @@ impl Group {
 
     /// Parts of it of up to `rows` rows.
     pub(crate) fn parts(self, rows: u32) -> impl Iterator<Item = Self> {
-        self.range().step_by(rows as usize).map(move |skip| Self {
-            skip,
-            rows: rows.min(self.range().end - skip),
-            first: self.first + u64::from(skip - self.skip),
+        (0..self.rows.div_ceil(rows)).map(move |number| self.part(rows, number))
+    }
+
+    /// Part `number` of it, of up to `rows` rows each.
+    pub(crate) fn part(self, rows: u32, number: u32) -> Self {
+        let before = number * rows;
+        Self {
+            skip: self.skip + before,
+            rows: rows.min(self.rows - before),
+            first: self.first + u64::from(before),
             ..self
-        })
+        }
     }
 }
 
@@ -144,6 +150,19 @@ fn resize(words: &mut Vec<u32>, len: usize) {
 }
 
 impl Rows {
+    /// None, with memory for `rows` rows of `selection`, which is not touched before it is needed: were
+    /// it taken when a larger filling comes, there would be both for a while.
+    pub(crate) fn with_room(selection: &Selection, rows: usize) -> Self {
+        let words = |column: &Selected| Vec::with_capacity((rows * column.row_bytes).div_ceil(4));
+        let numbers = if selection.tokens { rows } else { 0 };
+        Self {
+            groups: Vec::new(),
+            columns: selection.columns.iter().map(|column| AlignedBytes(words(column))).collect(),
+            sequences: Vec::with_capacity(numbers),
+            positions: Vec::with_capacity(numbers),
+        }
+    }
+
     /// Replaces the rows by those of `groups`, one group after the other; gives up as interrupted
     /// once `stop` is raised.
     pub(crate) fn fill(

@@ -9,8 +9,8 @@ use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
 
 /// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
 ///
-/// A part of a row group is in memory at a time, small enough for a cache. The last batch may be shorter than was asked for; after it
-/// comes `None`.
+/// A part of a row group is in memory at a time, small enough for a cache. The last batch may be
+/// shorter than was asked for; after it comes `None`.
 #[derive(Debug)]
 pub struct ScannedRows {
     store: Arc<Inner>,
@@ -78,9 +78,7 @@ impl ScannedRows {
         self.loaded = None;
         let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];
         let part_rows = self.store.shards[group.shard as usize].part_rows().unwrap_or(group.rows);
-        let part = (place - group.first) as u32 / part_rows;
-        let mut parts = group.parts(part_rows).skip(part as usize);
-        let part = parts.next().expect("the row is in the group");
+        let part = group.part(part_rows, (place - group.first) as u32 / part_rows);
         self.rows.fill(&self.store, &self.selection, &[part], &Interrupt::default())?;
         self.loaded = Some(part);
         Ok(part)

@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use saekit_core::HookPoint;
 
-use crate::plan::Plan;
 use crate::prefetch::{Job, Place, Pool, Prefetch};
-use crate::rows::Selection;
+use crate::shard::Shard;
 use crate::store::Inner;
 use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource, Shuffle};
 
@@ -47,8 +46,8 @@ impl Default for StreamConfig {
 /// The rows of a store in a random order, epoch after epoch; made by
 /// [`Store::stream`](crate::Store::stream).
 ///
-/// An epoch deals the row groups of all shards, or parts of them, to pools, so that each pool has its share of every
-/// shard; the rows of a pool come in a random order of their own. Two pools are in memory, of which
+/// An epoch deals the row groups of all shards, or parts of them, to pools, so that each pool has its
+/// share of every shard; the rows of a pool come in a random order of their own. Two pools are in memory, of which
 /// a thread fills one. Since rows were permuted within their shard when it was written, a batch has
 /// rows of many shards and documents (`docs/store-format.md` has figures).
 ///
@@ -57,6 +56,7 @@ impl Default for StreamConfig {
 #[derive(Debug)]
 pub struct ShuffledRows {
     job: Arc<Job>,
+    config: StreamConfig,
     epoch: u64,
     row: u64,
     limit: Option<u64>,
@@ -75,11 +75,32 @@ struct Current {
 
 impl ShuffledRows {
     pub(crate) fn new(store: Arc<Inner>, config: &StreamConfig) -> Result<Self> {
-        let selection = Selection::new(&store, &config.columns)?;
-        let plan = Plan::new(&store, &selection, config)?;
-        let job = Arc::new(Job { store, selection, plan });
-        let limit = config.limit;
-        Ok(Self { job, epoch: 0, row: 0, limit, current: None, prefetch: None, spare: None })
+        let part_rows = part_rows(&store, |shard| shard.part_rows());
+        let job = Job::new(store, config, part_rows)?;
+        Ok(Self {
+            job: Arc::new(job),
+            config: config.clone(),
+            epoch: 0,
+            row: 0,
+            limit: config.limit,
+            current: None,
+            prefetch: None,
+            spare: None,
+        })
+    }
+
+    /// The job whose order has the hash `sha256`: this one, or the one that it would be if the files
+    /// lay elsewhere, since row groups far away are not cut into parts. This one if it is neither.
+    fn job_of(&self, sha256: &str) -> Arc<Job> {
+        let is_meant = |job: &Job| job.plan.sha256() == sha256;
+        let store = &self.job.store;
+        let other = |part_rows| Job::new(Arc::clone(store), &self.config, part_rows).ok();
+        let cut = || other(part_rows(store, |shard| shard.least_part_rows()));
+        if is_meant(&self.job) {
+            return Arc::clone(&self.job);
+        }
+        let found = other(None).filter(is_meant).or_else(|| cut().filter(is_meant));
+        found.map_or_else(|| Arc::clone(&self.job), Arc::new)
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
@@ -151,6 +172,12 @@ impl ShuffledRows {
     }
 }
 
+/// Rows of a part that every shard with rows can be read in, if each says what its own are.
+fn part_rows(store: &Inner, of: impl Fn(&dyn Shard) -> Option<u32>) -> Option<u32> {
+    let has_rows = |shard: &&dyn Shard| shard.group_rows().iter().any(|rows| *rows > 0);
+    store.shards.iter().map(AsRef::as_ref).filter(has_rows).map(of).min().flatten()
+}
+
 impl RowSource for ShuffledRows {
     fn columns(&self) -> &[ColumnSpec] {
         self.job.selection.specs()
@@ -186,6 +213,7 @@ impl RowSource for ShuffledRows {
     }
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
+        self.job = self.job_of(&cursor.order_sha256);
         let plan = &self.job.plan;
         self.job.store.check_cursor(cursor, &plan.sha256(), plan.rows())?;
         let wraps = cursor.row == self.job.plan.rows();

@@ -83,10 +83,7 @@ fn apart<T: Vectors>(input: &Input, first: (&str, &T), second: (&str, &T)) -> Er
 
 /// Whether a column with this error may be one that nobody wants.
 fn may_be_left_out(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Unsupported { .. } | Error::UnknownDType { .. } | Error::IrregularRow { .. }
-    )
+    matches!(error, Error::Unsupported { .. } | Error::UnknownDType { .. })
 }
 
 fn all<T: Vectors>(

@@ -58,13 +58,12 @@ impl Vectors for Plain {
     }
 }
 
-/// Where the rows of one block lie.
+/// Where rows that follow each other lie.
 #[derive(Debug)]
-struct Piece {
+struct Block {
     first_row: u64,
-    rows: u32,
     /// Where they begin, for each column and then for sequences and positions.
-    starts: Vec<u64>,
+    starts: Box<[u64]>,
 }
 
 /// A file whose values can be read from where they lie.
@@ -75,10 +74,10 @@ pub(super) struct Extents {
     /// Columns of sequences and positions.
     numbers: Vec<(String, Integer)>,
     first_sequence: u32,
-    max_rows: u64,
     rows: u64,
-    pieces: Vec<Piece>,
-    groups: Vec<Range<usize>>,
+    blocks: Vec<Block>,
+    /// Rows of every group but the last.
+    max_rows: u32,
     group_rows: Vec<u32>,
 }
 
@@ -91,16 +90,15 @@ impl Extents {
         numbers: Vec<(String, Integer)>,
     ) -> Self {
         let row_bytes: usize = columns.iter().map(|(_, column)| column.row_bytes()).sum();
-        let max_rows = (mapping.group_bytes / row_bytes.max(1)).clamp(1, u32::MAX as usize);
+        let max_rows = (mapping.group_bytes / row_bytes.max(1)).clamp(1, u32::MAX as usize) as u32;
         Self {
             input: input.clone(),
             columns,
             numbers,
             first_sequence: mapping.first_sequence,
-            max_rows: max_rows as u64,
             rows: 0,
-            pieces: Vec::new(),
-            groups: Vec::new(),
+            blocks: Vec::new(),
+            max_rows,
             group_rows: Vec::new(),
         }
     }
@@ -108,45 +106,42 @@ impl Extents {
     /// Adds a block of `rows` rows, which begins at `starts` in the columns and then in those of
     /// sequences and positions. Fails where it does not lie in the file.
     pub(super) fn push(&mut self, rows: u64, starts: &[u64]) -> Result<()> {
-        let strides: Vec<_> = self.strides().map(|bytes| bytes as u64).collect();
-        for (start, bytes) in starts.iter().zip(&strides) {
-            self.input.check(*start, rows.saturating_mul(*bytes))?;
+        for (start, bytes) in starts.iter().zip(self.strides()) {
+            self.input.check(*start, rows.saturating_mul(bytes))?;
         }
-        let mut done = 0;
-        while done < rows {
-            let room = self.room();
-            let take = (rows - done).min(room);
-            let at = |(start, bytes): (&u64, &u64)| start + done * bytes;
-            let starts = starts.iter().zip(&strides).map(at).collect();
-            self.pieces.push(Piece { first_row: self.rows, rows: take as u32, starts });
-            self.rows += take;
-            done += take;
-            let last = self.groups.len() - 1; // `room` begins a group where there is none
-            self.groups[last].end += 1;
-            self.group_rows[last] += take as u32;
+        if rows > 0 {
+            self.blocks.push(Block { first_row: self.rows, starts: starts.into() });
         }
+        self.rows += rows;
+        let max_rows = u64::from(self.max_rows);
+        self.group_rows.pop(); // which may not have been full
+        let full = (self.rows / max_rows) as usize;
+        self.group_rows.resize(full, self.max_rows);
+        self.group_rows.extend(Some((self.rows % max_rows) as u32).filter(|rows| *rows > 0));
         Ok(())
     }
 
-    /// Rows that fit into the last group; begins another where none do.
-    fn room(&mut self) -> u64 {
-        let taken = self.group_rows.last().map_or(self.max_rows, |rows| u64::from(*rows));
-        if taken < self.max_rows {
-            return self.max_rows - taken;
-        }
-        self.groups.push(self.pieces.len()..self.pieces.len());
-        self.group_rows.push(0);
-        self.max_rows
-    }
-
     /// Bytes a row in the file, of the columns and then of sequences and positions.
-    fn strides(&self) -> impl Iterator<Item = usize> {
+    fn strides(&self) -> impl Iterator<Item = u64> {
         let columns = self.columns.iter().map(|(_, column)| column.width * column.value.bytes());
-        columns.chain(self.numbers.iter().map(|(_, integer)| integer.bytes()))
+        columns.chain(self.numbers.iter().map(|(_, integer)| integer.bytes())).map(|n| n as u64)
     }
 
-    fn pieces(&self, group: usize) -> &[Piece] {
-        &self.pieces[self.groups[group].clone()]
+    /// Where the rows `rows` of `group` begin in the file.
+    fn first(&self, group: usize, rows: &Range<u32>) -> u64 {
+        group as u64 * u64::from(self.max_rows) + u64::from(rows.start)
+    }
+
+    /// Where `rows` lie in the column at `place`: runs of rows, and where each begins.
+    fn runs(&self, rows: Range<u64>, place: usize) -> impl Iterator<Item = (Range<u64>, u64)> {
+        let stride = self.strides().nth(place).unwrap_or_default();
+        let first = self.blocks.partition_point(|block| block.first_row <= rows.start) - 1;
+        let ends = self.blocks[first + 1..].iter().map(|block| block.first_row).chain([self.rows]);
+        self.blocks[first..].iter().zip(ends).map_while(move |(block, end)| {
+            let run = rows.start.max(block.first_row)..rows.end.min(end);
+            let start = block.starts[place] + (run.start - block.first_row) * stride;
+            (run.start < run.end).then_some((run, start))
+        })
     }
 
     fn context(&self) -> Option<u64> {
@@ -182,14 +177,15 @@ impl Extents {
         Ok(())
     }
 
-    fn read_numbers(&self, group: usize, number: usize, out: &mut [u32]) -> Result<()> {
+    /// Reads `rows` of a column of sequences or positions.
+    fn read_numbers(&self, rows: Range<u64>, number: usize, out: &mut [u32]) -> Result<()> {
         let (name, integer) = &self.numbers[number];
         let (mut out, mut bytes) = (out, Vec::new());
-        for piece in self.pieces(group) {
-            let (target, rest) = out.split_at_mut(piece.rows as usize);
+        for (run, start) in self.runs(rows, self.columns.len() + number) {
+            let (target, rest) = out.split_at_mut((run.end - run.start) as usize);
             bytes.resize(target.len() * integer.bytes(), 0);
-            self.input.read_into(piece.starts[self.columns.len() + number], &mut bytes)?;
-            integer.deliver(&self.input, name, piece.first_row, &bytes, target)?;
+            self.input.read_into(start, &mut bytes)?;
+            integer.deliver(&self.input, name, run.start, &bytes, target)?;
             out = rest;
         }
         Ok(())
@@ -229,17 +225,19 @@ impl Shard for Extents {
     fn read_column(
         &self,
         group: usize,
-        _rows: Range<u32>,
+        rows: Range<u32>,
         column: usize,
         out: &mut [u8],
     ) -> Result<()> {
         let plain = &self.columns[column].1;
+        let first = self.first(group, &rows);
         let mut out = out;
-        for piece in self.pieces(group) {
-            let (target, rest) = out.split_at_mut(piece.rows as usize * plain.row_bytes());
+        for (run, start) in self.runs(first..first + rows.len() as u64, column) {
+            let bytes = (run.end - run.start) as usize * plain.row_bytes();
+            let (target, rest) = out.split_at_mut(bytes);
             match plain.value {
-                Value::As(_) => self.input.read_into(piece.starts[column], target)?,
-                Value::F64 => self.read_doubles(piece.starts[column], target)?,
+                Value::As(_) => self.input.read_into(start, target)?,
+                Value::F64 => self.read_doubles(start, target)?,
             }
             out = rest;
         }
@@ -249,16 +247,17 @@ impl Shard for Extents {
     fn read_tokens(
         &self,
         group: usize,
-        _rows: Range<u32>,
+        rows: Range<u32>,
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()> {
+        let first = self.first(group, &rows);
         if let Some(context) = self.context() {
-            let first_row = self.pieces(group).first().map_or(0, |piece| piece.first_row);
-            number_contexts(first_row, context, self.first_sequence, (sequences, positions));
+            number_contexts(first, context, self.first_sequence, (sequences, positions));
         } else if !self.numbers.is_empty() {
-            self.read_numbers(group, 0, sequences)?;
-            self.read_numbers(group, 1, positions)?;
+            let rows = first..first + rows.len() as u64;
+            self.read_numbers(rows.clone(), 0, sequences)?;
+            self.read_numbers(rows, 1, positions)?;
         }
         Ok(())
     }

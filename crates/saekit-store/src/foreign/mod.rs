@@ -71,6 +71,9 @@ pub(crate) struct Mapping {
     pub(crate) first_sequence: u32,
 }
 
+/// Rows of more values than this are not believed.
+const MAX_WIDTH: u64 = 1 << 24;
+
 /// Somebody else's way of storing vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Input, Mapping};
-use crate::layout::DTYPE_KEY;
+use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE};
 use crate::{DType, Error, Result};
 
 /// The dtype of `column`, which holds plain bytes: what the file's key-values `get` say, for the
@@ -14,6 +14,10 @@ pub(super) fn dtype<'a>(
     get: impl Fn(&str) -> Option<&'a str>,
     mapping: &Mapping,
 ) -> Result<DType> {
+    if let Some(order) = get(BYTE_ORDER_KEY).filter(|order| *order != LITTLE) {
+        let found = format!("`{BYTE_ORDER_KEY}` {order} of column `{column}`");
+        return Err(input.unsupported(found, LITTLE));
+    }
     let own = get(&format!("{column}.{DTYPE_KEY}"));
     if let Some(name) = own.or_else(|| get(DTYPE_KEY)) {
         let Some(dtype) = parse(name) else {
@@ -22,7 +26,9 @@ pub(super) fn dtype<'a>(
         };
         return check(input.path(), column, dtype, mapping.dtype).map(|()| dtype);
     }
-    mapping.dtype.ok_or_else(|| Error::UnknownDType {
+    // Only these are ever said of bytes without a type; an i8 row has its scale beside them.
+    let given = mapping.dtype.filter(|dtype| *dtype != DType::I8);
+    given.ok_or_else(|| Error::UnknownDType {
         path: input.path().to_owned(),
         column: column.to_owned(),
     })

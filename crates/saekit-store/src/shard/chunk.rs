@@ -182,11 +182,14 @@ impl Chunked<'_> {
     }
 
     /// Keeps that a page begins after `rows` rows and `bytes` bytes, so that the next part is found
-    /// without going through the headers of all pages before it.
+    /// without going through the headers of all pages before it. Of a very large store not every page
+    /// is kept.
     fn remember(&self, rows: u32, bytes: u64) {
         let (Ok(bytes), true) = (u32::try_from(bytes), rows < self.group_rows()) else { return };
+        let apart = self.chunk().bytes / (self.shard.pages_kept + 1);
         let mut found = self.found();
-        if found.last().is_none_or(|(last, _)| *last < rows) {
+        let (last_rows, last) = found.last().copied().unwrap_or_default();
+        if last_rows < rows && u64::from(bytes - last) >= apart {
             found.push((rows, bytes));
         }
     }

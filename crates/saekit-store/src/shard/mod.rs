@@ -26,9 +26,14 @@ pub(crate) trait Shard: Debug + Send + Sync {
         None
     }
 
+    /// What [`part_rows`](Self::part_rows) would be if less work were no matter. May read something.
+    fn least_part_rows(&self) -> Option<u32> {
+        self.part_rows()
+    }
+
     /// Reads the rows `rows` of `group` in column `column` into `out`, row after row as the column's
     /// [`DType`](crate::DType) has them; `out` is exactly as long. They are all rows of the group
-    /// unless it can be read in [parts](Self::part_rows).
+    /// unless it can be read in [parts](Self::least_part_rows).
     fn read_column(
         &self,
         group: usize,

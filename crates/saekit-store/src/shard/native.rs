@@ -15,6 +15,9 @@ use crate::parquet_blob::read_footer;
 use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
 
+/// Pages of a store whose places are kept at most, about.
+const PAGES_KEPT: u64 = 1 << 20;
+
 /// A shard whose footer agrees with the manifest. Of the footer only what reading takes is kept:
 /// a store may have many shards.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct NativeShard {
     /// Rows of a page or of several small ones; `None` where a part of a group takes as long as all of
     /// it.
     part_rows: Option<u32>,
+    /// Pages of a chunk whose places may be kept.
+    pub(super) pages_kept: u64,
 }
 
 impl NativeShard {
@@ -55,7 +60,9 @@ impl NativeShard {
         let tokens = tokens.then(|| Ok::<_, Error>([number(SEQUENCE)?, number(POSITION)?]));
         let tokens = tokens.transpose()?;
         let group_rows = metadata.row_groups().iter().map(|g| g.num_rows() as u32).collect();
-        let mut shard = Self { path, blob, group_rows, columns, tokens, part_rows: None };
+        let pages_kept = pages_kept(&metadata, info, manifest);
+        let part_rows = None;
+        let mut shard = Self { path, blob, group_rows, columns, tokens, part_rows, pages_kept };
         if !shard.blob.is_remote() {
             shard.part_rows = shard.measure_parts();
         }
@@ -65,9 +72,18 @@ impl NativeShard {
     /// What [`Shard::part_rows`] says, which takes a look at a page.
     fn measure_parts(&self) -> Option<u32> {
         let column = self.columns.iter().max_by_key(|column| column.row_bytes)?;
-        let chunk = Chunked { shard: self, group: 0, column };
-        (!self.group_rows.is_empty()).then(|| chunk.measure_parts())?
+        let group = self.group_rows.iter().position(|rows| *rows > 0)?;
+        Chunked { shard: self, group, column }.measure_parts()
     }
+}
+
+/// Pages whose places may be kept of each chunk of the shard `info`, so that those of all shards have
+/// bounded memory.
+fn pages_kept(metadata: &ParquetMetaData, info: &ShardInfo, manifest: &Manifest) -> u64 {
+    let all: f64 = manifest.shards.iter().map(|shard| shard.bytes as f64).sum();
+    let of_shard = PAGES_KEPT as f64 * info.bytes as f64 / all.max(1.0);
+    let columns = metadata.file_metadata().schema_descr().num_columns();
+    of_shard as u64 / (metadata.num_row_groups() * columns).max(1) as u64
 }
 
 /// Opens the file at `path` in `storage` unless it is missing or its size is not `bytes`.
@@ -192,6 +208,10 @@ impl Shard for NativeShard {
 
     fn part_rows(&self) -> Option<u32> {
         self.part_rows
+    }
+
+    fn least_part_rows(&self) -> Option<u32> {
+        self.part_rows.or_else(|| self.measure_parts())
     }
 
     fn read_column(

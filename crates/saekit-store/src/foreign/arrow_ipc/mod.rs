@@ -16,7 +16,7 @@ use super::choose::{Kind, Vectors as _, choose, missing};
 use super::extents::{Extents, Plain, Value};
 use super::integers::{self, Integer};
 use super::safetensors::shorten;
-use super::{Found, Input, Mapping, two_bytes};
+use super::{Found, Input, MAX_WIDTH, Mapping, two_bytes};
 use crate::{DType, Result};
 
 /// Opens a file; which of the two formats it has, its first bytes tell.
@@ -102,9 +102,11 @@ fn vectors(
         schema::Value::Float(value) => (value, 1),
         schema::Value::Bytes(bytes) => {
             let dtype = two_bytes::dtype(input, &field.name, get, mapping)?;
-            if bytes == 0 || bytes % dtype.bytes() != 0 {
-                let found = format!("{bytes} bytes a row in column `{}`", field.name);
-                return Err(input.unsupported(found, "whole values of its dtype"));
+            let is_value = bytes == dtype.bytes();
+            let is_row = bytes > 0 && bytes.is_multiple_of(dtype.bytes()) && leaf.lists.is_empty();
+            if !is_value && !is_row {
+                let found = format!("values of {bytes} bytes in column `{}`", field.name);
+                return Err(input.unsupported(found, &format!("whole values of {dtype}")));
             }
             (Value::As(dtype), bytes / dtype.bytes())
         }
@@ -114,8 +116,9 @@ fn vectors(
     let rows: u64 = batches.iter().map(|batch| batch.rows).sum();
     let width = regular.width.checked_mul(values as u64).and_then(|w| usize::try_from(w).ok());
     let rows = rows.checked_mul(regular.context.unwrap_or(1));
-    let Some((width, rows)) = width.zip(rows).filter(|(width, _)| *width <= 1 << 40) else {
-        return Err(input.damaged("its lists are longer than any file"));
+    let Some((width, rows)) = width.zip(rows).filter(|(width, _)| *width as u64 <= MAX_WIDTH)
+    else {
+        return Err(input.damaged(format!("its rows have more than {MAX_WIDTH} values")));
     };
     Ok(Some(Plain { width, value, rows, context: regular.context }))
 }

@@ -7,6 +7,7 @@ use parquet::schema::types::ColumnDescriptor;
 use super::super::Input;
 use super::chunk::Chunk;
 use super::codec::Codec;
+use super::thrift::{Compact, Type};
 use crate::Result;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -14,7 +15,8 @@ const ENCRYPTED: &[u8] = b"PARE";
 /// Footers are some kilobytes a row group and column.
 const MAX_FOOTER: u64 = 256 << 20;
 
-/// Reads the footer of a file.
+/// Reads the footer of a file. The parquet crate takes memory for as many things as a list says it
+/// has, so that they are counted first.
 pub(super) fn read(input: &Input) -> Result<ParquetMetaData> {
     let mut head = [0; 4];
     input.read_into(0, &mut head)?;
@@ -37,6 +39,9 @@ pub(super) fn read(input: &Input) -> Result<ParquetMetaData> {
         return Err(input.damaged(format!("its footer would have {len} bytes")));
     }
     let footer = input.read(start, len)?;
+    if Compact::new(&footer).skip(Type::Struct).is_err() {
+        return Err(input.damaged("its footer is not whole"));
+    }
     ParquetMetaDataReader::decode_metadata(&footer)
         .map_err(|error| input.damaged(format!("its footer: {error}")))
 }

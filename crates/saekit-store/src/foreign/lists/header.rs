@@ -61,7 +61,10 @@ impl Header {
         let mut parts = Parts::default();
         compact.fields(|compact, id, kind| parts.read(compact, id, kind))?;
         let read = (bytes.len() - compact.left()) as u64;
-        parts.finish(read).ok_or(Fault::Broken)
+        // The format's sizes have 32 bits and a sign.
+        let is_size = |size: u64| size <= i32::MAX as u64;
+        let header = parts.finish(read);
+        header.filter(|header| is_size(header.stored) && is_size(header.plain)).ok_or(Fault::Broken)
     }
 }
 
@@ -184,4 +187,33 @@ fn page_location(compact: &mut Compact<'_>) -> Result<[u64; 2], Fault> {
         Ok(())
     })?;
     offset.zip(row).map(|(offset, row)| [offset, row]).ok_or(Fault::Broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header of a page of three values, which is said to have so many bytes.
+    fn header(bytes: u64) -> Vec<u8> {
+        let mut out = vec![0x15, 0];
+        for _ in 0..2 {
+            out.push(0x15);
+            let mut zigzag = bytes << 1;
+            while zigzag >= 0x80 {
+                out.push(zigzag as u8 | 0x80);
+                zigzag >>= 7;
+            }
+            out.push(zigzag as u8);
+        }
+        out.extend([0x2C, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0]);
+        out
+    }
+
+    #[test]
+    fn a_page_of_more_than_31_bits_is_none() {
+        let largest = u64::from(i32::MAX.unsigned_abs());
+        let parsed = Header::parse(&header(largest)).unwrap();
+        assert_eq!((parsed.stored, parsed.plain, parsed.values), (largest, largest, 3));
+        assert_eq!(Header::parse(&header(largest + 1)), Err(Fault::Broken));
+    }
 }

@@ -29,7 +29,7 @@ use self::values::Item;
 use super::choose::{Kind, Vectors, choose, missing};
 use super::integers::{self, Integer};
 use super::safetensors::shorten;
-use super::{Found, FoundColumn, Input, Mapping, two_bytes};
+use super::{Found, FoundColumn, Input, MAX_WIDTH, Mapping, two_bytes};
 use crate::{DType, Result};
 
 /// Keys that say nothing to a user.
@@ -189,10 +189,10 @@ impl Parquet<'_> {
         let is_known = field.lists == 0 || chunks.iter().any(|chunk| chunk.values > 0);
         let list = if is_known { column.shape.width as usize } else { 0 };
         let values = list.checked_mul(item.delivered() / dtype.bytes());
-        let width = values.filter(|width| *width < 1 << 40);
+        let width = values.filter(|width| *width as u64 <= MAX_WIDTH);
         let rows = rows.checked_mul(column.shape.context);
         let Some((width, rows)) = width.zip(rows) else {
-            return Err(self.input.damaged("its rows are wider than any file"));
+            return Err(self.input.damaged(format!("its rows have more than {MAX_WIDTH} values")));
         };
         Ok(Stored { column, chunks, width, dtype, rows, has_checksums })
     }

@@ -11,6 +11,8 @@ pub(super) const STEP: u64 = 1 << 20;
 /// Bytes that are looked at for the header of a page, which has more only with long statistics.
 pub(super) const HEADER: u64 = 1 << 10;
 const MAX_HEADER: u64 = 1 << 20;
+/// Bytes of a decompressed page, at most.
+const MAX_PAGE: u64 = 1 << 30;
 
 /// Reads ranges of a file that follow one another.
 #[derive(Debug)]
@@ -218,6 +220,11 @@ impl<'a> Pages<'a> {
 
     /// Decompresses `page`, which is in memory, from byte `skip` on.
     fn decompress(&mut self, page: &PageAt, skip: u64) -> Result<()> {
+        if page.header.plain > MAX_PAGE {
+            let problem =
+                format!("has {} bytes, of which at most {MAX_PAGE} are read", page.header.plain);
+            return Err(self.fault(page.offset, &problem));
+        }
         let mut plain = std::mem::take(&mut self.plain);
         plain.resize((page.header.plain - skip) as usize, 0);
         let stored = &self.stored(page)[skip as usize..];

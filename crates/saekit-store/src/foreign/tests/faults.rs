@@ -10,6 +10,7 @@ use arrow::datatypes::{Field, Float32Type};
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Encoding;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::{Golden, golden, opened, read};
@@ -274,4 +275,79 @@ fn tensors_that_overlap_or_leave_the_file_are_errors() {
 #[test]
 fn another_extension_is_an_error() {
     assert_says(&error("x.csv", vec![0; 64], &mapping()), &["x.csv", ".safetensors or .npy"]);
+}
+
+fn with_keys(batch: RecordBatch, keys: &[(&str, &str)]) -> RecordBatch {
+    let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let schema = batch.schema().as_ref().clone().with_metadata(keys.collect());
+    batch.with_schema(Arc::new(schema)).unwrap()
+}
+
+fn bytes_column() -> FixedSizeBinaryArray {
+    FixedSizeBinaryArray::try_from_iter([[0_u8; 4]; 6].iter()).unwrap()
+}
+
+#[test]
+fn another_byte_order_is_an_error() {
+    for (order, is_read) in [("little", true), ("big", false)] {
+        let keys = [("dtype", "f16"), ("byte_order", order)];
+        let batch = with_keys(batch(vec![("acts", Arc::new(bytes_column()))]), &keys);
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        for (key, value) in keys {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
+        }
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        for (file, bytes) in [("x.parquet", bytes), ("x.arrow", ipc(&batch))] {
+            if is_read {
+                opened(file, bytes, &mapping()).and_then(|found| read(&found)).unwrap();
+            } else {
+                assert_says(&error(file, bytes, &mapping()), &["byte_order", "big", "little"]);
+            }
+        }
+    }
+}
+
+/// Several rows in a context, each of them plain bytes, would become one wide row.
+#[test]
+fn lists_of_rows_of_bytes_are_an_error() {
+    let column = bytes_column();
+    let field = Arc::new(Field::new_list_field(column.data_type().clone(), false));
+    let offsets = OffsetBuffer::from_lengths([3, 3]);
+    let lists = ListArray::try_new(field, offsets, Arc::new(column), None).unwrap();
+    let batch = batch(vec![("acts", Arc::new(lists))]);
+    let mapping = Mapping { dtype: Some(DType::F16), ..mapping() };
+    for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
+        assert_says(
+            &error(file, bytes, &mapping),
+            &["values of 4 bytes", "`acts`", "whole values"],
+        );
+    }
+}
+
+/// Whoever believed it would take memory for two thousand million columns.
+#[test]
+fn a_footer_that_promises_more_than_it_has_is_an_error() {
+    let mut footer = vec![0x15, 0x02]; // field 1, the version
+    footer.extend([0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07]); // field 2, a list of structs
+    footer.push(0);
+    let mut bytes = b"PAR1".to_vec();
+    bytes.extend(&footer);
+    bytes.extend((footer.len() as u32).to_le_bytes());
+    bytes.extend(b"PAR1");
+    assert_says(&error("x.parquet", bytes, &mapping()), &["x.parquet", "footer"]);
+}
+
+/// Columns that cannot be read are not passed over, since another would be taken in their place.
+#[test]
+fn a_faulty_column_beside_a_sound_one_is_an_error() {
+    let (faulty, sound) = (lists(&[FULL, None, FULL]), lists(&[FULL; 3]));
+    let batch = batch(vec![("resid", faulty), ("mlp", sound)]);
+    both(&batch, &["`resid`", "null", "row 1"]);
+    let columns = vec!["mlp".to_owned()];
+    let mapping = Mapping { columns, ..mapping() };
+    for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
+        opened(file, bytes, &mapping).and_then(|found| read(&found)).unwrap();
+    }
 }
