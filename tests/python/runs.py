@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,9 +51,11 @@ def activations() -> np.ndarray:
     return rows(7, 16384, 64)
 
 
-def train(saekit: Saekit, at: Place, out: Path, seconds: float | None = None) -> Ended | None:
+def train(
+    saekit: Saekit, at: Place, out: Path, seconds: float | None = None, more: Sequence[str] = ()
+) -> Ended | None:
     """Trains; nothing where it had to be killed after so many seconds."""
-    command = ["train", "--store", at.location, "--out", str(out), *TRAIN.split()]
+    command = ["train", "--store", at.location, "--out", str(out), *TRAIN.split(), *more]
     if seconds is None:
         return saekit.run(*command, **at.environment)
     return saekit.run_or_kill(seconds, *command, **at.environment)

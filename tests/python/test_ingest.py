@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Saekit
+from datasets import Dataset, Features, List, Value
 from safetensors.numpy import load_file
 from stores import read_store
 
@@ -190,3 +191,16 @@ def test_pyarrow_does_by_default_what_the_page_says(tmp_path: Path) -> None:
     half, single = (found.row_group(0).column(i) for i in range(2))
     assert half.has_dictionary_page and half.compression == "SNAPPY"
     assert half.total_uncompressed_size < 2.2 * half.num_values < single.total_uncompressed_size
+
+
+def test_what_datasets_keeps_beside_a_data_set_is_not_read(saekit: Saekit, tmp_path: Path) -> None:
+    """A `map` leaves what came of it in the same folder."""
+    x = np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32)
+    features = Features({"acts": List(Value("float32"), length=8)})
+    Dataset.from_dict({"acts": x}, features=features).save_to_disk(tmp_path / "acts")
+    before = set((tmp_path / "acts").rglob("*.arrow"))
+    saved = Dataset.load_from_disk(tmp_path / "acts")
+    saved.map(lambda row: {"acts": [2 * value for value in row["acts"]]})
+    assert set((tmp_path / "acts").rglob("*.arrow")) > before, "nothing was kept there"
+    ended = saekit.run("inspect", tmp_path / "acts")
+    assert re.search(r"^rows +300$", ended.out, re.MULTILINE), ended

@@ -21,12 +21,15 @@ from runs import (
     Place,
     assert_mended,
     assert_same_manifest,
+    assert_silent,
     assert_stops,
+    dictionary,
     find_middle,
     kill_and_resume,
+    train,
     trained,
 )
-from servers import Server, Trouble, folder, forwarded
+from servers import Server, Trouble, folder, forwarded, status
 from stores import write_parquet, write_store
 
 ROWS, WIDTH, SHARDS = 32768, 64, 8
@@ -143,6 +146,33 @@ def test_parquet_of_others_from_a_bucket(saekit: Saekit, bucket: str, tmp_path: 
     upload(bucket, tmp_path / "acts", "parquet")
     near = trained(saekit, Place(str(tmp_path / "acts")), tmp_path / "near")
     assert trained(saekit, in_bucket(bucket, "parquet"), tmp_path / "far") == near
+
+
+def test_what_is_secret_of_an_address_is_not_kept(
+    saekit: Saekit, store: Path, expected: bytes, tmp_path: Path
+) -> None:
+    """Neither in the run's folder, which people share, nor in what is printed."""
+    with Server(folder(store.parent)) as server:
+        address = server.url.replace("://", "://somebody:passphrase@")
+        at = Place(f"{address}/acts/?signature=abcdef", secrets=("passphrase", "abcdef"))
+        ended = train(saekit, at, tmp_path / "run")
+        assert ended and ended.code == 0 and dictionary(tmp_path / "run") == expected, ended
+        assert_silent(ended, at, tmp_path / "run")
+        assert f"{server.url}/acts" in (tmp_path / "run/plan.toml").read_text()
+
+
+def test_a_cache_may_come_and_go(
+    saekit: Saekit, store: Path, expected: bytes, tmp_path: Path
+) -> None:
+    """It changes no row, so that a run goes on with another or none."""
+    cache = ["--cache", str(tmp_path / "cache"), "--cache-gib", "1"]
+    with Server(folder(store.parent)) as server:
+        at = Place(f"{server.url}/acts/", {}, server)
+        server.reset(Trouble(status(404), SHARDS + 4))
+        ended = train(saekit, at, tmp_path / "run", more=cache)
+        assert ended and ended.code == 1 and (tmp_path / "run/plan.toml").exists(), ended
+        server.reset(None)
+        assert trained(saekit, at, tmp_path / "run") == expected
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 //! `saekit train` on several stores.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use saekit_tests::{Sandbox, SyntheticStore};
 
@@ -69,4 +70,30 @@ fn stores_that_do_not_fit_are_refused() {
         sandbox.run(&format!("{TRAIN} {stores} --out run")).error_with(&words);
         assert!(!sandbox.path("run").exists(), "{stores}");
     }
+}
+
+#[test]
+fn a_pool_too_small_for_one_of_the_stores_says_what_all_need() {
+    let sandbox = with_stores();
+    let mixed = "--store large --weight 0.99 --store small --weight 0.01 --shuffle window";
+    let train = TRAIN.replace("--pool-mib 4", "");
+    let message = sandbox.run(&format!("{train} {mixed} --pool-mib 1 --out run")).stderr.clone();
+    let (_, needed) = message.split_once("--pool-mib ").unwrap();
+    let needed: u64 = needed.trim().parse().unwrap();
+    assert!(message.contains("small has 1 % of the rows"), "{message}");
+    sandbox.run(&format!("{train} {mixed} --pool-mib {} --out run", needed - 1)).error();
+    sandbox.ok(&format!("{train} {mixed} --pool-mib {needed} --out run"));
+}
+
+#[test]
+fn stores_in_another_order_are_another_plan() {
+    let sandbox = with_stores();
+    let [large, small] = ["--store large --weight 1", "--store small --weight 1"];
+    sandbox.ok(&format!("{TRAIN} {large} {small} --out run --rows 2000"));
+    std::fs::remove_file(sandbox.path("run/summary.json")).unwrap();
+    let message = sandbox.run(&format!("{TRAIN} {small} {large} --out run --rows 2000")).error();
+    assert!(
+        message.contains("there: sha256 = ") && message.contains("asked: sha256 = "),
+        "{message}"
+    );
 }

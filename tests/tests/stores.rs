@@ -149,3 +149,58 @@ fn a_place_that_is_not_there_is_named() {
     sandbox.write("notes.npy", b"not an array");
     sandbox.run("verify notes.npy").error_with(&["notes.npy"]);
 }
+
+/// Rows dealt to shards for one conversion are not those of another.
+#[test]
+fn another_conversion_does_not_take_over_the_rows_of_a_stopped_one() {
+    let sandbox = with_store(20_000);
+    let convert = "convert-store acts --dtype f32 --shuffle --shard-mib 1";
+    sandbox.ok(&format!("{convert} --seed 2 --out expected"));
+    let mut running = sandbox.start(&format!("{convert} --seed 1 --out acts-2"));
+    let dealt = || sandbox.path("acts-2/.saekit-convert/done").exists();
+    assert!(running.wait_until(dealt), "it ended early");
+    running.kill();
+    let again = sandbox.run(&format!("{convert} --seed 2 --out acts-2"));
+    if !again.status.success() {
+        // It had written a shard before it was killed.
+        again.error_with(&["acts-2", "seed", "--force"]);
+        sandbox.ok(&format!("{convert} --seed 2 --out acts-2 --force"));
+    }
+    assert_eq!(rows(&sandbox, "acts-2"), rows(&sandbox, "expected"));
+    assert!(!sandbox.path("acts-2/.saekit-convert").exists());
+}
+
+#[test]
+fn a_store_is_not_written_over_itself() {
+    let sandbox = with_store(500);
+    let before = rows(&sandbox, "acts");
+    for source in ["acts", "acts/manifest.json", "acts/shards/*.parquet", "./acts/"] {
+        let refused = sandbox.run(&format!("convert-store {source} --out acts --force"));
+        refused.error_with(&["acts", "--out"]);
+        assert_eq!(rows(&sandbox, "acts"), before, "{source}");
+    }
+}
+
+#[test]
+fn files_are_found_whatever_lies_beside_them() {
+    let sandbox = with_store(500);
+    let npy = |name: &str, rows: usize| {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(format!("{header:<117}\n").into_bytes());
+        bytes.extend(vec![0; 8 * rows]);
+        std::fs::write(sandbox.path(name), bytes).unwrap();
+    };
+    std::fs::create_dir(sandbox.path("mine")).unwrap();
+    npy("mine/a.npy", 3);
+    npy("mine/b.npy", 4);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", sandbox.path("mine/dangling.npy")).unwrap();
+    for (store, count) in
+        [("mine/a.npy", "3"), ("./mine/b.npy", "4"), ("./mine/[ab].npy", "7"), ("mine/?.npy", "7")]
+    {
+        let text = sandbox.ok(&format!("inspect {store}"));
+        let rows = text.lines().find(|line| line.starts_with("rows ")).unwrap();
+        assert!(rows.ends_with(&format!(" {count}")), "{store}: {rows}");
+    }
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use saekit_core::rng::{Permutation, Rng};
 use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
 
+use crate::layout::PILES;
 use crate::store::Store;
 use crate::{
     ColumnSpec, Cursor, DType, Error, Manifest, Result, RowBatch, RowBlock, RowSet, RowSink as _,
@@ -19,9 +20,6 @@ const ROWS: usize = 1024;
 const SEQUENCES: u32 = 1024;
 /// Memory for rows on their way to their piles.
 const PILES_BYTES: usize = 64 << 20;
-/// Where the piles are, in the folder of the coming store.
-const PILES: &str = ".saekit-convert";
-
 /// How to write a store again.
 #[derive(Clone, Debug)]
 pub struct ConvertConfig {
@@ -76,12 +74,7 @@ impl Store {
         } else {
             conversion.copy(&mut writer, (observer, interrupt))?;
         }
-        let manifest = writer.finish()?;
-        let piles = out.join(PILES);
-        if piles.exists() {
-            fs::remove_dir_all(&piles).map_err(CoreError::io("remove", &piles))?;
-        }
-        Ok(manifest)
+        writer.finish()
     }
 }
 
@@ -175,7 +168,7 @@ impl<'a> Conversion<'a> {
     /// Puts every row on the pile of its shard, unless that has been done.
     fn pile(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<Piles> {
         let mut piles = Piles::new(self.out.join(PILES), &self.spec, self.rows);
-        let identity = format!("{:?}", self.more());
+        let identity = self.spec.sha256(&self.more());
         if piles.are_done(&identity) {
             return Ok(piles);
         }
@@ -337,6 +330,11 @@ impl Piles {
         let path = self.path(pile);
         let mut file = File::open(&path).map_err(CoreError::io("read", &path))?;
         let mut left = self.rows(pile);
+        let found = file.metadata().map_err(CoreError::io("read", &path))?.len();
+        let expected = left * self.row_bytes() as u64;
+        if found != expected {
+            return Err(Error::Size { path, expected, found });
+        }
         let mut words = Vec::new();
         while left > 0 {
             interrupt.check()?;

@@ -296,8 +296,8 @@ pub enum Error {
     },
     /// A pool that cannot hold two row groups.
     #[error(
-        "a pool of {pool_bytes} bytes cannot hold two row groups of {}; it takes at least {needed}, or a store with smaller row groups",
-        path.display()
+        "a pool of {pool_bytes} bytes cannot hold two row groups of {}; it takes at least {needed} ({} MiB), or a store with smaller row groups",
+        path.display(), needed.div_ceil(1 << 20)
     )]
     PoolTooSmall {
         /// The store's folder.
@@ -534,6 +534,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it says that a file is damaged, missing, or not what it should be: nothing that will
+    /// pass, or that another setting or another credential would change.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Core(saekit_core::Error::Io { source, .. }) => {
+                source.kind() == std::io::ErrorKind::UnexpectedEof
+            }
+            Self::MissingFile { .. }
+            | Self::Size { .. }
+            | Self::Hash { .. }
+            | Self::Parquet { .. }
+            | Self::ColumnType { .. }
+            | Self::FooterKey { .. }
+            | Self::Rows { .. }
+            | Self::Page { .. }
+            | Self::Damaged { .. }
+            | Self::Checksum { .. }
+            | Self::Unsupported { .. }
+            | Self::IrregularRow { .. } => true,
+            _ => false,
+        }
+    }
+
     /// This crate's error inside of a contract's.
     pub(crate) fn from_core(error: saekit_core::Error) -> Self {
         match error {

@@ -26,6 +26,8 @@ pub(crate) const POSITION: &str = "position";
 
 /// Footer key: dtype of the activations.
 pub(crate) const DTYPE_KEY: &str = "dtype";
+/// Folder of rows that are being put in a random order.
+pub(crate) const PILES: &str = ".saekit-convert";
 /// Footer key: order of the bytes of a value.
 pub(crate) const BYTE_ORDER_KEY: &str = "byte_order";
 /// The only byte order there is.
@@ -61,8 +63,12 @@ pub(crate) fn is_unfinished(dir: &Path) -> bool {
     dir.join(UNFINISHED).exists() && !dir.join(MANIFEST).exists()
 }
 
-/// Takes away the mark of an unfinished store and what says how far it came.
+/// Takes away what only an unfinished store has, its mark last.
 pub(crate) fn end(dir: &Path) -> Result<()> {
+    let piles = dir.join(PILES);
+    if piles.exists() {
+        fs::remove_dir_all(&piles).map_err(saekit_core::Error::io("remove", &piles))?;
+    }
     remove_all(&[dir.join(STATE), dir.join(UNFINISHED)])
 }
 

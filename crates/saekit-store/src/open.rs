@@ -173,15 +173,9 @@ impl Opening<'_> {
         })
     }
 
-    /// Leaves a file out, unless `error` is not about the file or damage is to be an error.
+    /// Leaves a file out, unless `error` is not damage or damage is to be an error.
     pub(crate) fn skip(&mut self, path: PathBuf, rows: Option<u64>, error: Error) -> Result<()> {
-        let about_the_file = !matches!(
-            error,
-            Error::Core(saekit_core::Error::Interrupted)
-                | Error::MixedColumns { .. }
-                | Error::Options { .. }
-        );
-        if self.config.damaged == Damaged::Fail || !about_the_file {
+        if self.config.damaged == Damaged::Fail || !error.is_damage() {
             return Err(error);
         }
         self.skipped.push(Skipped { path, rows, problem: error.to_string() });
@@ -193,7 +187,9 @@ impl Opening<'_> {
         if self.skipped.is_empty() {
             return whole;
         }
-        let names = self.skipped.iter().map(|skipped| skipped.path.display().to_string());
+        let location = self.storage.location();
+        let name = |path: &Path| path.strip_prefix(location).unwrap_or(path).display().to_string();
+        let names = self.skipped.iter().map(|skipped| name(&skipped.path));
         sha256([vec![whole], names.collect()].concat().join("\n").as_bytes())
     }
 

@@ -217,11 +217,11 @@ impl RowFilter {
 
 impl RowSet {
     /// Looks at the rows of `store`: at its tokens table and the numbers of its rows; at the rows
-    /// themselves, in `column`, only where norms matter.
+    /// themselves, in `columns`, only where their values matter.
     pub(crate) fn new(
         store: &Inner,
         filter: RowFilter,
-        column: &HookPoint,
+        columns: &[HookPoint],
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<Self> {
         filter.check(store)?;
@@ -232,7 +232,7 @@ impl RowSet {
             bits: vec![0; rows.div_ceil(64) as usize],
             counts: RowCounts::default(),
         };
-        let mut judge = Judge { store, column, tokens: &tokens, rows: Rows::default() };
+        let mut judge = Judge { store, columns, tokens: &tokens, rows: Rows::default() };
         observer.begin("choosing rows", Some(rows), "rows");
         let mut first = 0;
         for group in store.groups() {
@@ -367,7 +367,7 @@ impl TokenBits {
 /// Decides about the rows of one group after the other.
 struct Judge<'a> {
     store: &'a Inner,
-    column: &'a HookPoint,
+    columns: &'a [HookPoint],
     tokens: &'a TokenBits,
     rows: Rows,
 }
@@ -394,7 +394,10 @@ impl Judge<'_> {
                 &mut positions,
             )?;
         }
-        let by_value = self.by_value(group, &kept.filter, interrupt)?;
+        let mut by_value = vec![None; group.rows as usize];
+        for column in self.columns {
+            self.by_value(group, column, (&kept.filter, interrupt), &mut by_value)?;
+        }
         for i in 0..group.rows as usize {
             let mut reason = None;
             if let (Some(sequence), Some(position)) = (sequences.get(i), positions.get(i)) {
@@ -407,32 +410,31 @@ impl Judge<'_> {
                     _ => by_numbers.or(by_token),
                 };
             }
-            let by_value = by_value.get(i).copied().flatten();
-            kept.judge(first + i as u64, reason.or(by_value));
+            kept.judge(first + i as u64, reason.or(by_value[i]));
         }
         Ok(())
     }
 
-    /// For each row of `group` why its values leave it out, if they do; empty where they do not
-    /// matter.
+    /// Puts into `reasons`, for each row of `group` that has none yet, why its values in `column` leave
+    /// it out, if they do.
     fn by_value(
         &mut self,
         group: Group,
-        filter: &RowFilter,
-        interrupt: &Interrupt,
-    ) -> Result<Vec<Option<Reason>>> {
+        column: &HookPoint,
+        (filter, interrupt): (&RowFilter, &Interrupt),
+        reasons: &mut [Option<Reason>],
+    ) -> Result<()> {
         let RowFilter { max_norm, drop_non_finite, .. } = *filter;
         if max_norm.is_none() && !drop_non_finite {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let store = self.store;
-        let selection = Selection::new(store, &[(self.column.clone(), 1.0)])?;
+        let selection = Selection::new(store, &[(column.clone(), 1.0)])?;
         self.rows.fill(store, &selection, &[group], interrupt)?;
-        let info = &store.manifest.columns[store.column_index(self.column)?];
+        let info = &store.manifest.columns[store.column_index(column)?];
         let limit = max_norm.map_or(f64::INFINITY, |max_norm| max_norm * info.mean_norm);
         let mut batch = selection.batch(1);
-        let mut reasons = Vec::with_capacity(group.rows as usize);
-        for row in 0..group.rows as usize {
+        for (row, reason) in reasons.iter_mut().enumerate() {
             let values = batch.columns[0].row_mut(0);
             let is_finite = self.rows.load(row, &selection, 0, values);
             let squares = values.iter().map(|v| f64::from(*v).powi(2));
@@ -441,9 +443,9 @@ impl Judge<'_> {
                 self.rows.copy(row, (store, &selection), 0, &mut batch)?; // which says where it is
             }
             let large = is_large.then_some(Reason::Norm);
-            reasons.push(if is_finite { large } else { Some(Reason::NonFinite) });
+            *reason = reason.or(if is_finite { large } else { Some(Reason::NonFinite) });
         }
-        Ok(reasons)
+        Ok(())
     }
 
     fn unknown_token(&self, group: Group, (sequence, position): (u32, u32)) -> Error {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -112,8 +112,13 @@ impl Folder {
     /// Of the folder `dir` the `files`, whose paths begin with it; others are not seen.
     pub fn of_files(dir: impl Into<PathBuf>, files: &[PathBuf]) -> Self {
         let dir = dir.into();
+        // `./acts` and `acts` are the same folder, and a pattern's matches come without the dot.
+        let plain = |path: &Path| -> PathBuf {
+            path.components().filter(|part| *part != Component::CurDir).collect()
+        };
         let relative = |file: &PathBuf| {
-            let inside = file.strip_prefix(&dir).unwrap_or(file);
+            let file = plain(file);
+            let inside = file.strip_prefix(plain(&dir)).unwrap_or(&file);
             let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
             parts.join("/")
         };
@@ -151,9 +156,15 @@ impl Storage for Folder {
 
     fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
-        self.collect("", &mut found)?;
-        if let Some(only) = &self.only {
-            found.retain(|file| only.binary_search(&file.path).is_ok());
+        match &self.only {
+            None => self.collect("", &mut found)?,
+            Some(only) => {
+                for path in only {
+                    let file = self.dir.join(path);
+                    let metadata = fs::metadata(&file).map_err(CoreError::io("read", &file))?;
+                    found.push(Listed { path: path.clone(), bytes: metadata.len() });
+                }
+            }
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)

@@ -134,18 +134,18 @@ impl Store {
         ScannedRows::new(Arc::clone(&self.0), columns, Some(rows.clone()))
     }
 
-    /// Chooses rows. Reads the tokens table and the numbers of all rows, and `column` too where the
-    /// filter asks for norms; holds a bit a row.
+    /// Chooses rows. Reads the tokens table and the numbers of all rows, and `columns` too where the
+    /// filter asks for values, each of which can leave a row out; holds a bit a row.
     ///
     /// Fails where the filter does not fit the store, or leaves nothing.
     pub fn select(
         &self,
         filter: RowFilter,
-        column: &HookPoint,
+        columns: &[HookPoint],
         observer: &mut dyn Observer,
         interrupt: &Interrupt,
     ) -> Result<RowSet> {
-        RowSet::new(&self.0, filter, column, (observer, interrupt))
+        RowSet::new(&self.0, filter, columns, (observer, interrupt))
     }
 
     /// Figures of `column` over at least `rows` rows, taken evenly from the store a row group at a

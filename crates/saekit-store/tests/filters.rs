@@ -8,13 +8,13 @@ use std::path::Path;
 use common::{LENGTH, Recipe};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
 use saekit_core::rng::Rng;
-use saekit_core::{Interrupt, Silent};
+use saekit_core::{HookPoint, Interrupt, Silent};
 use saekit_store::{
     Between, Part, RowCounts, RowFilter, RowSet, RowSource as _, Store, StreamConfig,
 };
 
 fn select(store: &Store, filter: RowFilter) -> saekit_store::Result<RowSet> {
-    store.select(filter, &common::hook(0), &mut Silent, &Interrupt::default())
+    store.select(filter, &[common::hook(0)], &mut Silent, &Interrupt::default())
 }
 
 fn filters() -> impl Strategy<Value = RowFilter> {
@@ -167,7 +167,7 @@ fn rows_with_nan_or_infinity_are_counted_and_left_out_where_that_is_asked_for() 
     let column = store.manifest().columns[0].name.clone();
     let select = |drop_non_finite| {
         let filter = RowFilter { drop_non_finite, max_norm: Some(1e9), ..RowFilter::default() };
-        store.select(filter, &column, &mut Silent, &Interrupt::default())
+        store.select(filter, std::slice::from_ref(&column), &mut Silent, &Interrupt::default())
     };
     let message = select(false).unwrap_err().to_string();
     assert!(message.contains("x.npy holds NaN at row 3, element 1"), "{message}");
@@ -240,4 +240,27 @@ fn a_filter_that_leaves_nothing_is_an_error() {
     let text = select(&store, filter).unwrap_err().to_string();
     let expected = "no row is left (0 of 100 rows: 100 at other positions); loosen the filter";
     assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn every_column_that_is_asked_for_can_leave_a_row_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let tensor = |from: u32| {
+        format!(r#"{{"dtype":"F32","shape":[10,2],"data_offsets":[{from},{}]}}"#, from + 80)
+    };
+    let header = format!(r#"{{"a":{},"b":{}}}"#, tensor(0), tensor(80));
+    let mut values = [1.0_f32; 40];
+    (values[3], values[5], values[20 + 14]) = (f32::NAN, f32::INFINITY, f32::NAN); // rows 1, 2 and 7
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    std::fs::write(dir.path().join("x.safetensors"), bytes).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let kept = |columns: &[&str]| {
+        let columns: Vec<_> = columns.iter().map(|name| HookPoint::new(*name)).collect();
+        let filter = RowFilter { drop_non_finite: true, ..RowFilter::default() };
+        let set = store.select(filter, &columns, &mut Silent, &Interrupt::default());
+        set.unwrap().counts().kept
+    };
+    assert_eq!([kept(&["a"]), kept(&["b"]), kept(&["a", "b"])], [8, 9, 7]);
 }

@@ -53,27 +53,23 @@ pub(crate) fn write(folder: &Path, standing: &Standing, state: &State) -> Result
     fs::create_dir_all(folder).map_err(CoreError::io("create", folder))?;
     let older = list(folder)?;
     let path = folder.join(format!("{:012}", standing.step));
+    if older.contains(&path) {
+        return Ok(()); // a run that was stopped before its next step has it already
+    }
     let partial = partial_path(&path);
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(CoreError::io("remove", &partial))?;
     }
     let written = fill(&partial, standing, state)
-        .and_then(|()| Ok(replace(&partial, &path).map_err(CoreError::io("write", &path))?));
+        .and_then(|()| Ok(fs::rename(&partial, &path).map_err(CoreError::io("write", &path))?));
     if let Err(error) = written {
         fs::remove_dir_all(&partial).ok();
         return Err(error);
     }
-    for old in older.into_iter().filter(|old| *old != path) {
+    for old in older {
         fs::remove_dir_all(&old).map_err(CoreError::io("remove", &old))?;
     }
     Ok(())
-}
-
-fn replace(partial: &Path, path: &Path) -> std::io::Result<()> {
-    if path.exists() {
-        fs::remove_dir_all(path)?;
-    }
-    fs::rename(partial, path)
 }
 
 fn fill(dir: &Path, standing: &Standing, state: &State) -> Result<()> {

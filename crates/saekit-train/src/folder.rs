@@ -129,8 +129,13 @@ fn agreed(dir: &Path, plan: &str) -> Result<String> {
     if begun == asked {
         return Ok(there);
     }
+    let same_place = begun.len() == asked.len();
     let only = |a: &[String], b: &[String], mark: &str| -> Vec<String> {
-        a.iter().filter(|line| !b.contains(line)).map(|line| format!("  {mark} {line}")).collect()
+        let differs = |(i, line): &(usize, &String)| {
+            if same_place { b[*i] != **line } else { !b.contains(line) }
+        };
+        let lines = a.iter().enumerate().filter(differs);
+        lines.map(|(_, line)| format!("  {mark} {line}")).collect()
     };
     let mut differences = only(&begun, &asked, "there:");
     differences.extend(only(&asked, &begun, "asked:"));

@@ -65,7 +65,7 @@ impl StoreOptions {
         let store = Store::open_in(storage, &config, &mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
         for note in store.notes() {
-            session.say(&format!("{}: {note}", location.display()));
+            session.say(&format!("{}: {note}", shown(location)));
         }
         for skipped in store.skipped() {
             session.warn(&format!("left out: {}", skipped.problem));
@@ -111,6 +111,11 @@ impl StoreOptions {
         }
         Ok(Arc::new(local(location)?))
     }
+}
+
+/// A location as it may be written down: an address without what may be secret.
+pub(crate) fn shown(location: &Path) -> String {
+    saekit_remote::shown(&location.display().to_string())
 }
 
 /// The folder, the file or the files that match a pattern.

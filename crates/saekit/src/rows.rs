@@ -58,7 +58,7 @@ impl RowOptions {
     pub(crate) fn select(
         &self,
         store: &Store,
-        column: &HookPoint,
+        columns: &[HookPoint],
         session: &Session,
     ) -> Result<Option<RowSet>> {
         let filter = self.filter()?;
@@ -67,7 +67,7 @@ impl RowOptions {
         }
         let interrupt = &session.interrupt;
         let set = store
-            .select(filter, column, &mut session.observer(), interrupt)
+            .select(filter, columns, &mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
         session.say(&format!("rows: {}", set.counts()));
         Ok(Some(set))

@@ -1,6 +1,6 @@
 //! `saekit convert-store`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use saekit_core::HookPoint;
@@ -63,13 +63,16 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         return Err(saekit_store::Error::StoreExists { dir: args.out.clone() }.into());
     }
     let store = args.options.open(&args.store, session)?;
-    let columns: Vec<_> = args.hook.iter().map(HookPoint::new).collect();
-    let judged = columns.first().unwrap_or(&store.manifest().columns[0].name);
-    let rows = args.rows.select(&store, judged, session)?;
-    if is_same_place(&args.store, &args.out) {
-        let text = format!("{} cannot be written into itself", args.store.display());
+    if is_inside(store.dir(), &args.out) {
+        let (store, out) = (args.store.display(), args.out.display());
+        let text =
+            format!("{store} is in {out}, which would be written over; give another `--out`");
         return Err(Usage(text).into());
     }
+    let columns: Vec<_> = args.hook.iter().map(HookPoint::new).collect();
+    let all = store.manifest().columns.iter().map(|column| column.name.clone());
+    let judged = if columns.is_empty() { all.collect() } else { columns.clone() };
+    let rows = args.rows.select(&store, &judged, session)?;
     if args.force {
         Store::remove(&args.out)?;
     }
@@ -94,6 +97,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     Ok(session::print(&text)?)
 }
 
-fn is_same_place(a: &std::path::Path, b: &std::path::Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+/// Whether the folder `dir` is `outer` or in it.
+fn is_inside(dir: &Path, outer: &Path) -> bool {
+    matches!((dir.canonicalize(), outer.canonicalize()), (Ok(a), Ok(b)) if a.starts_with(&b))
 }

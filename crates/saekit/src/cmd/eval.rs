@@ -167,7 +167,7 @@ fn evaluate(args: &Args, trained: &Trained, session: &Session) -> Result<Evaluat
                     held-out text with `--text`, or leave out `--model`";
         return Err(Usage(text.to_owned()).into());
     }
-    let set = args.filter.select(rows, &hook, session)?;
+    let set = args.filter.select(rows, std::slice::from_ref(&hook), session)?;
     let name = args.codec.display().to_string();
     let job = Job { trained, name, hook, store: rows, rows: args.rows, set, splice };
     if let Some(path) = &args.dump {

@@ -16,7 +16,7 @@ use crate::config::{PlannedStore, TrainConfig};
 use crate::device::Chosen;
 use crate::failure::Usage;
 use crate::human;
-use crate::location::StoreOptions;
+use crate::location::{self, StoreOptions};
 use crate::rows::RowOptions;
 use crate::session::Session;
 
@@ -51,6 +51,13 @@ pub(crate) struct Share<'a> {
     pub(crate) path: &'a Path,
     pub(crate) store: Store,
     pub(crate) weight: f64,
+}
+
+impl Share<'_> {
+    /// Where it is, without what may be secret.
+    fn shown(&self) -> String {
+        location::shown(self.path)
+    }
 }
 
 /// Opens the stores of `config` and trains into the folder `out`, replacing what is there where
@@ -101,7 +108,7 @@ fn shares<'a>(config: &'a TrainConfig, session: &Session) -> Result<Vec<Share<'a
 /// Fails where stores have rows of different models.
 fn check_model(shares: &[Share<'_>]) -> Result<()> {
     let models = shares.iter().filter_map(|share| {
-        share.store.manifest().model.as_ref().map(|model| (share.path.display(), model))
+        share.store.manifest().model.as_ref().map(|model| (share.shown(), model))
     });
     let models: Vec<_> = models.collect();
     for pair in models.windows(2) {
@@ -171,7 +178,7 @@ fn streams(job: &Job<'_>, session: &Session) -> Result<(Vec<StreamConfig>, u64)>
     let RunConfig { seed, shuffle, pool_mib, .. } = job.run;
     let (total, mut count, mut streams) = (job.total_weight(), 0, Vec::new());
     for (share, seed) in job.shares.iter().zip(seed..) {
-        let rows = job.rows.select(&share.store, &job.hook, session)?;
+        let rows = job.rows.select(&share.store, std::slice::from_ref(&job.hook), session)?;
         count += rows.as_ref().map_or(share.store.manifest().rows, |set| set.counts().kept);
         streams.push(StreamConfig {
             seed,
@@ -201,7 +208,7 @@ impl Job<'_> {
         for share in &self.shares {
             let found = self.column(share)?.width;
             if found != width {
-                let [a, b] = [first, share].map(|share| share.path.display());
+                let [a, b] = [first, share].map(Share::shown);
                 let hook = &self.hook;
                 let text = format!("`{hook}` has rows of {width} values in {a}, of {found} in {b}");
                 return Err(Usage(format!("{text}; a dictionary has one width")).into());
@@ -224,10 +231,25 @@ impl Job<'_> {
             // Rows are drawn: four standard deviations more than is expected.
             let expected = rows as f64 * share.weight / self.total_weight();
             let limit = (expected + 2.0 * (rows as f64).sqrt()) as u64;
-            let stream = share.store.stream(&scaled(stream, limit))?;
+            let stream = share.store.stream(&scaled(stream, limit));
+            let stream = stream.map_err(|error| self.of_several(share, error))?;
             Ok::<_, anyhow::Error>((stream, share.weight))
         });
         Ok(Box::new(Mixture::new(sources.collect::<Result<_>>()?, self.run.seed)?))
+    }
+
+    /// What is wrong with the rows of `share`: the pool is given to stores by their weights.
+    fn of_several(&self, share: &Share<'_>, error: saekit_store::Error) -> anyhow::Error {
+        let saekit_store::Error::PoolTooSmall { needed, .. } = error else { return error.into() };
+        let part = share.weight / self.total_weight();
+        let (needed, percent) = (needed as f64 / part, human::percent(Some(part)));
+        let text = format!(
+            "{} has {percent} of the rows, and this part of the pool cannot hold two of its row \
+             groups; say `--pool-mib {}`",
+            share.shown(),
+            (needed / f64::from(1 << 20)).ceil()
+        );
+        Usage(text).into()
     }
 
     /// The factor for all rows: from the mean norm of all, or of the first of the stream.
@@ -247,12 +269,14 @@ impl Job<'_> {
 
     fn planned(&self) -> Vec<PlannedStore> {
         let several = self.shares.len() > 1;
+        // Where what was read is kept decides nothing about the rows.
+        let options = StoreOptions { cache: None, cache_gib: None, ..self.options.clone() };
         let planned = |share: &Share<'_>| PlannedStore {
-            path: share.path.display().to_string(),
+            path: share.shown(),
             sha256: share.store.sha256().to_owned(),
             hook: self.hook.to_string(),
             weight: several.then_some(share.weight),
-            options: self.options.clone(),
+            options: options.clone(),
         };
         self.shares.iter().map(planned).collect()
     }
