@@ -93,8 +93,8 @@ pub(crate) fn split(location: &str) -> Option<(Scheme, &str)> {
     Some((scheme, rest))
 }
 
-/// The address without what may be secret: user, password, query and fragment.
-pub(crate) fn shown(location: &str) -> String {
+/// The address without what may be secret: user, password, query and fragment. A path stays as it is.
+pub fn shown(location: &str) -> String {
     let Some((scheme, rest)) = location.split_once("://") else { return location.to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -49,7 +49,7 @@ mod hub_settings;
 mod network;
 mod open;
 
-pub use address::is_remote;
+pub use address::{is_remote, shown};
 pub use config::{CacheConfig, RemoteConfig};
 pub use error::{Error, Result};
 pub use open::open;
