@@ -30,6 +30,8 @@ mod cloud_credentials;
 #[cfg(feature = "cloud")]
 mod cloud_environment;
 #[cfg(feature = "cloud")]
+mod cloud_options;
+#[cfg(feature = "cloud")]
 mod cloud_settings;
 mod config;
 #[cfg(any(feature = "cloud", feature = "hub"))]
@@ -48,6 +50,8 @@ mod hub_parts;
 mod hub_settings;
 mod network;
 mod open;
+#[cfg(any(feature = "cloud", feature = "hub"))]
+mod redirects;
 
 pub use address::{is_remote, shown};
 pub use config::{CacheConfig, RemoteConfig};
