@@ -43,6 +43,8 @@ mod hub;
 #[cfg(feature = "hub")]
 mod hub_address;
 #[cfg(feature = "hub")]
+mod hub_cache;
+#[cfg(feature = "hub")]
 mod hub_offline;
 #[cfg(feature = "hub")]
 mod hub_parts;
