@@ -58,7 +58,7 @@ impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let connect_timeout = options.get_config_value(&ClientConfigKey::ConnectTimeout);
         Ok(HttpClient::new(Client {
-            client: HttpClient::new(cloud_options::client(options)?),
+            http: HttpClient::new(cloud_options::client(options)?),
             authorization: self.authorization.clone(),
             asks_machine: connect_timeout.as_ref() != Some(&self.connect_timeout),
         }))
@@ -66,7 +66,7 @@ impl HttpConnector for Connector {
 }
 
 struct Client {
-    client: HttpClient,
+    http: HttpClient,
     authorization: Option<HeaderValue>,
     asks_machine: bool,
 }
@@ -107,7 +107,7 @@ impl HttpService for Client {
 impl Client {
     /// Asks the machine for its credentials.
     async fn ask_machine(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        match tokio::time::timeout(METADATA_TIMEOUT, self.client.execute(request)).await {
+        match tokio::time::timeout(METADATA_TIMEOUT, self.http.execute(request)).await {
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             _ => Err(failed(Failure::NoCredentials)),
         }
@@ -119,13 +119,13 @@ impl Client {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return self.client.execute(request).await;
+            return self.http.execute(request).await;
         }
         let first = Url::parse(&request.uri().to_string());
         let mut route = Route::new(first.map_err(|error| no_address(&error))?);
         let mut hop = request.clone();
         loop {
-            let response = self.client.execute(hop).await?;
+            let response = self.http.execute(hop).await?;
             if !route.goes_on(response.status(), response.headers()).map_err(failed)? {
                 return Ok(response);
             }
