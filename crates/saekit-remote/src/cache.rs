@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,9 @@ const ABANDONED: Duration = Duration::from_hours(1);
 pub(crate) struct RangeCache {
     dir: PathBuf,
     limit: u64,
+    /// In the names of unfinished entries. Machines that share the folder may have the same process
+    /// ids, so it is drawn at random.
+    writer: u64,
     index: Mutex<Index>,
 }
 
@@ -41,7 +45,8 @@ impl RangeCache {
         fs::create_dir_all(&dir).map_err(CoreError::io("create", &dir))?;
         let mut found = existing(&dir)?;
         found.sort();
-        let cache = Self { dir, limit: config.bytes, index: Mutex::default() };
+        let writer = RandomState::new().hash_one(std::process::id());
+        let cache = Self { dir, limit: config.bytes, writer, index: Mutex::default() };
         for (_, name, bytes) in found {
             cache.insert(name, bytes);
         }
@@ -81,7 +86,7 @@ impl RangeCache {
     }
 
     fn write_entry(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let unfinished = self.dir.join(self.index().unfinished_name(name));
+        let unfinished = self.dir.join(self.unfinished_name(name));
         let write = || {
             let mut file = File::create(&unfinished)?;
             file.write_all(&Sha256::digest(bytes))?;
@@ -89,6 +94,12 @@ impl RangeCache {
             fs::rename(&unfinished, self.dir.join(name))
         };
         write().inspect_err(|_| drop(fs::remove_file(&unfinished)))
+    }
+
+    /// A name that nobody else writes to.
+    fn unfinished_name(&self, name: &str) -> String {
+        let number = self.index().next_unfinished();
+        format!("{name}.{:016x}.{number}{UNFINISHED}", self.writer)
     }
 
     /// Counts the entry `name` as the one used last, and removes others while there is too much.
@@ -150,10 +161,9 @@ impl Index {
         Some(bytes)
     }
 
-    /// A name that nobody else writes to.
-    fn unfinished_name(&mut self, name: &str) -> String {
+    fn next_unfinished(&mut self) -> u64 {
         self.unfinished += 1;
-        format!("{name}.{}.{}{UNFINISHED}", std::process::id(), self.unfinished)
+        self.unfinished
     }
 }
 
@@ -379,6 +389,19 @@ mod tests {
         }
         fs::remove_file(&entry).unwrap();
         assert_eq!(reads(&counted, &*blob, 0), 1);
+    }
+
+    /// As they may be on two machines that share a folder and whose process ids are the same.
+    #[test]
+    fn two_writers_never_write_to_the_same_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = CacheConfig { dir: dir.path().to_owned(), bytes: 100 };
+        let [a, b] = [(); 2].map(|()| RangeCache::open(&config).unwrap());
+        let name = "0".repeat(2 * CHECKSUM);
+        let [first, second] = [&a, &b].map(|cache| cache.unfinished_name(&name));
+        assert_ne!(first, second);
+        assert_ne!(first, a.unfinished_name(&name));
+        assert!(is_abandoned(&first, SystemTime::now() - 2 * ABANDONED));
     }
 
     #[test]

@@ -4,16 +4,21 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-    ReqwestConnector,
 };
-use object_store::{ClientOptions, HeaderMap};
+use object_store::{ClientConfigKey, ClientOptions, HeaderMap, HeaderValue};
+use reqwest::Method;
+use reqwest::header::AUTHORIZATION;
+use url::Url;
 
+use crate::cloud_options;
 use crate::failure::{Failure, causes, innermost, plain_code};
+use crate::redirects::Route;
 
 /// How much of an answer that says why it failed is read.
 const EXPLANATION_BYTES: usize = 16 << 10;
@@ -21,10 +26,6 @@ const EXPLANATION_BYTES: usize = 16 << 10;
 /// How long the machine may take to say whether it has credentials of its own. Elsewhere than in a
 /// cloud nobody answers.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Where the clouds' machines are asked for their credentials.
-const METADATA_PATHS: [&str; 4] =
-    ["/latest/api/token", "/latest/meta-data/iam/", "/computeMetadata/v1/", "/metadata/identity/"];
 
 /// Why `object_store` failed.
 pub(crate) fn failure(error: &object_store::Error) -> Failure {
@@ -44,15 +45,31 @@ pub(crate) fn failure(error: &object_store::Error) -> Failure {
 
 /// Makes clients whose failures are [`Failure`]s.
 #[derive(Debug)]
-pub(crate) struct Connector;
+pub(crate) struct Connector {
+    /// How long connecting to a server of files may take, as in the options.
+    pub(crate) connect_timeout: String,
+    /// Goes with every request to the server that it is made for.
+    pub(crate) authorization: Option<HeaderValue>,
+}
 
 impl HttpConnector for Connector {
+    /// Where the machine is to be asked for credentials, `object_store` sets a time of its own to
+    /// connect. Addresses do not tell such requests from others, since data may have the same paths.
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Client(ReqwestConnector::default().connect(options)?)))
+        let connect_timeout = options.get_config_value(&ClientConfigKey::ConnectTimeout);
+        Ok(HttpClient::new(Client {
+            http: HttpClient::new(cloud_options::client(options)?),
+            authorization: self.authorization.clone(),
+            asks_machine: connect_timeout.as_ref() != Some(&self.connect_timeout),
+        }))
     }
 }
 
-struct Client(HttpClient);
+struct Client {
+    http: HttpClient,
+    authorization: Option<HeaderValue>,
+    asks_machine: bool,
+}
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,11 +87,11 @@ impl HttpService for Client {
         Self: 'b,
     {
         Box::pin(async move {
-            if METADATA_PATHS.iter().any(|path| request.uri().path().starts_with(path)) {
+            if self.asks_machine {
                 return self.ask_machine(request).await;
             }
             let wants_part = request.headers().contains_key("range");
-            let response = self.0.execute(request).await?;
+            let response = self.send(request).await?;
             let status = response.status().as_u16();
             if status >= 300 && status != 304 {
                 return Err(failed(refusal(response).await));
@@ -90,11 +107,42 @@ impl HttpService for Client {
 impl Client {
     /// Asks the machine for its credentials.
     async fn ask_machine(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        match tokio::time::timeout(METADATA_TIMEOUT, self.0.execute(request)).await {
+        match tokio::time::timeout(METADATA_TIMEOUT, self.http.execute(request)).await {
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             _ => Err(failed(Failure::NoCredentials)),
         }
     }
+
+    /// The answer after all redirects. Only requests that change nothing are sent elsewhere.
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return self.http.execute(request).await;
+        }
+        let first = Url::parse(&request.uri().to_string());
+        let mut route = Route::new(first.map_err(|error| no_address(&error))?);
+        let mut hop = request.clone();
+        loop {
+            let response = self.http.execute(hop).await?;
+            if !route.goes_on(response.status(), response.headers()).map_err(failed)? {
+                return Ok(response);
+            }
+            hop = request.clone();
+            set(hop.uri_mut(), route.current())?;
+            route.strip(hop.headers_mut());
+        }
+    }
+}
+
+fn set<T: FromStr<Err: fmt::Display>>(place: &mut T, url: &Url) -> Result<(), HttpError> {
+    *place = url.as_str().parse().map_err(|error| no_address(&error))?;
+    Ok(())
+}
+
+fn no_address(error: &dyn fmt::Display) -> HttpError {
+    failed(Failure::Answer(format!("what is to be asked has no valid address ({error})")))
 }
 
 fn failed(failure: Failure) -> HttpError {
@@ -106,9 +154,7 @@ async fn refusal(response: HttpResponse) -> Failure {
     let (parts, body) = response.into_parts();
     let status = parts.status.as_u16();
     if let Some(region) = header(&parts.headers, "x-amz-bucket-region").filter(|_| status == 301) {
-        return Failure::Answer(format!(
-            "the bucket is in another region; set AWS_REGION={region}"
-        ));
+        return Failure::Region(region);
     }
     let code = header(&parts.headers, "x-ms-error-code");
     let mut explanation = Vec::new();

@@ -11,7 +11,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    BackoffConfig, ClientConfigKey, ClientOptions, HeaderMap, HeaderValue, ObjectStore, RetryConfig,
+    BackoffConfig, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, RetryConfig,
 };
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -77,7 +77,7 @@ fn s3(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectS
     for (key, value) in client_settings(config) {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
     }
-    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    let builder = builder.with_http_connector(connector(config)).with_retry(no_retries());
     Ok(Arc::new(builder.with_bucket_name(name).build()?))
 }
 
@@ -89,7 +89,7 @@ fn gs(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectS
     for (key, value) in client_settings(config) {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
-    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    let builder = builder.with_http_connector(connector(config)).with_retry(no_retries());
     Ok(Arc::new(builder.with_bucket_name(name).build()?))
 }
 
@@ -102,7 +102,7 @@ fn az(name: &str, config: &RemoteConfig) -> object_store::Result<Arc<dyn ObjectS
     for (key, value) in client_settings(config) {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
-    let builder = builder.with_http_connector(Connector).with_retry(no_retries());
+    let builder = builder.with_http_connector(connector(config)).with_retry(no_retries());
     Ok(Arc::new(builder.with_container_name(name).build()?))
 }
 
@@ -118,9 +118,7 @@ fn web(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {
     for (key, value) in client_settings(config) {
         options = options.with_config(key, value);
     }
-    if let Some(authorization) = authorization(&url) {
-        options = options.with_default_headers(authorization);
-    }
+    let connector = Connector { authorization: authorization(&url), ..connector(config) };
     let cleared = [url.set_username(""), url.set_password(None)];
     if url.host_str().is_none() || cleared.contains(&Err(())) {
         return Err(invalid(opening, "it names no host".to_owned()));
@@ -131,7 +129,7 @@ fn web(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {
     let store = HttpBuilder::new()
         .with_url(url)
         .with_client_options(options)
-        .with_http_connector(Connector)
+        .with_http_connector(connector)
         .with_retry(no_retries())
         .build()
         .map_err(|error| invalid(opening, innermost(&error)))?;
@@ -139,7 +137,7 @@ fn web(opening: &Opening<'_>, config: &RemoteConfig) -> Result<Place> {
 }
 
 /// The header for the name and the password of an address.
-fn authorization(url: &Url) -> Option<HeaderMap> {
+fn authorization(url: &Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
@@ -149,17 +147,22 @@ fn authorization(url: &Url) -> Option<HeaderMap> {
     let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
     let mut value = HeaderValue::from_str(&value).ok()?;
     value.set_sensitive(true);
-    let mut headers = HeaderMap::new();
-    headers.insert("authorization", value);
-    Some(headers)
+    Some(value)
 }
 
 fn client_settings(config: &RemoteConfig) -> [(ClientConfigKey, String); 2] {
-    let written = |duration: Duration| format!("{}ms", duration.as_millis());
     [
         (ClientConfigKey::Timeout, written(NO_TIMEOUT)),
         (ClientConfigKey::ConnectTimeout, written(config.timeout)),
     ]
+}
+
+fn connector(config: &RemoteConfig) -> Connector {
+    Connector { connect_timeout: written(config.timeout), authorization: None }
+}
+
+fn written(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
 }
 
 /// Attempts are counted in one place, which is not this one.

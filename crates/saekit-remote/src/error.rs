@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// The result of this crate's functions.
@@ -150,12 +151,14 @@ pub enum Error {
         problem: String,
     },
     /// An answer that makes no sense.
-    #[error("{} cannot be read: {problem}", path.display())]
+    #[error("{} cannot be read: {problem}; {remedy}", path.display())]
     Answer {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+        /// What to do.
+        remedy: Cow<'static, str>,
     },
 }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::Error;
 use crate::address::Scheme;
 
+/// What to do about answers that make no sense.
+const OTHER: &str = "check the address, and the settings of its server";
+
 /// Why one attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -27,6 +30,8 @@ pub(crate) enum Failure {
     Changed,
     /// Nobody gave credentials, and the machine has none.
     NoCredentials,
+    /// The bucket is in this region, which is not where it was looked for.
+    Region(String),
     /// Anything else. It will not pass.
     Answer(String),
 }
@@ -39,7 +44,11 @@ impl Failure {
             Self::Silent(_) | Self::Connection(_) | Self::Short { .. } | Self::OtherPart { .. } => {
                 true
             }
-            Self::WholeFile | Self::Changed | Self::NoCredentials | Self::Answer(_) => false,
+            Self::WholeFile
+            | Self::Changed
+            | Self::NoCredentials
+            | Self::Region(_)
+            | Self::Answer(_) => false,
         }
     }
 
@@ -74,11 +83,18 @@ impl Failure {
             Self::NoCredentials => Error::NoCredentials { path, remedy },
             Self::WholeFile => Error::NoRanges { path },
             Self::Changed => Error::Changed { path },
-            Self::Answer(problem) => Error::Answer { path, problem },
+            Self::Region(region) => {
+                let remedy = format!("set AWS_REGION={region}").into();
+                Error::Answer {
+                    path,
+                    problem: "the bucket is in another region".to_owned(),
+                    remedy,
+                }
+            }
             other if other.may_pass() => {
                 Error::Unavailable { path, attempts, problem: other.to_string() }
             }
-            other => Error::Answer { path, problem: other.to_string() },
+            other => Error::Answer { path, problem: other.to_string(), remedy: OTHER.into() },
         }
     }
 }
@@ -101,6 +117,7 @@ impl fmt::Display for Failure {
             Self::WholeFile => f.write_str("the server sent the whole file, expected a part"),
             Self::Changed => f.write_str("the file was changed"),
             Self::NoCredentials => f.write_str("no credentials were found"),
+            Self::Region(region) => write!(f, "the bucket is in the region {region}"),
             Self::Answer(problem) => f.write_str(problem),
         }
     }

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use hf_hub::repository::RepoTreeEntry;
 use hf_hub::{HFClient, HFError, HFRepository, RepoTypeAny};
 use saekit_core::Result as CoreResult;
-use saekit_store::{Blob, Folder, Listed, Storage};
+use saekit_store::{Blob, Listed, Storage};
 use url::Url;
 
 use crate::cache::RangeCache;
@@ -19,7 +19,7 @@ use crate::hub_parts::{self, Parts};
 use crate::hub_settings::{HubSettings, offline};
 use crate::network::{Network, check_range};
 use crate::open::Opening;
-use crate::{Error, Result, hub_offline};
+use crate::{Error, Result, hub_cache, hub_offline};
 
 pub(crate) fn open(opening: Opening<'_>) -> Result<Arc<dyn Storage>> {
     let address = HubAddress::of(&opening)?;
@@ -90,16 +90,14 @@ impl Pinned {
     }
 
     /// Size and hash of the file at `path`.
-    async fn file(&self, path: &str) -> Result<Option<(u64, String)>, Failure> {
-        let request = self.repository.get_paths_info().paths(vec![path.to_owned()]);
-        let answer = async { request.revision(&self.commit).send().await.map_err(failure) };
-        let found = self.network.within(answer).await?;
-        Ok(found.into_iter().find_map(|entry| match entry {
-            RepoTreeEntry::File { path: found, size, oid, lfs, .. } if found == path => {
-                Some((size, lfs.and_then(|lfs| lfs.sha256).unwrap_or(oid)))
-            }
-            _ => None,
-        }))
+    async fn file(&self, path: &str) -> Result<(u64, String), Failure> {
+        self.parts.find(&self.network, self.url(path)).await
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.files.clone();
+        url.path_segments_mut().expect("web addresses have paths").extend(path.split('/'));
+        url
     }
 
     /// Where the Hub's cache has the file at `path`, if it does.
@@ -116,9 +114,7 @@ impl Pinned {
         offset: u64,
         out: &mut [u8],
     ) -> Result<(), Failure> {
-        let mut url = self.files.clone();
-        url.path_segments_mut().expect("web addresses have paths").extend(path.split('/'));
-        self.parts.fill(&self.network, url, bytes, offset, out).await
+        self.parts.fill(&self.network, self.url(path), bytes, offset, out).await
     }
 }
 
@@ -176,9 +172,9 @@ impl Storage for Hub {
         let pinned = &self.pinned;
         let cached = pinned.network.read(&shown, async || Ok(pinned.cached(&file).await))?;
         if let Some(cached) = cached {
-            return open_local(&cached);
+            return hub_cache::open(&cached);
         }
-        let found = pinned.network.find(&shown, async || pinned.file(&file).await)?.flatten();
+        let found = pinned.network.find(&shown, async || pinned.file(&file).await)?;
         Ok(found.map(|(bytes, version)| {
             let pinned = Arc::clone(pinned);
             self.wrap(path, HubBlob { path: shown, file, pinned, bytes, version })
@@ -188,12 +184,6 @@ impl Storage for Hub {
     fn path(&self, path: &str) -> PathBuf {
         format!("{}/{path}", self.location.display()).into()
     }
-}
-
-/// The file of this machine at `path`.
-fn open_local(path: &Path) -> CoreResult<Option<Arc<dyn Blob>>> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Folder::new(path.parent().unwrap_or(Path::new(""))).open(&name)
 }
 
 /// A file of a commit.

@@ -11,9 +11,9 @@ use saekit_store::{Blob, Folder, Listed, Storage};
 use crate::hub::failure;
 use crate::hub_address::HubAddress;
 use crate::network::Network;
-use crate::{Error, Result};
+use crate::{Error, Result, hub_cache};
 
-/// The one file that a folder may well be without: files of other tools have none.
+/// The file that says which others there are. Files of other tools have none.
 const MANIFEST: &str = "manifest.json";
 
 /// What the Hub's cache has of the revision, and nothing else.
@@ -31,17 +31,27 @@ pub(crate) fn open(
     let cache = client.cache_dir().to_owned();
     match snapshot.map(|snapshot| snapshot.join(&address.prefix)) {
         Some(dir) if dir.is_dir() => {
-            Ok(Arc::new(Snapshot { location: location.into(), folder: Folder::new(dir), cache }))
+            let folder = Folder::new(&dir);
+            Ok(Arc::new(Snapshot { location: location.into(), dir, folder, cache }))
         }
         Some(file) if file.exists() => Err(Error::NoFolder { location }),
         _ => Err(Error::Offline { location, cache }),
     }
 }
 
+/// Where the manifest is of the store that a file is a shard of, by the file's name.
+fn manifest_of(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/')?;
+    name.strip_prefix("shard-")?.strip_suffix(".parquet")?;
+    let store = folder.strip_suffix("shards")?;
+    (store.is_empty() || store.ends_with('/')).then(|| format!("{store}{MANIFEST}"))
+}
+
 /// A folder of the Hub's cache, under the name it has on the Hub.
 #[derive(Debug)]
 struct Snapshot {
     location: PathBuf,
+    dir: PathBuf,
     folder: Folder,
     cache: PathBuf,
 }
@@ -57,18 +67,26 @@ impl Storage for Snapshot {
         &self.location
     }
 
+    /// Fails where a store's shards are there without what says how many there are.
     fn list(&self) -> CoreResult<Vec<Listed>> {
-        self.folder.list().map_err(|error| match error {
+        let listed = self.folder.list().map_err(|error| match error {
             CoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
                 self.lacks(&self.location).into()
             }
             other => other,
-        })
+        })?;
+        let has = |path: &str| listed.iter().any(|file| file.path == path);
+        let mut manifests = listed.iter().filter_map(|file| manifest_of(&file.path));
+        match manifests.find(|manifest| !has(manifest)) {
+            Some(missing) => Err(self.lacks(&self.path(&missing)).into()),
+            None => Ok(listed),
+        }
     }
 
     fn open(&self, path: &str) -> CoreResult<Option<Arc<dyn Blob>>> {
-        match self.folder.open(path)? {
+        match hub_cache::open(&self.dir.join(path))? {
             None if path != MANIFEST => Err(self.lacks(&self.path(path)).into()),
+            None => self.list().map(|_| None),
             found => Ok(found),
         }
     }

@@ -1,42 +1,66 @@
-//! Parts of files, as the Hub and the servers of its large files send them.
+//! Files and parts of them, as the Hub and the servers of its large files send them.
 //!
-//! `hf-hub` does not look at which part it is sent, so it is not asked for them.
+//! `hf-hub` does not look at which part it is sent, so it is not asked for them. Nor is it asked for
+//! the hash of a large file, since it looks for it under a name which the Hub does not use there.
 
 use std::fmt;
 use std::ops::Range;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue,
+    RANGE,
+};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Request, Response, StatusCode};
 use url::Url;
 
 use crate::environment::Unfit;
 use crate::failure::{Failure, innermost, plain_code};
-use crate::hub_settings::HubSettings;
+use crate::hub_settings::{HubSettings, http_client};
 use crate::network::{Filler, Network};
+use crate::redirects::Route;
 
-/// Asks for parts of files.
+/// What the Hub says of a large file, for which it leads to another server.
+const LINKED_SIZE: &str = "x-linked-size";
+const LINKED_ETAG: &str = "x-linked-etag";
+
+/// Asks for files and parts of them.
 #[derive(Debug)]
 pub(crate) struct Parts {
     client: Client,
-    /// Goes to the Hub only: redirects to other servers leave it out.
+    /// Goes to the Hub only.
     authorization: Option<HeaderValue>,
 }
 
 impl Parts {
     pub(crate) fn new(settings: &HubSettings) -> Result<Self, Unfit> {
-        let name = concat!("saekit/", env!("CARGO_PKG_VERSION"));
-        // Addresses of large files are signed, so none is told to the next server.
-        let client = Client::builder().user_agent(name).referer(false).build();
-        let client = client.map_err(|error| Unfit {
-            problem: format!("no client for the Hub can be made ({})", innermost(&error)),
-            remedy: "check the certificates of this machine",
-        })?;
+        let client = http_client(Policy::none())?;
         let authorization = settings.token.as_ref().and_then(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
             value.set_sensitive(true);
             Some(value)
         });
         Ok(Self { client, authorization })
+    }
+
+    /// Size and hash of the file at `url`, as the Hub says them. Its clients name what they keep in the
+    /// cache by this hash.
+    pub(crate) async fn find(&self, network: &Network, url: Url) -> Result<(u64, String), Failure> {
+        let mut request = Request::new(Method::HEAD, url.clone());
+        // Compressed files would have other sizes.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let answer = network.within(self.send(request, Route::new(url))).await?;
+        if !answer.status().is_success() && !is_about_large_file(&answer) {
+            return Err(refusal(&answer));
+        }
+        let said = |names: [&str; 2]| {
+            let value = names.into_iter().find_map(|name| answer.headers().get(name));
+            value.and_then(|value| value.to_str().ok())
+        };
+        let bytes = said([LINKED_SIZE, CONTENT_LENGTH.as_str()]).and_then(|n| n.parse().ok());
+        let hash = said([LINKED_ETAG, ETAG.as_str()]).and_then(plain_hash);
+        let found = bytes.zip(hash).ok_or("the Hub names no size or no hash of the file");
+        found.map_err(|problem| Failure::Answer(problem.to_owned()))
     }
 
     /// Fills `out` with the bytes from `offset` on of the file at `url`, which has `bytes` bytes.
@@ -49,12 +73,9 @@ impl Parts {
         out: &mut [u8],
     ) -> Result<(), Failure> {
         let wanted = Part { range: offset..offset + out.len() as u64, of: Some(bytes) };
-        let mut request = self.client.get(url).header(RANGE, wanted.header());
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let answer = async { request.send().await.map_err(failure) };
-        let mut answer = network.within(answer).await?;
+        let mut request = Request::new(Method::GET, url.clone());
+        request.headers_mut().insert(RANGE, wanted.header());
+        let mut answer = network.within(self.send(request, Route::new(url))).await?;
         wanted.check(&answer)?;
         let mut filler = Filler::new(out);
         let mut next = async || answer.chunk().await.map_err(failure);
@@ -63,6 +84,42 @@ impl Parts {
         }
         filler.finish()
     }
+
+    /// The answer at the end of `route`. The request has no body.
+    async fn send(&self, mut request: Request, mut route: Route) -> Result<Response, Failure> {
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        loop {
+            let mut hop = Request::new(request.method().clone(), route.current().clone());
+            *hop.headers_mut() = request.headers().clone();
+            route.strip(hop.headers_mut());
+            let answer = self.client.execute(hop).await.map_err(failure)?;
+            if request.method() == Method::HEAD && is_about_large_file(&answer) {
+                return Ok(answer);
+            }
+            if !route.goes_on(answer.status(), answer.headers())? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Whether the Hub says of a file what the server that it leads to may say otherwise.
+fn is_about_large_file(answer: &Response) -> bool {
+    [LINKED_SIZE, LINKED_ETAG].iter().all(|name| answer.headers().contains_key(*name))
+}
+
+/// What stands in an etag, which says of weak ones too which file it is: commits do not change.
+fn plain_hash(etag: &str) -> Option<String> {
+    let hash = etag.trim_start_matches("W/").trim_matches('"');
+    (!hash.is_empty()).then(|| hash.to_owned())
+}
+
+/// Why the Hub did not give what was asked for.
+fn refusal(answer: &Response) -> Failure {
+    let code = answer.headers().get("x-error-code").and_then(|code| code.to_str().ok());
+    Failure::Status { status: answer.status().as_u16(), code: code.and_then(plain_code) }
 }
 
 /// Why `reqwest` failed, without the addresses in its messages, which may be signed.
@@ -97,8 +154,9 @@ impl Part {
     }
 
     /// What asks for it.
-    fn header(&self) -> String {
-        format!("bytes={}-{}", self.range.start, self.range.end - 1)
+    fn header(&self) -> HeaderValue {
+        let text = format!("bytes={}-{}", self.range.start, self.range.end - 1);
+        HeaderValue::from_str(&text).expect("digits may stand in headers")
     }
 
     /// Fails unless `answer` has this part in it.
@@ -108,11 +166,7 @@ impl Part {
             StatusCode::PARTIAL_CONTENT => self.check_same(Self::of_answer(headers)),
             StatusCode::OK if self.of == Some(self.range.end) && self.range.start == 0 => Ok(()),
             StatusCode::OK => Err(Failure::WholeFile),
-            status => {
-                let code = headers.get("x-error-code").and_then(|code| code.to_str().ok());
-                let code = code.and_then(plain_code);
-                Err(Failure::Status { status: status.as_u16(), code })
-            }
+            _ => Err(refusal(answer)),
         }
     }
 

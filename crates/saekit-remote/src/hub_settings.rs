@@ -1,13 +1,17 @@
 //! What the environment says of the Hub.
 
 use std::env;
+use std::error::Error as StdError;
 use std::fs;
 
 use hf_hub::{HFClient, hf_home};
+use reqwest::Client;
+use reqwest::redirect::Policy;
 use url::Url;
 
 use crate::environment::{Unfit, server};
 use crate::failure::innermost;
+use crate::redirects;
 
 /// The variable that forbids to ask the Hub. `hf-hub` leaves it to its callers.
 const OFFLINE: &str = "HF_HUB_OFFLINE";
@@ -27,19 +31,38 @@ impl HubSettings {
 
     /// A client that makes every request once.
     pub(crate) fn client(&self) -> Result<HFClient, Unfit> {
-        let mut builder =
-            HFClient::builder().retry_max_attempts(0).endpoint(self.endpoint.as_str());
+        let client = http_client(redirects::policy())?;
+        let mut builder = HFClient::builder()
+            .client(client)
+            .retry_max_attempts(0)
+            .endpoint(self.endpoint.as_str());
         if let Some(token) = &self.token {
             builder = builder.token(token);
         }
-        builder.build().map_err(|error| Unfit {
-            problem: format!("no client for the Hub can be made ({})", innermost(&error)),
-            remedy: "check HF_HUB_USER_AGENT_ORIGIN and the certificates of this machine",
-        })
+        builder.build().map_err(|error| no_client(&error))
     }
 }
 
-/// Any value but those that Python's client reads as no.
+/// What sends requests to the Hub. Addresses of large files are signed, so none is told to the next
+/// server.
+pub(crate) fn http_client(redirects: Policy) -> Result<Client, Unfit> {
+    let mut name = concat!("saekit/", env!("CARGO_PKG_VERSION")).to_owned();
+    if let Ok(origin) = env::var("HF_HUB_USER_AGENT_ORIGIN") {
+        name = format!("{name}; {origin}");
+    }
+    let client = Client::builder().user_agent(name).referer(false).redirect(redirects).build();
+    client.map_err(|error| no_client(&error))
+}
+
+fn no_client(error: &(dyn StdError + 'static)) -> Unfit {
+    Unfit {
+        problem: format!("no client for the Hub can be made ({})", innermost(error)),
+        remedy: "check HF_HUB_USER_AGENT_ORIGIN and the certificates of this machine",
+    }
+}
+
+/// Whether the variable holds one of the words that Python's client reads as yes. Every other word is a
+/// no, for it as well.
 pub(crate) fn offline() -> bool {
     let value = env::var(OFFLINE).unwrap_or_default().to_ascii_lowercase();
     matches!(value.as_str(), "1" | "on" | "yes" | "true")

@@ -30,6 +30,8 @@ mod cloud_credentials;
 #[cfg(feature = "cloud")]
 mod cloud_environment;
 #[cfg(feature = "cloud")]
+mod cloud_options;
+#[cfg(feature = "cloud")]
 mod cloud_settings;
 mod config;
 #[cfg(any(feature = "cloud", feature = "hub"))]
@@ -41,6 +43,8 @@ mod hub;
 #[cfg(feature = "hub")]
 mod hub_address;
 #[cfg(feature = "hub")]
+mod hub_cache;
+#[cfg(feature = "hub")]
 mod hub_offline;
 #[cfg(feature = "hub")]
 mod hub_parts;
@@ -48,6 +52,8 @@ mod hub_parts;
 mod hub_settings;
 mod network;
 mod open;
+#[cfg(any(feature = "cloud", feature = "hub"))]
+mod redirects;
 
 pub use address::{is_remote, shown};
 pub use config::{CacheConfig, RemoteConfig};

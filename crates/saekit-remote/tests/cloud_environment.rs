@@ -11,7 +11,7 @@ use std::path::Path;
 
 use common::environment::with_environment;
 use common::http::Reply;
-use common::{Server, content, files, impatient, open, read};
+use common::{Fault, Server, content, files, impatient, open, read};
 
 const SERVER: &str = "set it to one such as https://host or http://host:port, or unset it";
 const FILE: &str = "set it to the path of a service account's key as Google gives it, or unset it";
@@ -142,6 +142,53 @@ fn an_endpoint_of_azure_may_begin_with_http() {
     });
 }
 
+/// Files may have the paths at which machines of Azure are asked for their credentials.
+#[test]
+fn files_that_are_called_as_metadata_are_files() {
+    let test = "files_that_are_called_as_metadata_are_files";
+    let variables = |address: SocketAddr, _: &Path| {
+        vec![
+            ("AZURE_STORAGE_ACCOUNT_NAME", "account".to_owned()),
+            ("AZURE_STORAGE_ENDPOINT", format!("http://{address}")),
+            ("AZURE_SKIP_SIGNATURE", "true".to_owned()),
+        ]
+    };
+    with_environment(test, variables, |listener, _| {
+        let server = Server::on(listener, |request| match request.path() {
+            "/metadata/identity/a" => files::serve(request, &content(1000)),
+            _ => Reply::new(404, ""),
+        });
+        let storage = saekit_remote::open("az://metadata/identity", &impatient(1)).unwrap();
+        assert!(storage.open("b").unwrap().is_none());
+        let blob = open(&*storage, "a");
+        server.inject("GET", 1, Fault::Status(503, ""));
+        assert_eq!(read(&*blob, 100, 10).unwrap(), content(1000)[100..110]);
+        server.inject("GET", 1, Fault::WholeFile);
+        assert!(read(&*blob, 100, 10).unwrap_err().contains("ignores the header `Range`"));
+    });
+}
+
+/// As all that `object_store` takes from the environment for its client.
+#[test]
+fn a_proxy_of_the_environment_is_asked() {
+    let test = "a_proxy_of_the_environment_is_asked";
+    let variables = |address: SocketAddr, _: &Path| {
+        vec![
+            ("AWS_ENDPOINT_URL", "http://storage.invalid".to_owned()),
+            ("AWS_SKIP_SIGNATURE", "true".to_owned()),
+            ("AWS_PROXY_URL", format!("http://{address}")),
+        ]
+    };
+    with_environment(test, variables, |listener, _| {
+        let server = Server::on(listener, |request| files::serve(request, &content(1000)));
+        let storage = saekit_remote::open("s3://bucket/acts", &impatient(0)).unwrap();
+        assert_eq!(read(&*open(&*storage, "a"), 100, 10).unwrap(), content(1000)[100..110]);
+        let asked = "http://storage.invalid/bucket/acts/a";
+        let expected = [format!("HEAD {asked}"), format!("GET {asked} bytes=100-109 \"v1\"")];
+        assert_eq!(server.requests(), expected);
+    });
+}
+
 /// An address that cannot be asked now cannot be asked later.
 #[test]
 fn an_address_that_may_not_be_asked_is_not_asked_again() {
@@ -159,7 +206,7 @@ fn an_address_that_may_not_be_asked_is_not_asked_again() {
     };
     with_environment(test, variables, |_, _| {
         let storage = saekit_remote::open("az://container/acts", &impatient(9)).unwrap();
-        let expected = "az://container/acts cannot be read: URL scheme is not allowed";
+        let expected = "az://container/acts cannot be read: URL scheme is not allowed; check the address, and the settings of its server";
         assert_eq!(storage.list().unwrap_err().to_string(), expected);
     });
 }

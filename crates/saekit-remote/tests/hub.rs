@@ -5,6 +5,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use common::environment::with_environment;
 use common::hub::{COMMIT, Hub, LATER, make_cache, online};
@@ -72,7 +73,7 @@ fn what_may_pass_is_tried_again() {
         let storage = saekit_remote::open("hf://datasets/owner/name", &impatient(2)).unwrap();
         hub.server.inject("GET", 2, Fault::Status(429, ""));
         assert_eq!(storage.list().unwrap().len(), 3);
-        hub.server.inject("POST", 2, Fault::HangUp);
+        hub.server.inject("HEAD", 2, Fault::HangUp);
         let blob = open(&*storage, "acts/shards/0");
         hub.large.inject("GET", 1, Fault::Status(500, ""));
         for fault in [
@@ -264,5 +265,57 @@ fn what_the_hubs_cache_has_is_read_from_there() {
         let storage = saekit_remote::open("hf://datasets/owner/name/acts", &impatient(0)).unwrap();
         assert_eq!(read(&*open(&*storage, "shards/0"), 5, 4).unwrap(), b"here");
         assert_eq!(hub.server.requests().len(), 1);
+    });
+}
+
+/// Of large and of small files, so a run goes on after its files were downloaded.
+#[test]
+fn a_file_has_the_same_version_in_the_cache_as_on_the_hub() {
+    let test = "a_file_has_the_same_version_in_the_cache_as_on_the_hub";
+    with_environment(test, online, |listener, folder| {
+        let hub = Hub::on(listener);
+        let versions = || {
+            let storage = saekit_remote::open("hf://datasets/owner/name", &impatient(0)).unwrap();
+            let files = ["acts/shards/0", "README.md"].map(|path| open(&*storage, path));
+            files.map(|blob| (blob.version().unwrap().to_owned(), blob.is_remote()))
+        };
+        let expected = |is_remote| ["aa", "bb"].map(|hash| (hash.to_owned(), is_remote));
+        assert_eq!(versions(), expected(true));
+        make_cache(&folder);
+        assert_eq!(versions(), expected(false));
+        drop(hub);
+    });
+}
+
+#[test]
+fn redirects_within_another_server_do_not_show_it_the_token() {
+    let test = "redirects_within_another_server_do_not_show_it_the_token";
+    with_environment(test, online, |listener, _| {
+        let hub = Hub::on(listener);
+        hub.detour.store(true, Ordering::Relaxed);
+        let storage = saekit_remote::open("hf://datasets/owner/name", &impatient(0)).unwrap();
+        let blob = open(&*storage, "acts/shards/0");
+        assert_eq!(read(&*blob, 990, 10).unwrap(), content(1000)[990..]);
+        let large = ["GET /detour/0?Signature=secret", "GET /large/0?Signature=secret"];
+        assert_eq!(hub.large.requests(), large.map(|request| format!("{request} bytes=990-999")));
+        assert!(hub.server.requests().iter().all(|r| r.ends_with("Bearer secret-token")));
+    });
+}
+
+/// Redirects of what `hf-hub` asks for.
+#[test]
+fn a_repository_may_be_renamed_but_not_lead_on_elsewhere() {
+    let test = "a_repository_may_be_renamed_but_not_lead_on_elsewhere";
+    with_environment(test, online, |listener, _| {
+        let hub = Hub::on(listener);
+        saekit_remote::open("hf://datasets/owner/renamed", &impatient(0)).unwrap();
+        let asked = ["renamed", "name"]
+            .map(|n| format!("GET /api/datasets/owner/{n}/revision/main Bearer secret-token"));
+        assert_eq!(hub.server.requests(), asked);
+        let error =
+            saekit_remote::open("hf://datasets/owner/elsewhere", &impatient(9)).unwrap_err();
+        let expected = "hf://datasets/owner/elsewhere cannot be read: redirects lead to another server and on from there, which must not see the token; check the address, and the settings of its server";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(hub.large.requests(), ["GET /api/first"]);
     });
 }

@@ -134,6 +134,52 @@ fn offline_what_the_cache_lacks_is_named() {
     });
 }
 
+/// A store's shards without its manifest are some of them; files of other tools have none.
+#[test]
+fn offline_shards_without_their_manifest_are_no_store() {
+    let test = "offline_shards_without_their_manifest_are_no_store";
+    with_environment(test, offline, |listener, folder| {
+        let hub = Hub::on(listener);
+        let snapshot = folder
+            .join("hub/datasets--owner--name/snapshots/1111111111111111111111111111111111111111");
+        let open = |address: &str| saekit_remote::open(address, &impatient(0)).unwrap();
+        let address = "hf://datasets/owner/name/acts";
+        assert_eq!(open(address).list().unwrap().len(), 1);
+        fs::write(snapshot.join("acts/shards/shard-00000.parquet"), "one of many").unwrap();
+        let expected = format!(
+            "{address}/manifest.json is not in the cache {}, and HF_HUB_OFFLINE is set; unset it, or download the files first",
+            folder.join("hub").display()
+        );
+        assert_eq!(open(address).list().unwrap_err().to_string(), expected);
+        assert_eq!(open(address).open("manifest.json").unwrap_err().to_string(), expected);
+        let above = "hf://datasets/owner/name";
+        assert_eq!(open(above).list().unwrap_err().to_string(), expected);
+        fs::write(snapshot.join("acts/manifest.json"), "{}").unwrap();
+        assert_eq!(open(address).list().unwrap().len(), 3);
+        assert!(open(above).open("manifest.json").unwrap().is_none());
+        fs::write(snapshot.join("acts/other-00000.parquet"), "of another tool").unwrap();
+        fs::remove_file(snapshot.join("acts/shards/shard-00000.parquet")).unwrap();
+        fs::remove_file(snapshot.join("acts/manifest.json")).unwrap();
+        assert_eq!(open(address).list().unwrap().len(), 2);
+        assert_eq!(hub.server.requests().len(), 0);
+    });
+}
+
+#[test]
+fn words_that_pythons_client_reads_as_no_are_a_no() {
+    let test = "words_that_pythons_client_reads_as_no_are_a_no";
+    let variables = |address: SocketAddr, folder: &Path| {
+        let mut variables = online(address, folder);
+        variables.push(("HF_HUB_OFFLINE", "perhaps".to_owned()));
+        variables
+    };
+    with_environment(test, variables, |listener, _| {
+        let hub = Hub::on(listener);
+        saekit_remote::open("hf://datasets/owner/name", &impatient(0)).unwrap();
+        assert_eq!(hub.server.requests().len(), 1);
+    });
+}
+
 #[test]
 fn offline_an_address_names_a_folder_too() {
     let test = "offline_an_address_names_a_folder_too";

@@ -181,7 +181,7 @@ fn what_is_not_allowed_says_what_to_do() {
         "http://127.0.0.1:PORT/acts/a may not be read: the credentials have expired (ExpiredToken); get new ones and {remedy}"
     );
     assert_eq!(message(3, Fault::Status(400, "<Code>ExpiredToken</Code>")), expected);
-    let expected = "http://127.0.0.1:PORT/acts/a cannot be read: the server answered 418";
+    let expected = "http://127.0.0.1:PORT/acts/a cannot be read: the server answered 418; check the address, and the settings of its server";
     assert_eq!(message(3, Fault::Status(418, "secret")), expected);
 }
 
@@ -288,6 +288,48 @@ fn secrets_of_an_address_are_used_and_never_shown() {
         assert!(!text.contains("cret"), "{text}");
         assert!(text.contains("acts"), "{text}");
     }
+}
+
+/// Neither by a header nor by an address that it is told, and also at the second request.
+#[test]
+fn redirects_do_not_show_secrets_to_another_server() {
+    let other = Server::start(|request| match request.path() {
+        "/first" => Reply::new(302, "").header("location", "/second?Signature=other"),
+        "/second" => files::serve(request, &content(1000)),
+        _ => Reply::new(404, ""),
+    });
+    let address = other.address();
+    let server = Server::start(move |request| match request.path() {
+        "/acts/a" => Reply::new(307, "").header("location", "/b"),
+        _ => Reply::new(302, "").header("location", format!("http://{address}/first")),
+    });
+    let address = format!("http://me:secret@{}/acts?token=secret", server.address());
+    let blob = open(&*saekit_remote::open(&address, &impatient(0)).unwrap(), "a");
+    assert_eq!(read(&*blob, 100, 10).unwrap(), content(1000)[100..110]);
+    let part = "bytes=100-109 \"v1\"";
+    let basic = "Basic bWU6c2VjcmV0";
+    let expected = [
+        format!("HEAD /acts/a?token=secret {basic}"),
+        format!("HEAD /b {basic}"),
+        format!("GET /acts/a?token=secret {part} {basic}"),
+        format!("GET /b {part} {basic}"),
+    ];
+    assert_eq!(server.requests(), expected);
+    let expected = [
+        "HEAD /first".to_owned(),
+        "HEAD /second?Signature=other".to_owned(),
+        format!("GET /first {part}"),
+        format!("GET /second?Signature=other {part}"),
+    ];
+    assert_eq!(other.requests(), expected);
+}
+
+#[test]
+fn redirects_without_an_end_are_an_error() {
+    let server = Server::start(|_| Reply::new(302, "").header("location", "/acts/a"));
+    let error = storage(&server, &impatient(9)).open("a").unwrap_err();
+    let expected = "http://127.0.0.1:PORT/acts/a cannot be read: there are more than 10 redirects; check the address, and the settings of its server";
+    assert_eq!(server.plain(error), expected);
 }
 
 #[test]

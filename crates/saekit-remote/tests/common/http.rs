@@ -64,7 +64,8 @@ impl Request {
     }
 
     pub(crate) fn summary(&self) -> String {
-        let headers = ["range", "if-match", "authorization"].iter().filter_map(|n| self.header(n));
+        let told = ["range", "if-match", "authorization", "referer"];
+        let headers = told.iter().filter_map(|name| self.header(name));
         let words = [&*self.method, &*self.target].into_iter().chain(headers);
         words.collect::<Vec<_>>().join(" ")
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::http::{Reply, Request};
@@ -23,23 +24,41 @@ pub(crate) struct Hub {
     pub(crate) large: Server,
     /// What `main` stands for.
     pub(crate) main: Arc<Mutex<&'static str>>,
+    /// Whether the server of large files leads from one address of its own to another.
+    pub(crate) detour: Arc<AtomicBool>,
 }
 
 impl Hub {
     pub(crate) fn on(listener: TcpListener) -> Self {
         let large = Server::start(|request| match request.path() {
             "/large/0" => files::serve(request, &content(1000)),
+            "/detour/0" => leading("/large/0?Signature=secret".to_owned()),
+            "/api/first" => leading("/api/second".to_owned()),
+            "/api/second" => Reply::new(200, info(COMMIT)),
             _ => Reply::new(404, ""),
         });
         let main = Arc::new(Mutex::new(COMMIT));
-        let (current, address) = (Arc::clone(&main), large.address());
-        let server =
-            Server::on(listener, move |request| answer(request, *current.lock().unwrap(), address));
-        Self { server, large, main }
+        let detour = Arc::new(AtomicBool::new(false));
+        let (current, long_way, address) = (main.clone(), detour.clone(), large.address());
+        let server = Server::on(listener, move |request| {
+            let way = if long_way.load(Ordering::Relaxed) { "detour" } else { "large" };
+            let large = format!("http://{address}/{way}/0?Signature=secret");
+            match request.path() {
+                "/api/datasets/owner/elsewhere/revision/main" => {
+                    leading(format!("http://{address}/api/first"))
+                }
+                _ => answer(request, *current.lock().unwrap(), large),
+            }
+        });
+        Self { server, large, main, detour }
     }
 }
 
-fn answer(request: &Request, main: &str, large: SocketAddr) -> Reply {
+fn leading(location: String) -> Reply {
+    Reply::new(307, "").header("location", location)
+}
+
+fn answer(request: &Request, main: &str, large: String) -> Reply {
     let path = request.path();
     if let Some(rest) = path.strip_prefix("/api/datasets/owner/name/") {
         let (what, rest) = rest.split_once('/').unwrap();
@@ -48,13 +67,15 @@ fn answer(request: &Request, main: &str, large: SocketAddr) -> Reply {
             ("revision", "v1" | COMMIT | "refs%2Fpr%2F1") => Reply::new(200, info(COMMIT)),
             ("revision", _) => Reply::new(404, "").header("x-error-code", "RevisionNotFound"),
             ("tree", _) => tree(rest.strip_prefix(COMMIT).unwrap().trim_start_matches('/')),
-            ("paths-info", COMMIT) => paths_info(&request.body),
             _ => Reply::new(404, ""),
         };
     }
     let prefix = format!("/datasets/owner/name/resolve/{COMMIT}/");
     match path.strip_prefix(&prefix) {
         Some(file) => resolve(request, file, large),
+        None if path == "/api/datasets/owner/renamed/revision/main" => {
+            leading("/api/datasets/owner/name/revision/main".to_owned())
+        }
         None if path == "/api/models/owner/model/revision/main" => Reply::new(200, info(COMMIT)),
         None => Reply::new(404, "").header("x-error-code", "RepoNotFound"),
     }
@@ -66,7 +87,7 @@ fn info(commit: &str) -> String {
 
 fn entry((path, bytes, large): (&str, usize, bool)) -> String {
     let lfs = if large {
-        ", \"lfs\": {\"oid\": \"aa\", \"sha256\": \"aa\", \"size\": 1000, \"pointerSize\": 130}"
+        ", \"lfs\": {\"oid\": \"aa\", \"size\": 1000, \"pointerSize\": 130}"
     } else {
         ""
     };
@@ -87,20 +108,15 @@ fn tree(prefix: &str) -> Reply {
     Reply::new(200, format!("[{}]", entries.join(", ")))
 }
 
-fn paths_info(body: &str) -> Reply {
-    let asked = FILES.into_iter().filter(|(path, ..)| body.contains(&format!("\"{path}\"")));
-    Reply::new(200, format!("[{}]", asked.map(entry).collect::<Vec<_>>().join(", ")))
-}
-
-fn resolve(request: &Request, file: &str, large: SocketAddr) -> Reply {
+fn resolve(request: &Request, file: &str, large: String) -> Reply {
     let Some((_, bytes, is_large)) = FILES.into_iter().find(|(path, ..)| *path == file) else {
         return Reply::new(404, "").header("x-error-code", "EntryNotFound");
     };
     let reply = if is_large {
-        let address = format!("http://{large}/large/0?Signature=secret");
-        Reply::new(302, "").header("location", address).header("x-linked-size", bytes.to_string())
+        let reply = Reply::new(302, "").header("location", large).header("etag", "\"bb\"");
+        reply.header("x-linked-size", bytes.to_string()).header("x-linked-etag", "\"aa\"")
     } else {
-        files::serve(request, &content(bytes))
+        files::serve(request, &content(bytes)).without("etag").header("etag", "\"bb\"")
     };
     reply.header("x-repo-commit", COMMIT)
 }
@@ -113,7 +129,7 @@ pub(crate) fn online(address: SocketAddr, folder: &Path) -> Vec<(&'static str, S
     ]
 }
 
-/// Makes what the Hub's clients keep of one file: a snapshot of `COMMIT`, and what `main` stood for.
+/// Makes what the Hub's clients keep of two files: a snapshot of `COMMIT`, and what `main` stood for.
 pub(crate) fn make_cache(folder: &Path) {
     let repository = folder.join("hub/datasets--owner--name");
     let snapshot = repository.join("snapshots").join(COMMIT).join("acts/shards");
@@ -123,4 +139,6 @@ pub(crate) fn make_cache(folder: &Path) {
     fs::write(repository.join("refs/main"), COMMIT).unwrap();
     fs::write(repository.join("blobs/aa"), "kept here").unwrap();
     symlink("../../../../blobs/aa", snapshot.join("0")).unwrap();
+    fs::write(repository.join("blobs/bb"), "and here").unwrap();
+    symlink("../../blobs/bb", snapshot.join("../../README.md")).unwrap();
 }
