@@ -236,8 +236,11 @@ def test_a_push_between_two_runs_is_no_resume(
     ended = train(saekit, at, tmp_path / "run")
     assert ended and ended.code == 1 and "sha256" in ended.err, ended
     assert "--force" in ended.err and not (tmp_path / "run/dictionary").exists()
-    internet.hub.refs["main"] = FIRST
-    assert trained(saekit, at, tmp_path / "run") == expected[name]
+    plan = (tmp_path / "run/plan.toml").read_text()
+    commit = re.search(r'^revision = "(\w+)"$', plan, re.MULTILINE)
+    assert commit and commit[1] == FIRST, plan
+    begun = internet.at(f"{REPOSITORY}@{commit[1]}/{name}")
+    assert trained(saekit, begun, tmp_path / "run") == expected[name]
 
 
 def test_a_commit_that_is_removed_ends_the_run(

@@ -75,3 +75,15 @@ fn fill(row: &mut [f32], directions: &Matrix, rng: Rng) {
         row.iter_mut().zip(direction).for_each(|(x, d)| *x += weight * d);
     }
 }
+
+/// Writes a file of `NumPy` with `rows` rows of `width` singles, all of which are zero and take no place
+/// on the disk.
+pub fn write_zeros(path: &Path, rows: u64, width: u64) {
+    let shape = format!("({rows}, {width})");
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:<117}\n").into_bytes());
+    std::fs::write(path, &bytes).expect("a new file");
+    let file = std::fs::File::options().write(true).open(path).expect("the file just written");
+    file.set_len(bytes.len() as u64 + 4 * rows * width).expect("a file with a hole");
+}

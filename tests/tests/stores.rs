@@ -4,7 +4,7 @@
 use saekit_core::HookPoint;
 use saekit_core::rng::Rng;
 use saekit_store::{RowSource as _, Store};
-use saekit_tests::{Sandbox, SyntheticStore};
+use saekit_tests::{Sandbox, SyntheticStore, write_zeros};
 
 const HOOK: &str = "blocks.0.hook_resid_post";
 
@@ -184,16 +184,9 @@ fn a_store_is_not_written_over_itself() {
 #[test]
 fn files_are_found_whatever_lies_beside_them() {
     let sandbox = with_store(500);
-    let npy = |name: &str, rows: usize| {
-        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");
-        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-        bytes.extend(format!("{header:<117}\n").into_bytes());
-        bytes.extend(vec![0; 8 * rows]);
-        std::fs::write(sandbox.path(name), bytes).unwrap();
-    };
     std::fs::create_dir(sandbox.path("mine")).unwrap();
-    npy("mine/a.npy", 3);
-    npy("mine/b.npy", 4);
+    write_zeros(&sandbox.path("mine/a.npy"), 3, 2);
+    write_zeros(&sandbox.path("mine/b.npy"), 4, 2);
     #[cfg(unix)]
     std::os::unix::fs::symlink("nowhere", sandbox.path("mine/dangling.npy")).unwrap();
     for (store, count) in

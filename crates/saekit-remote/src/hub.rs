@@ -152,6 +152,10 @@ impl Storage for Hub {
         &self.location
     }
 
+    fn revision(&self) -> Option<&str> {
+        Some(&self.pinned.commit)
+    }
+
     fn list(&self) -> CoreResult<Vec<Listed>> {
         let pinned = &self.pinned;
         let asked = async || pinned.tree(&self.prefix).await;

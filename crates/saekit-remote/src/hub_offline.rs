@@ -29,14 +29,18 @@ pub(crate) fn open(
         snapshot.local_files_only(true).send().await.map_err(failure)
     })?;
     let cache = client.cache_dir().to_owned();
-    match snapshot.map(|snapshot| snapshot.join(&address.prefix)) {
-        Some(dir) if dir.is_dir() => {
-            let folder = Folder::new(&dir);
-            Ok(Arc::new(Snapshot { location: location.into(), dir, folder, cache }))
-        }
-        Some(file) if file.exists() => Err(Error::NoFolder { location }),
-        _ => Err(Error::Offline { location, cache }),
+    let Some(snapshot) = snapshot else { return Err(Error::Offline { location, cache }) };
+    let dir = snapshot.join(&address.prefix);
+    if !dir.exists() {
+        return Err(Error::Offline { location, cache });
     }
+    if !dir.is_dir() {
+        return Err(Error::NoFolder { location });
+    }
+    // The cache calls a commit's folder after it.
+    let commit = snapshot.file_name().map(|name| name.to_string_lossy().into_owned());
+    let folder = Folder::new(&dir);
+    Ok(Arc::new(Snapshot { location: location.into(), dir, folder, cache, commit }))
 }
 
 /// Where the manifest is of the store that a file is a shard of, by the file's name.
@@ -54,6 +58,7 @@ struct Snapshot {
     dir: PathBuf,
     folder: Folder,
     cache: PathBuf,
+    commit: Option<String>,
 }
 
 impl Snapshot {
@@ -65,6 +70,10 @@ impl Snapshot {
 impl Storage for Snapshot {
     fn location(&self) -> &Path {
         &self.location
+    }
+
+    fn revision(&self) -> Option<&str> {
+        self.commit.as_deref()
     }
 
     /// Fails where a store's shards are there without what says how many there are.

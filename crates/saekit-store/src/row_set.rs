@@ -381,38 +381,36 @@ impl Judge<'_> {
         kept: &mut Kept,
         interrupt: &Interrupt,
     ) -> Result<()> {
-        let store = self.store;
-        let (mut sequences, mut positions) = (Vec::new(), Vec::new());
-        if store.has_sequences {
-            sequences.resize(group.rows as usize, 0);
-            positions.resize(group.rows as usize, 0);
-            let shard = &store.shards[group.shard as usize];
-            shard.read_tokens(
-                group.index as usize,
-                group.range(),
-                &mut sequences,
-                &mut positions,
-            )?;
-        }
-        let mut by_value = vec![None; group.rows as usize];
+        let mut reasons = self.by_number(group, &kept.filter)?;
         for column in self.columns {
-            self.by_value(group, column, (&kept.filter, interrupt), &mut by_value)?;
+            self.by_value(group, column, (&kept.filter, interrupt), &mut reasons)?;
         }
-        for i in 0..group.rows as usize {
-            let mut reason = None;
-            if let (Some(sequence), Some(position)) = (sequences.get(i), positions.get(i)) {
-                let at = (*sequence, *position);
-                let by_token = self.tokens.reason(at);
-                let by_token = by_token.map_err(|()| self.unknown_token(group, at))?;
-                let by_numbers = kept.filter.numbers(at, store.tokens.is_some());
-                reason = match by_token {
-                    Some(Reason::OtherPart) => by_token,
-                    _ => by_numbers.or(by_token),
-                };
-            }
-            kept.judge(first + i as u64, reason.or(by_value[i]));
+        for (row, reason) in (first..).zip(reasons) {
+            kept.judge(row, reason);
         }
         Ok(())
+    }
+
+    /// For each row of `group` why its sequence and position leave it out, if they do.
+    fn by_number(&self, group: Group, filter: &RowFilter) -> Result<Vec<Option<Reason>>> {
+        let (store, rows) = (self.store, group.rows as usize);
+        if !store.has_sequences {
+            return Ok(vec![None; rows]);
+        }
+        let (mut sequences, mut positions) = (vec![0; rows], vec![0; rows]);
+        let shard = &store.shards[group.shard as usize];
+        let index = group.index as usize;
+        shard.read_tokens(index, group.range(), &mut sequences, &mut positions)?;
+        let reason = |at| {
+            let by_token = self.tokens.reason(at);
+            let by_token = by_token.map_err(|()| self.unknown_token(group, at))?;
+            let by_numbers = filter.numbers(at, store.tokens.is_some());
+            Ok(match by_token {
+                Some(Reason::OtherPart) => by_token,
+                _ => by_numbers.or(by_token),
+            })
+        };
+        sequences.into_iter().zip(positions).map(reason).collect()
     }
 
     /// Puts into `reasons`, for each row of `group` that has none yet, why its values in `column` leave

@@ -29,6 +29,11 @@ pub trait Storage: fmt::Debug + Send + Sync {
         Ok(true)
     }
 
+    /// The version of all files together, where the place keeps several: on the Hub the commit.
+    fn revision(&self) -> Option<&str> {
+        None
+    }
+
     /// Every file in it, also in folders of folders, ascending by path.
     fn list(&self) -> Result<Vec<Listed>>;
 

@@ -97,6 +97,11 @@ impl Store {
         self.0.storage.location()
     }
 
+    /// Which version of its files is read, where its place keeps several: on the Hub the commit.
+    pub fn revision(&self) -> Option<&str> {
+        self.0.storage.revision()
+    }
+
     /// What it holds.
     pub fn manifest(&self) -> &Manifest {
         &self.0.manifest

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use common::Recipe;
 use saekit_core::{Interrupt, Silent};
 use saekit_store::{
-    Blob, Cursor, DType, Error, Folder, Listed, OpenConfig, RowSource, Shuffle, Storage, Store,
-    StreamConfig,
+    Blob, Cursor, DType, Error, Folder, Listed, OpenConfig, RowSource as _, Shuffle, Storage,
+    Store, StreamConfig,
 };
 
 /// A folder whose files say that they are far away.

@@ -39,8 +39,8 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// Takes `dir` for a run of `plan` (the resolved plan as TOML): fresh where there is nothing,
-    /// resuming where an unfinished run of the same plan stands. Where rows lie (`path`) may have
-    /// changed: their hash says whether they are the same.
+    /// resuming where an unfinished run of the same plan stands. Where rows lie (`path`, `revision`)
+    /// may have changed: their hash says whether they are the same.
     ///
     /// # Errors
     /// If a finished run stands there, a run of another plan, or anything that is no run; `force`
@@ -122,7 +122,9 @@ fn agreed(dir: &Path, plan: &str) -> Result<String> {
     }
     let there = fs::read_to_string(&path).map_err(CoreError::io("read", &path))?;
     let lines = |text: &str| -> Vec<String> {
-        let all = text.lines().filter(|line| !line.starts_with("path = "));
+        let of_place =
+            |line: &str| ["path = ", "revision = "].iter().any(|key| line.starts_with(key));
+        let all = text.lines().filter(|line| !of_place(line));
         all.map(str::to_owned).collect()
     };
     let (begun, asked) = (lines(&there), lines(plan));

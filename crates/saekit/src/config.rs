@@ -73,8 +73,11 @@ pub(crate) struct Plan {
 /// The rows of a [`Plan`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlannedStore {
-    /// The folder, as it was given.
+    /// The folder, as it was given; an address without what may be secret.
     pub(crate) path: String,
+    /// Which version was read, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<String>,
     /// Hash of its manifest, hex.
     pub(crate) sha256: String,
     /// Column of the rows.
@@ -278,6 +281,7 @@ mod tests {
             device: "cpu".to_owned(),
             store: PlannedStore {
                 path: "acts".to_owned(),
+                revision: None,
                 sha256: "00ff".to_owned(),
                 hook: "blocks.1.hook_resid_post".to_owned(),
                 weight: None,

@@ -64,6 +64,9 @@ impl StoreOptions {
         let interrupt = &session.interrupt;
         let store = Store::open_in(storage, &config, &mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
+        if let Some(revision) = store.revision() {
+            session.say(&format!("{}: revision {revision}", shown(location)));
+        }
         for note in store.notes() {
             session.say(&format!("{}: {note}", shown(location)));
         }
@@ -103,7 +106,7 @@ impl StoreOptions {
 
     fn storage(&self, location: &Path) -> Result<Arc<dyn Storage>> {
         if let Some(address) = location.to_str().filter(|text| saekit_remote::is_remote(text)) {
-            let bytes = self.cache_gib.unwrap_or(CACHE_GIB) << 30;
+            let bytes = self.cache_gib.unwrap_or(CACHE_GIB).saturating_mul(1 << 30);
             let cache = self.cache.clone().map(|dir| CacheConfig { dir, bytes });
             let config = RemoteConfig { cache, ..RemoteConfig::default() };
             let address = address.strip_suffix("/manifest.json").unwrap_or(address);

@@ -157,6 +157,7 @@ fn planned(options: &HarvestOptions, live: &LiveConfig, hook: &HookPoint) -> Pla
     let text: Vec<_> = options.text.iter().map(|path| path.display().to_string()).collect();
     PlannedStore {
         path: format!("harvested from {}", text.join(" ")),
+        revision: None,
         sha256: live.sha256.clone(),
         hook: hook.to_string(),
         weight: None,

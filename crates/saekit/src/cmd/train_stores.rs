@@ -273,6 +273,7 @@ impl Job<'_> {
         let options = StoreOptions { cache: None, cache_gib: None, ..self.options.clone() };
         let planned = |share: &Share<'_>| PlannedStore {
             path: share.shown(),
+            revision: share.store.revision().map(str::to_owned),
             sha256: share.store.sha256().to_owned(),
             hook: self.hook.to_string(),
             weight: several.then_some(share.weight),

@@ -62,7 +62,7 @@ impl Header {
         compact.fields(|compact, id, kind| parts.read(compact, id, kind))?;
         let read = (bytes.len() - compact.left()) as u64;
         // The format's sizes have 32 bits and a sign.
-        let is_size = |size: u64| size <= i32::MAX as u64;
+        let is_size = |size: u64| i32::try_from(size).is_ok();
         let header = parts.finish(read);
         header.filter(|header| is_size(header.stored) && is_size(header.plain)).ok_or(Fault::Broken)
     }

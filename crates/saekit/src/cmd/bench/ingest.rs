@@ -17,6 +17,8 @@ use saekit_store::{
 };
 
 use super::{Repeat, Report, median, synthetic};
+use crate::failure::Usage;
+use crate::location::StoreOptions;
 use crate::session::Session;
 
 /// Training steps before those that count.
@@ -25,8 +27,8 @@ const WARMUP_STEPS: u64 = 2;
 /// Arguments of the case.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Store to read [default: a temporary one of random rows]
-    #[arg(long, value_name = "DIR")]
+    /// Store or files on a disk to read [default: a temporary store of random rows]
+    #[arg(long, value_name = "STORE")]
     store: Option<PathBuf>,
     /// Width of the random rows
     #[arg(long, value_name = "N", default_value_t = 768)]
@@ -65,10 +67,14 @@ pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
     }
     let dir = tempfile::tempdir()?;
     let path = match &args.store {
+        Some(path) if saekit_remote::is_remote(&path.to_string_lossy()) => {
+            let text = "a plain read is measured beside it, so the store has to be on a disk";
+            return Err(Usage(text.to_owned()).into());
+        }
         Some(path) => path.clone(),
         None => random_store(&dir.path().join("store"), args)?,
     };
-    let store = Store::open(&path)?;
+    let store = StoreOptions::default().open(&path, session)?;
     let rows = store.manifest().rows;
     let Turns { seconds, raw, cpu } = take_turns(&store, args, session)?;
     let mut report = Report::new("ingest", rows, seconds);
