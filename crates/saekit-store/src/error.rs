@@ -534,29 +534,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it says that a file is damaged, missing, or not what it should be: nothing that will
-    /// pass, or that another setting or another credential would change.
-    pub(crate) fn is_damage(&self) -> bool {
-        match self {
-            Self::Core(saekit_core::Error::Io { source, .. }) => {
-                source.kind() == std::io::ErrorKind::UnexpectedEof
-            }
-            Self::MissingFile { .. }
-            | Self::Size { .. }
-            | Self::Hash { .. }
-            | Self::Parquet { .. }
-            | Self::ColumnType { .. }
-            | Self::FooterKey { .. }
-            | Self::Rows { .. }
-            | Self::Page { .. }
-            | Self::Damaged { .. }
-            | Self::Checksum { .. }
-            | Self::Unsupported { .. }
-            | Self::IrregularRow { .. } => true,
-            _ => false,
-        }
-    }
-
     /// This crate's error inside of a contract's.
     pub(crate) fn from_core(error: saekit_core::Error) -> Self {
         match error {

@@ -59,6 +59,7 @@ compile_error!("shards are little-endian and are read without swapping bytes");
 
 mod adopt;
 mod convert;
+mod damage;
 mod dtype;
 mod error;
 mod foreign;
