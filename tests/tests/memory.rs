@@ -84,11 +84,11 @@ fn of_reading() {
 /// Bytes of a store too large for this machine.
 const TERABYTE: u64 = 1 << 40;
 /// What opening and ordering such a store may take beside the pool and what reading a small one takes.
-const OF_A_TERABYTE_KIB: u64 = 46 << 10;
+const OF_A_TERABYTE_KIB: u64 = 32 << 10;
 
 /// Memory of a short training run on the store `name`.
 fn short_run(sandbox: &Sandbox, name: &str) -> u64 {
-    let train = "--d-sae 64 --k 4 --batch 1000 --rows 20000 --scale-rows 1000 --pool-mib 64";
+    let train = "--d-sae 64 --k 4 --batch 1000 --rows 20000 --pool-mib 64";
     peak(sandbox, &format!("train --device cpu --store {name} --out {name}-run {train}"))
 }
 

@@ -16,21 +16,24 @@ use crate::{Error, Result, StreamConfig};
 pub(crate) struct Pool {
     pub(crate) rows: Rows,
     pub(crate) order: Vec<u32>,
+    /// The first of that order that has not been given.
+    pub(crate) next: usize,
 }
 
 impl Pool {
     /// Nothing, with room for every pool of `job`.
     fn for_job(job: &Job) -> Self {
         let rows = job.plan.pool_rows();
-        Self { rows: Rows::with_room(&job.selection, rows), order: Vec::with_capacity(rows) }
+        let order = Vec::with_capacity(rows);
+        Self { rows: Rows::with_room(&job.selection, rows), order, next: 0 }
     }
 }
 
-/// A pool of an epoch.
+/// A row of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) epoch: u64,
-    pub(crate) pool: usize,
+    pub(crate) row: u64,
 }
 
 /// What the reading thread works from.
@@ -65,8 +68,7 @@ pub(crate) struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins to read at the pool `first` of an epoch; `last` is the last that is wanted, if there is
-    /// one.
+    /// Begins to read at the row `first`; `last` is the last that is wanted, if there is one.
     pub(crate) fn start(job: &Arc<Job>, first: Place, last: Option<Place>) -> Result<Self> {
         let (ready_sender, ready) = channel();
         let (spent, spent_receiver) = channel();
@@ -117,7 +119,8 @@ impl Drop for Prefetch {
     }
 }
 
-/// Fills spent pools, one after the other, until an error or the owner's end.
+/// Fills spent pools, one after the other, until an error or the owner's end. Only here the order of an
+/// epoch is in memory.
 fn read_ahead(
     job: &Job,
     (first, last): (Place, Option<Place>),
@@ -125,21 +128,25 @@ fn read_ahead(
     ready: &Sender<Result<Pool>>,
     stop: &Interrupt,
 ) {
-    let mut from = first.pool;
-    for number in first.epoch.. {
+    let mut begin = first.row;
+    for number in first.epoch..=last.map_or(u64::MAX, |last| last.epoch) {
         let epoch = job.plan.epoch(number);
-        for pool in from..job.plan.pools() {
-            if last.is_some_and(|last| last < Place { epoch: number, pool }) {
-                return;
-            }
+        let (from, start) = epoch.locate(begin);
+        let to = match last.filter(|last| last.epoch == number) {
+            Some(last) => epoch.locate(last.row).0 + 1,
+            None => job.plan.pools(),
+        };
+        let mut skipped = (begin - start) as usize;
+        for pool in from..to {
             let Ok(mut filled) = spent.recv() else { return };
             let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
             epoch.shuffle_rows(pool, &mut filled.order);
+            filled.next = std::mem::take(&mut skipped);
             let failed = read.is_err();
             if ready.send(read.map(|()| filled)).is_err() || failed {
                 return;
             }
         }
-        from = 0;
+        begin = 0;
     }
 }

@@ -60,17 +60,11 @@ pub struct ShuffledRows {
     epoch: u64,
     row: u64,
     limit: Option<u64>,
-    current: Option<Current>,
+    /// The pool being consumed.
+    current: Option<Pool>,
     prefetch: Option<Prefetch>,
     /// A batch that came back.
     spare: Option<RowBatch>,
-}
-
-/// The pool being consumed.
-#[derive(Debug)]
-struct Current {
-    pool: Pool,
-    next: usize,
 }
 
 impl ShuffledRows {
@@ -110,9 +104,9 @@ impl ShuffledRows {
         let mut filled = 0;
         while filled < rows {
             let mut current = self.take_current()?;
-            let take = (rows - filled).min(current.pool.order.len() - current.next);
-            for row in &current.pool.order[current.next..current.next + take] {
-                current.pool.rows.copy(*row as usize, source, filled, &mut batch)?;
+            let take = (rows - filled).min(current.order.len() - current.next);
+            for row in &current.order[current.next..current.next + take] {
+                current.rows.copy(*row as usize, source, filled, &mut batch)?;
                 filled += 1;
             }
             current.next += take;
@@ -130,38 +124,32 @@ impl ShuffledRows {
     }
 
     /// The pool that holds the next row.
-    fn take_current(&mut self) -> Result<Current> {
+    fn take_current(&mut self) -> Result<Pool> {
         if let Some(current) = self.current.take() {
-            if current.next < current.pool.order.len() {
+            if current.next < current.order.len() {
                 return Ok(current);
             }
             if let Some(prefetch) = &self.prefetch {
-                prefetch.recycle(current.pool);
+                prefetch.recycle(current);
             }
         }
         if let Some(prefetch) = &mut self.prefetch
             && let Some(pool) = prefetch.next()?
         {
-            return Ok(Current { pool, next: 0 });
+            return Ok(pool);
         }
-        let (first, start) = self.place(self.epoch, self.row);
-        let mut prefetch = Prefetch::start(&self.job, first, self.last())?;
+        let first = Place { epoch: self.epoch, row: self.row };
+        let last = self.last().filter(|last| first <= *last);
+        let mut prefetch = Prefetch::start(&self.job, first, last)?;
         let pool = prefetch.next()?.expect("the first pool is not after the last");
         self.prefetch = Some(prefetch);
-        Ok(Current { pool, next: (self.row - start) as usize })
+        Ok(pool)
     }
 
-    /// The pool that has row `row` of an epoch, and the row it begins with.
-    fn place(&self, epoch: u64, row: u64) -> (Place, u64) {
-        let (pool, start) = self.job.plan.epoch(epoch).locate(row);
-        (Place { epoch, pool }, start)
-    }
-
-    /// The pool that has the last row that is expected, unless that was given.
+    /// The last row that is expected, if that was said.
     fn last(&self) -> Option<Place> {
-        let (rows, limit) = (self.job.plan.rows(), self.limit?);
-        let is_ahead = self.epoch * rows + self.row < limit;
-        is_ahead.then(|| self.place((limit - 1) / rows, (limit - 1) % rows).0)
+        let (rows, last) = (self.job.plan.rows(), self.limit?.checked_sub(1)?);
+        Some(Place { epoch: last / rows, row: last % rows })
     }
 
     /// Goes to a position; the next batch begins to read there.

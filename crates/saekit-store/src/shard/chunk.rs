@@ -1,5 +1,6 @@
 //! The pages of a column of a shard, one row group after the other.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,12 +32,12 @@ pub(super) struct Column {
     pub(super) row_bytes: usize,
     /// One a row group.
     chunks: Vec<Chunk>,
-    /// Of each chunk, where pages were found to begin.
-    found: Vec<Found>,
+    /// Where pages were found to begin.
+    found: Mutex<Found>,
 }
 
-/// Rows before a page and bytes before its header, of pages after the first, in order.
-type Found = Mutex<Vec<(u32, u32)>>;
+/// By row group and rows before a page in it, the bytes before its header; of pages after the first.
+type Found = BTreeMap<(u32, u32), u32>;
 
 /// Where the pages of a column in a row group lie.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +54,8 @@ impl Column {
         row_bytes: usize,
         chunks: impl Iterator<Item = &'a ColumnChunkMetaData>,
     ) -> Self {
-        let chunks: Vec<_> = chunks.map(Chunk::of).collect();
-        let found = chunks.iter().map(|_| Found::default()).collect();
-        Self { descriptor: Arc::clone(descriptor), row_bytes, chunks, found }
+        let (descriptor, chunks) = (Arc::clone(descriptor), chunks.map(Chunk::of).collect());
+        Self { descriptor, row_bytes, chunks, found: Mutex::default() }
     }
 }
 
@@ -176,9 +176,10 @@ impl Chunked<'_> {
 
     /// The last page known that begins at `row` or before: rows and bytes before it.
     fn page_before(&self, row: u32) -> (u32, u32) {
+        let group = self.group as u32;
         let found = self.found();
-        let after = found.partition_point(|(first, _)| *first <= row);
-        after.checked_sub(1).map_or((0, 0), |last| found[last])
+        let last = found.range((group, 0)..=(group, row)).next_back();
+        last.map_or((0, 0), |((_, rows), bytes)| (*rows, *bytes))
     }
 
     /// Keeps that a page begins after `rows` rows and `bytes` bytes, so that the next part is found
@@ -187,16 +188,15 @@ impl Chunked<'_> {
     fn remember(&self, rows: u32, bytes: u64) {
         let (Ok(bytes), true) = (u32::try_from(bytes), rows < self.group_rows()) else { return };
         let apart = self.chunk().bytes / (self.shard.pages_kept + 1);
-        let mut found = self.found();
-        let (last_rows, last) = found.last().copied().unwrap_or_default();
-        if last_rows < rows && u64::from(bytes - last) >= apart {
-            found.push((rows, bytes));
+        let (_, last) = self.page_before(rows);
+        if bytes > last && u64::from(bytes - last) >= apart {
+            self.found().insert((self.group as u32, rows), bytes);
         }
     }
 
-    fn found(&self) -> MutexGuard<'_, Vec<(u32, u32)>> {
-        // Whoever panicked had pushed a whole entry, or none.
-        self.column.found[self.group].lock().unwrap_or_else(PoisonError::into_inner)
+    fn found(&self) -> MutexGuard<'_, Found> {
+        // Whoever panicked had put a whole entry, or none.
+        self.column.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// [`read_plain`](Self::read_plain) of all that the parquet crate reads.
