@@ -193,6 +193,7 @@ fn files_are_found_whatever_lies_beside_them() {
         [("mine/a.npy", "3"), ("./mine/b.npy", "4"), ("./mine/[ab].npy", "7"), ("mine/?.npy", "7")]
     {
         let text = sandbox.ok(&format!("inspect {store}"));
+        assert!(text.contains(&format!(" {store}\n")), "{store}: {text}");
         let rows = text.lines().find(|line| line.starts_with("rows ")).unwrap();
         assert!(rows.ends_with(&format!(" {count}")), "{store}: {rows}");
     }

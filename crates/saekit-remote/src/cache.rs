@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use saekit_core::{Error as CoreError, Result as CoreResult};
@@ -40,7 +40,24 @@ pub(crate) struct RangeCache {
 }
 
 impl RangeCache {
-    pub(crate) fn open(config: &CacheConfig) -> Result<Self> {
+    /// The cache in the folder of `config`: the one that this process has open already, if it does, so
+    /// that stores which share a folder share its limit, too.
+    pub(crate) fn shared(config: &CacheConfig) -> Result<Arc<Self>> {
+        static OPEN: Mutex<Vec<Weak<RangeCache>>> = Mutex::new(Vec::new());
+        fs::create_dir_all(&config.dir).map_err(CoreError::io("create", &config.dir))?;
+        let dir = config.dir.canonicalize().map_err(CoreError::io("find", &config.dir))?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|cache| cache.strong_count() > 0);
+        let same = |cache: &Arc<Self>| cache.dir == dir && cache.limit == config.bytes;
+        if let Some(cache) = open.iter().filter_map(Weak::upgrade).find(same) {
+            return Ok(cache);
+        }
+        let cache = Arc::new(Self::open(&CacheConfig { dir, bytes: config.bytes })?);
+        open.push(Arc::downgrade(&cache));
+        Ok(cache)
+    }
+
+    fn open(config: &CacheConfig) -> Result<Self> {
         let dir = config.dir.clone();
         fs::create_dir_all(&dir).map_err(CoreError::io("create", &dir))?;
         let mut found = existing(&dir)?;
@@ -389,6 +406,18 @@ mod tests {
         }
         fs::remove_file(&entry).unwrap();
         assert_eq!(reads(&counted, &*blob, 0), 1);
+    }
+
+    #[test]
+    fn stores_that_share_a_folder_share_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |bytes| CacheConfig { dir: dir.path().to_owned(), bytes };
+        let first = RangeCache::shared(&config(100)).unwrap();
+        assert!(Arc::ptr_eq(&first, &RangeCache::shared(&config(100)).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &RangeCache::shared(&config(200)).unwrap()));
+        let before = first.writer;
+        drop(first);
+        assert_ne!(RangeCache::shared(&config(100)).unwrap().writer, before);
     }
 
     /// As they may be on two machines that share a folder and whose process ids are the same.

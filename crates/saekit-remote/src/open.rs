@@ -28,7 +28,7 @@ pub fn open(location: &str, config: &RemoteConfig) -> Result<Arc<dyn Storage>> {
     let Some((scheme, rest)) = address::split(location) else {
         return Err(Error::Scheme { location: shown });
     };
-    let cache = config.cache.as_ref().map(RangeCache::open).transpose()?.map(Arc::new);
+    let cache = config.cache.as_ref().map(RangeCache::shared).transpose()?;
     let network = Network::new(scheme, config)?;
     let opening = Opening { address: location, rest, location: shown, network, cache };
     if scheme == Scheme::Hf { open_hub(opening) } else { open_cloud(opening, config) }

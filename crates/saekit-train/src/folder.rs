@@ -131,20 +131,26 @@ fn agreed(dir: &Path, plan: &str) -> Result<String> {
     if begun == asked {
         return Ok(there);
     }
-    let same_place = begun.len() == asked.len();
-    let only = |a: &[String], b: &[String], mark: &str| -> Vec<String> {
-        let differs = |(i, line): &(usize, &String)| {
-            if same_place { b[*i] != **line } else { !b.contains(line) }
-        };
-        let lines = a.iter().enumerate().filter(differs);
-        lines.map(|(_, line)| format!("  {mark} {line}")).collect()
-    };
-    let mut differences = only(&begun, &asked, "there:");
-    differences.extend(only(&asked, &begun, "asked:"));
+    let differences = differences(&begun, &asked);
     let rows_differ = differences.iter().any(|line| line.contains(": sha256 = "));
     let remedy = if rows_differ { OTHER_ROWS } else { SAME_SETTINGS };
     let (path, differences) = (dir.to_owned(), differences.join("\n"));
     Err(Error::OtherPlan { path, differences, remedy })
+}
+
+/// The lines of two plans that only one of them has, or, where they have the same in another order, those
+/// that are not in their place.
+fn differences(begun: &[String], asked: &[String]) -> Vec<String> {
+    let marked = |mark: &str, line: &String| format!("  {mark} {line}");
+    let only = |a: &[String], b: &[String], mark: &str| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).map(|line| marked(mark, line)).collect()
+    };
+    let found = [only(begun, asked, "there:"), only(asked, begun, "asked:")].concat();
+    if !found.is_empty() {
+        return found;
+    }
+    let moved = begun.iter().zip(asked).filter(|(a, b)| a != b);
+    moved.flat_map(|(a, b)| [marked("there:", a), marked("asked:", b)]).collect()
 }
 
 /// Removes what a run writes, and nothing else. The plan goes last, so that a folder with leftovers

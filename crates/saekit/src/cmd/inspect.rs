@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::failure::{OnInterrupt as _, Usage};
 use crate::human;
 use crate::inputs;
-use crate::location::StoreOptions;
+use crate::location::{self, StoreOptions};
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         return Ok(session::print(&text)?);
     }
     let store = open(args, session)?;
-    let mut text = store_text(&store);
+    let mut text = store_text(&store, &location::shown(path));
     let interrupt = &session.interrupt;
     if let Some(rows) = args.stats {
         for column in &store.manifest().columns {
@@ -160,11 +160,11 @@ fn optional(label: &str, value: Option<impl std::fmt::Display>) -> String {
     value.map_or_else(String::new, |value| field(label, value))
 }
 
-fn store_text(store: &Store) -> String {
+fn store_text(store: &Store, location: &str) -> String {
     let Manifest { rows, sequences, columns, shards, tokens, .. } = store.manifest();
     let manifest = store.manifest();
     let bytes = shards.iter().map(|shard| shard.bytes).chain(tokens.iter().map(|file| file.bytes));
-    let mut text = field("store", store.dir().display());
+    let mut text = field("store", location);
     text += &field("manifest sha256", store.sha256());
     text += &field("rows", human::count(*rows));
     text += &field(
