@@ -86,9 +86,10 @@ const TERABYTE: u64 = 1 << 40;
 /// What opening and ordering such a store may take beside the pool and what reading a small one takes.
 const OF_A_TERABYTE_KIB: u64 = 32 << 10;
 
-/// Memory of a short training run on the store `name`.
+/// Memory of a training run on the store `name` that goes through several pools, so that all of the
+/// memory for rows has been used.
 fn short_run(sandbox: &Sandbox, name: &str) -> u64 {
-    let train = "--d-sae 64 --k 4 --batch 1000 --rows 20000 --pool-mib 64";
+    let train = "--d-sae 64 --k 4 --batch 1000 --rows 200000 --pool-mib 64";
     peak(sandbox, &format!("train --device cpu --store {name} --out {name}-run {train}"))
 }
 
