@@ -65,7 +65,7 @@ pub(crate) struct Epoch<'a> {
 impl Plan {
     /// Pools of at most half of the pool's bytes each, since two are in memory at a time.
     ///
-    /// Row groups are cut into `parts` of a multiple of so many rows, if that is given and a pool has
+    /// Row groups are cut into parts of a multiple of `part_rows` rows, if that is given and a pool has
     /// too few of them.
     pub(crate) fn new(
         store: &Inner,
