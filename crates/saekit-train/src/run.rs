@@ -15,8 +15,10 @@ use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
 use crate::metrics_log::{Line, MetricsLog};
 use crate::{Error, Result, RunPlan, lr_scale};
 
-/// Rows from which a learner takes what depends on the data before the first step.
+/// Most rows from which a learner takes what depends on the data before the first step.
 const SAMPLE_ROWS: usize = 16_384;
+/// Memory for them, bytes.
+const SAMPLE_BYTES: usize = 16 << 20;
 
 /// Which of a source's columns are the input and the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,13 @@ impl Run<'_> {
     }
 }
 
+/// How many rows of `source` are looked at before the first step.
+fn sample_rows(source: &dyn RowSource) -> usize {
+    let values: usize = source.columns().iter().map(|column| column.width).sum();
+    let fit = SAMPLE_BYTES / (size_of::<f32>() * values);
+    fit.clamp(1, SAMPLE_ROWS).min(source.rows_per_epoch() as usize)
+}
+
 impl<'a> Loop<'a> {
     /// Restores the last checkpoint or initialises the learner; returns the first step to do.
     fn begin(run: Run<'a>) -> Result<(Self, u64)> {
@@ -108,7 +117,7 @@ impl<'a> Loop<'a> {
             (start, metrics_bytes) = (standing.step, standing.metrics_bytes);
         } else {
             let first = run.source.cursor();
-            let rows = SAMPLE_ROWS.min(run.source.rows_per_epoch() as usize);
+            let rows = sample_rows(&*run.source);
             if let Some(sample) = run.source.next_batch(rows)? {
                 run.learner.initialise(&run.columns.of(&sample))?;
             }
