@@ -4,15 +4,15 @@
 
 use std::process::Command;
 
-use saekit_tests::{Finished, Sandbox, SyntheticStore, binary};
+use saekit_tests::{Finished, Sandbox, SyntheticStore, binary, write_zeros};
 
-/// Runs `saekit` with `arguments` where the folder `disk` has `kib` KiB; its stdout begins with the
-/// files that are left there afterwards.
+/// Runs `saekit` with `arguments` where the folder `disk`, which temporary files go to as well, has `kib`
+/// KiB; with it come the files that are left there afterwards.
 fn run_on_disk(sandbox: &Sandbox, kib: usize, arguments: &str) -> (Finished, Vec<String>) {
     std::fs::create_dir(sandbox.path("disk")).expect("a new folder");
     let script = format!(
         "mount -t tmpfs -o size={kib}k tmpfs disk || exit 99
-         {} {arguments} >/dev/null
+         TMPDIR=disk {} {arguments} >/dev/null
          code=$?
          cd disk && find . -type f
          exit $code",
@@ -88,4 +88,16 @@ fn demo() {
     let (finished, left) = run_on_disk(&sandbox, 8000, "demo --small --device cpu --out disk/demo");
     finished.error_with(FULL);
     assert_none_is_final(&left, &["eval.json", "cfg.json"]);
+}
+
+#[test]
+fn choosing_rows() {
+    let sandbox = Sandbox::new();
+    write_zeros(&sandbox.path("zeros.npy"), 8_000_000, 2);
+    let arguments = "train --device cpu --store zeros.npy --out run --d-sae 4 --k 1 --batch 1000 \
+                     --drop-non-finite";
+    let (finished, left) = run_on_disk(&sandbox, 300, arguments);
+    let message = finished.error_with(FULL);
+    assert!(message.contains("TMPDIR"), "{message}");
+    assert!(left.is_empty(), "{left:?}");
 }

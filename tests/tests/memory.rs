@@ -132,6 +132,18 @@ fn of_an_array_of_a_terabyte() {
 }
 
 #[test]
+fn of_choosing_rows() {
+    let sandbox = Sandbox::new();
+    let train = |rows: u64, name: &str| {
+        write_zeros(&sandbox.path(name), rows, 2);
+        let choose = "--drop-non-finite --d-sae 64 --k 1 --batch 1000 --rows 20000 --pool-mib 16";
+        peak(&sandbox, &format!("train --device cpu --store {name} --out {name}-run {choose}"))
+    };
+    let (small, large) = (train(30_000_000, "small.npy"), train(300_000_000, "large.npy"));
+    assert_flat(small, large, 270_000_000 / 8 / 1024); // a bit a row
+}
+
+#[test]
 fn of_analyze() {
     let sandbox = Sandbox::new();
     let mut peaks = Vec::new();

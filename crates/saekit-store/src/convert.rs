@@ -16,10 +16,9 @@ use crate::{
 
 /// Rows handled at a time.
 const ROWS: usize = 1024;
-/// Sequences of a tokens table copied at a time.
-const SEQUENCES: u32 = 1024;
 /// Memory for rows on their way to their piles.
 const PILES_BYTES: usize = 64 << 20;
+
 /// How to write a store again.
 #[derive(Clone, Debug)]
 pub struct ConvertConfig {
@@ -135,10 +134,9 @@ impl<'a> Conversion<'a> {
 
     fn copy_sequences(&self, writer: &mut StoreWriter, interrupt: &Interrupt) -> Result<()> {
         let Some(tokens) = self.store.tokens() else { return Ok(()) };
-        for start in (0..tokens.len()).step_by(SEQUENCES as usize) {
+        for group in tokens.groups() {
             interrupt.check()?;
-            let end = tokens.len().min(start.saturating_add(SEQUENCES));
-            for sequence in tokens.read(start..end)? {
+            for sequence in tokens.read(group)? {
                 writer.push_sequence(&sequence)?;
             }
         }

@@ -84,7 +84,7 @@ impl Plan {
         let pools = pools_of(&parts, row_bytes, *pool_bytes).map_err(|needed| {
             Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
-        let kept = rows.as_ref().map(|set| Kept::new(set, &parts));
+        let kept = rows.as_ref().map(|set| Kept::new(set, &parts)).transpose()?;
         let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
         Ok(Self { seed, shuffle, parts, pools, kept, rows })
     }
@@ -157,9 +157,10 @@ fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
 }
 
 impl Kept {
-    fn new(set: &RowSet, parts: &Parts) -> Self {
-        let counts = parts.iter().map(|part| set.count(part.places())).collect();
-        Self { set: set.clone(), counts }
+    fn new(set: &RowSet, parts: &Parts) -> Result<Self> {
+        let count = |part: Group| Ok(set.used(part.places())?.iter().count() as u32);
+        let counts = parts.iter().map(count).collect::<Result<_>>()?;
+        Ok(Self { set: set.clone(), counts })
     }
 }
 
@@ -175,20 +176,21 @@ impl Epoch<'_> {
     }
 
     /// Puts into `order` the order in which the rows of `pool` come.
-    pub(crate) fn shuffle_rows(&self, pool: usize, order: &mut Vec<u32>) {
+    pub(crate) fn shuffle_rows(&self, pool: usize, order: &mut Vec<u32>) -> Result<()> {
         order.clear();
         let mut first = 0;
         for part in self.parts(pool) {
-            let rows = first..first + part.rows;
             match &self.plan.kept {
-                None => order.extend(rows),
-                Some(kept) => order.extend(
-                    rows.filter(|row| kept.set.contains(part.first + u64::from(row - first))),
-                ),
+                None => order.extend(first..first + part.rows),
+                Some(kept) => {
+                    let used = kept.set.used(part.places())?;
+                    order.extend(used.iter().map(|row| first + (row - part.first) as u32));
+                }
             }
             first += part.rows;
         }
         window::shuffle_rows(self.plan.seed, self.number, pool, order);
+        Ok(())
     }
 
     /// The pool that holds row `row` of the epoch, and the row it begins with.
@@ -266,7 +268,7 @@ mod tests {
             let parts = epoch.parts(pool);
             let places = parts.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
             let places: Vec<u32> = places.collect();
-            epoch.shuffle_rows(pool, &mut order);
+            epoch.shuffle_rows(pool, &mut order).unwrap();
             rows.extend(order.iter().map(|row| places[*row as usize]));
         }
         rows

@@ -140,7 +140,7 @@ fn read_ahead(
         for pool in from..to {
             let Ok(mut filled) = spent.recv() else { return };
             let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
-            epoch.shuffle_rows(pool, &mut filled.order);
+            let read = read.and_then(|()| epoch.shuffle_rows(pool, &mut filled.order));
             filled.next = std::mem::take(&mut skipped);
             let failed = read.is_err();
             if ready.send(read.map(|()| filled)).is_err() || failed {

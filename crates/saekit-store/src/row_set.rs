@@ -9,12 +9,11 @@ use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::{Deserialize, Serialize};
 
+use crate::packed::{Packed, PackedWriter, Run};
 use crate::rows::{Group, Rows, Selection};
 use crate::store::Inner;
+use crate::token_reasons::{TokenLookup, TokenReasons};
 use crate::{Error, Result, TokenizedSequence};
-
-/// Sequences of the tokens table that are looked at together.
-const SEQUENCES_AT_ONCE: u32 = 4096;
 
 /// Which rows to use; by default all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,7 +54,7 @@ pub struct Between {
 
 impl Between {
     /// For each of the tokens `ids` of a sequence whether it lies in a span.
-    fn inside(&self, ids: &[u32]) -> Vec<bool> {
+    pub(crate) fn inside(&self, ids: &[u32]) -> Vec<bool> {
         let mut is_inside = false;
         let mut inside = Vec::with_capacity(ids.len());
         for (position, id) in ids.iter().enumerate() {
@@ -79,17 +78,21 @@ pub enum Part {
 }
 
 /// The rows of a store that a [`RowFilter`] leaves; made by [`Store::select`](crate::Store::select).
-/// Clones share the memory, which is a bit a row.
+/// Clones share a temporary file without a name, of a bit a row, which goes with the last of them.
 #[derive(Clone, Debug)]
 pub struct RowSet(Arc<Kept>);
 
 #[derive(Debug)]
 struct Kept {
     filter: RowFilter,
-    /// A bit for each row, in the order on disk.
-    bits: Vec<u64>,
+    /// For each row, in the order on disk, whether it is used.
+    bits: Packed<1>,
     counts: RowCounts,
 }
+
+/// Which rows of a range are used.
+#[derive(Debug)]
+pub(crate) struct UsedRows(Run<1>);
 
 /// What became of the rows of a store. A row that fails several tests counts for the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -134,7 +137,7 @@ impl fmt::Display for RowCounts {
 
 /// Why a row is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+pub(crate) enum Reason {
     OtherPart,
     Position,
     Token,
@@ -182,6 +185,11 @@ impl RowFilter {
         Ok(())
     }
 
+    /// Whether the tokens table matters, where there is one.
+    fn needs_table(&self) -> bool {
+        self.held_out > 0.0 || self.part == Part::HeldOut || self.is_by_token()
+    }
+
     /// Whether the token of a row matters.
     fn is_by_token(&self) -> bool {
         !self.exclude_tokens.is_empty() || self.between.is_some()
@@ -197,7 +205,7 @@ impl RowFilter {
     }
 
     /// Why the token at `position` of `sequence` is left out, if it is.
-    fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Reason> {
+    pub(crate) fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Reason> {
         if self.is_other_part(sequence.documents[position]) {
             return Some(Reason::OtherPart);
         }
@@ -225,31 +233,30 @@ impl RowSet {
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<Self> {
         filter.check(store)?;
-        let tokens = TokenBits::new(store, &filter, interrupt)?;
-        let rows = store.manifest.rows;
-        let mut kept = Kept {
-            filter,
-            bits: vec![0; rows.div_ceil(64) as usize],
-            counts: RowCounts::default(),
-        };
-        let mut judge = Judge { store, columns, tokens: &tokens, rows: Rows::default() };
-        observer.begin("choosing rows", Some(rows), "rows");
-        let mut first = 0;
+        let table = store.tokens.as_ref().filter(|_| filter.needs_table());
+        let reasons =
+            table.map(|table| TokenReasons::new(table, &filter, interrupt)).transpose()?;
+        let tokens = reasons.as_ref().map(TokenReasons::lookup);
+        let mut judge = Judge { store, columns, filter: &filter, tokens, rows: Rows::default() };
+        let (mut bits, mut counts) = (PackedWriter::create()?, RowCounts::default());
+        observer.begin("choosing rows", Some(store.manifest.rows), "rows");
         for group in store.groups() {
             interrupt.check()?;
-            judge.group(group, first, &mut kept, interrupt)?;
-            first += u64::from(group.rows);
-            observer.advance(first, "");
+            for reason in judge.group(group, interrupt)? {
+                counts.add(reason);
+                bits.push(reason.is_none().into())?;
+            }
+            observer.advance(bits.len(), "");
         }
         observer.end();
-        if kept.counts.kept == 0 {
+        if counts.kept == 0 {
             return Err(Error::Filter {
                 path: store.location(),
-                problem: format!("no row is left ({})", kept.counts),
+                problem: format!("no row is left ({counts})"),
                 remedy: "loosen the filter".to_owned(),
             });
         }
-        Ok(Self(Arc::new(kept)))
+        Ok(Self(Arc::new(Kept { filter, bits: bits.finish()?, counts })))
     }
 
     /// How many rows are used, and why the others are not.
@@ -268,99 +275,42 @@ impl RowSet {
         sha256(text.as_bytes())
     }
 
-    /// Whether row `row`, in the order on disk, is used.
+    /// Which of the rows `range`, in the order on disk, are used.
+    pub(crate) fn used(&self, range: Range<u64>) -> Result<UsedRows> {
+        self.0.bits.read(range).map(UsedRows)
+    }
+}
+
+impl UsedRows {
+    /// Whether row `row`, which is one of them, is used.
     pub(crate) fn contains(&self, row: u64) -> bool {
-        self.0.bits[(row / 64) as usize] >> (row % 64) & 1 == 1
+        self.0.get(row) == 1
     }
 
-    /// How many of the rows `range` are used.
-    pub(crate) fn count(&self, range: Range<u64>) -> u32 {
-        range.filter(|row| self.contains(*row)).count() as u32
+    /// The rows that this tells of, used or not.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.0.range()
     }
-}
 
-impl Kept {
-    fn judge(&mut self, row: u64, reason: Option<Reason>) {
-        let counts = &mut self.counts;
-        match reason {
-            None => {
-                self.bits[(row / 64) as usize] |= 1 << (row % 64);
-                counts.kept += 1;
-            }
-            Some(Reason::OtherPart) => counts.other_part += 1,
-            Some(Reason::Position) => counts.positions += 1,
-            Some(Reason::Token) => counts.tokens += 1,
-            Some(Reason::Outside) => counts.outside += 1,
-            Some(Reason::Norm) => counts.norm += 1,
-            Some(Reason::NonFinite) => counts.non_finite += 1,
-        }
+    /// Those that are used, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.range().filter(|row| self.contains(*row))
     }
 }
 
-/// Which tokens of the table are left out, and why.
-#[derive(Debug, Default)]
-struct TokenBits {
-    /// First token of each sequence; empty where the table does not matter.
-    starts: Vec<u64>,
-    other_part: Vec<u64>,
-    excluded: Vec<u64>,
-    outside: Vec<u64>,
-}
-
-impl TokenBits {
-    fn new(store: &Inner, filter: &RowFilter, interrupt: &Interrupt) -> Result<Self> {
-        let splits = filter.held_out > 0.0 || filter.part == Part::HeldOut;
-        let matters = splits || filter.is_by_token();
-        let mut bits = Self::default();
-        let Some(table) = store.tokens.as_ref().filter(|_| matters) else { return Ok(bits) };
-        bits.starts.push(0);
-        for start in (0..table.len()).step_by(SEQUENCES_AT_ONCE as usize) {
-            interrupt.check()?;
-            let end = table.len().min(start.saturating_add(SEQUENCES_AT_ONCE));
-            for sequence in table.read(start..end)? {
-                bits.push(&sequence, filter);
-            }
-        }
-        Ok(bits)
-    }
-
-    fn push(&mut self, sequence: &TokenizedSequence, filter: &RowFilter) {
-        let start = self.starts[self.starts.len() - 1];
-        let end = start + sequence.ids.len() as u64;
-        self.starts.push(end);
-        for bits in [&mut self.other_part, &mut self.excluded, &mut self.outside] {
-            bits.resize(end.div_ceil(64) as usize, 0);
-        }
-        let inside = filter.between.as_ref().map(|between| between.inside(&sequence.ids));
-        for (position, token) in (start..end).enumerate() {
-            let is_inside = inside.as_ref().is_none_or(|inside| inside[position]);
-            let bits = match filter.token(sequence, position) {
-                Some(Reason::OtherPart) => &mut self.other_part,
-                Some(_) => &mut self.excluded,
-                None if !is_inside => &mut self.outside,
-                None => continue,
-            };
-            bits[(token / 64) as usize] |= 1 << (token % 64);
-        }
-    }
-
-    /// Why the token of a row is left out, if it is; `Err` where the table has no such token.
-    fn reason(&self, (sequence, position): (u32, u32)) -> Result<Option<Reason>, ()> {
-        if self.starts.is_empty() {
-            return Ok(None);
-        }
-        let place = self.starts.get(sequence as usize..).filter(|rest| rest.len() >= 2).ok_or(())?;
-        let token = place[0] + u64::from(position);
-        if token >= place[1] {
-            return Err(());
-        }
-        let is_set = |bits: &[u64]| bits[(token / 64) as usize] >> (token % 64) & 1 == 1;
-        let reasons = [
-            (&self.other_part, Reason::OtherPart),
-            (&self.excluded, Reason::Token),
-            (&self.outside, Reason::Outside),
-        ];
-        Ok(reasons.into_iter().find(|(bits, _)| is_set(bits)).map(|(_, reason)| reason))
+impl RowCounts {
+    /// Counts a row that is left out for `reason`, or used.
+    fn add(&mut self, reason: Option<Reason>) {
+        let count = match reason {
+            None => &mut self.kept,
+            Some(Reason::OtherPart) => &mut self.other_part,
+            Some(Reason::Position) => &mut self.positions,
+            Some(Reason::Token) => &mut self.tokens,
+            Some(Reason::Outside) => &mut self.outside,
+            Some(Reason::Norm) => &mut self.norm,
+            Some(Reason::NonFinite) => &mut self.non_finite,
+        };
+        *count += 1;
     }
 }
 
@@ -368,31 +318,24 @@ impl TokenBits {
 struct Judge<'a> {
     store: &'a Inner,
     columns: &'a [HookPoint],
-    tokens: &'a TokenBits,
+    filter: &'a RowFilter,
+    /// Where the table matters.
+    tokens: Option<TokenLookup<'a>>,
     rows: Rows,
 }
 
 impl Judge<'_> {
-    /// Judges the rows of `group`, of which the first is row `first` of the store.
-    fn group(
-        &mut self,
-        group: Group,
-        first: u64,
-        kept: &mut Kept,
-        interrupt: &Interrupt,
-    ) -> Result<()> {
-        let mut reasons = self.by_number(group, &kept.filter)?;
+    /// For each row of `group` why it is left out, if it is.
+    fn group(&mut self, group: Group, interrupt: &Interrupt) -> Result<Vec<Option<Reason>>> {
+        let mut reasons = self.by_number(group)?;
         for column in self.columns {
-            self.by_value(group, column, (&kept.filter, interrupt), &mut reasons)?;
+            self.by_value(group, column, interrupt, &mut reasons)?;
         }
-        for (row, reason) in (first..).zip(reasons) {
-            kept.judge(row, reason);
-        }
-        Ok(())
+        Ok(reasons)
     }
 
     /// For each row of `group` why its sequence and position leave it out, if they do.
-    fn by_number(&self, group: Group, filter: &RowFilter) -> Result<Vec<Option<Reason>>> {
+    fn by_number(&mut self, group: Group) -> Result<Vec<Option<Reason>>> {
         let (store, rows) = (self.store, group.rows as usize);
         if !store.has_sequences {
             return Ok(vec![None; rows]);
@@ -402,9 +345,8 @@ impl Judge<'_> {
         let index = group.index as usize;
         shard.read_tokens(index, group.range(), &mut sequences, &mut positions)?;
         let reason = |at| {
-            let by_token = self.tokens.reason(at);
-            let by_token = by_token.map_err(|()| self.unknown_token(group, at))?;
-            let by_numbers = filter.numbers(at, store.tokens.is_some());
+            let by_token = self.by_token(group, at)?;
+            let by_numbers = self.filter.numbers(at, store.tokens.is_some());
             Ok(match by_token {
                 Some(Reason::OtherPart) => by_token,
                 _ => by_numbers.or(by_token),
@@ -413,16 +355,25 @@ impl Judge<'_> {
         sequences.into_iter().zip(positions).map(reason).collect()
     }
 
+    /// Why the token of a row of `group` leaves it out, if it does.
+    fn by_token(&mut self, group: Group, at: (u32, u32)) -> Result<Option<Reason>> {
+        let Some(tokens) = &mut self.tokens else { return Ok(None) };
+        match tokens.find(at)? {
+            Some(token) => tokens.reason(token),
+            None => Err(self.unknown_token(group, at)),
+        }
+    }
+
     /// Puts into `reasons`, for each row of `group` that has none yet, why its values in `column` leave
     /// it out, if they do.
     fn by_value(
         &mut self,
         group: Group,
         column: &HookPoint,
-        (filter, interrupt): (&RowFilter, &Interrupt),
+        interrupt: &Interrupt,
         reasons: &mut [Option<Reason>],
     ) -> Result<()> {
-        let RowFilter { max_norm, drop_non_finite, .. } = *filter;
+        let RowFilter { max_norm, drop_non_finite, .. } = *self.filter;
         if max_norm.is_none() && !drop_non_finite {
             return Ok(());
         }

@@ -3,9 +3,13 @@ use std::sync::Arc;
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt};
 
+use crate::row_set::UsedRows;
 use crate::rows::{Group, Rows, Selection};
 use crate::store::Inner;
 use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
+
+/// Rows of which it is looked up together whether they are used.
+const USED_AT_ONCE: u64 = 1 << 16;
 
 /// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
 ///
@@ -16,6 +20,8 @@ pub struct ScannedRows {
     store: Arc<Inner>,
     selection: Selection,
     set: Option<RowSet>,
+    /// Which rows from about [`place`](Self::place) on are used.
+    used: Option<UsedRows>,
     groups: Vec<Group>,
     /// Rows given.
     row: u64,
@@ -40,6 +46,7 @@ impl ScannedRows {
             store,
             selection,
             set,
+            used: None,
             groups,
             row: 0,
             place: 0,
@@ -52,7 +59,7 @@ impl ScannedRows {
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
         let mut batch = self.selection.batch_of(rows, self.spare.take());
         for to in 0..rows {
-            let place = self.next_place();
+            let place = self.next_place()?;
             let loaded = match self.loaded.filter(|loaded| loaded.places().contains(&place)) {
                 Some(loaded) => loaded,
                 None => self.load(place)?,
@@ -65,12 +72,24 @@ impl ScannedRows {
     }
 
     /// The next row of the store that is used; there is one.
-    fn next_place(&self) -> u64 {
-        let Some(set) = &self.set else { return self.place };
-        let rest = self.place..self.store.manifest.rows;
-        rest.into_iter()
-            .find(|row| set.contains(*row))
-            .expect("fewer rows were given than are used")
+    fn next_place(&mut self) -> Result<u64> {
+        let Some(set) = &self.set else { return Ok(self.place) };
+        let rows = self.store.manifest.rows;
+        let mut place = self.place;
+        while place < rows {
+            let used = match self.used.take().filter(|used| used.range().contains(&place)) {
+                Some(used) => used,
+                None => set.used(place..rows.min(place + USED_AT_ONCE))?,
+            };
+            let end = used.range().end;
+            let found = (place..end).find(|row| used.contains(*row));
+            self.used = Some(used);
+            if let Some(row) = found {
+                return Ok(row);
+            }
+            place = end;
+        }
+        unreachable!("no more rows are asked for than are used")
     }
 
     /// Reads the part that has the row at `place`.
@@ -90,18 +109,18 @@ impl ScannedRows {
     }
 
     /// The row of the store that comes after `rows` that are used.
-    fn place_after(&self, rows: u64) -> u64 {
-        let Some(set) = &self.set else { return rows };
-        let mut left = rows;
+    fn place_after(&self, rows: u64) -> Result<u64> {
+        let Some(set) = &self.set else { return Ok(rows) };
+        let mut left = rows as usize;
         for group in &self.groups {
-            let used = u64::from(set.count(group.places()));
-            if left < used {
-                let mut used = group.places().filter(|row| set.contains(*row));
-                return used.nth(left as usize).unwrap_or(group.places().end);
+            let used = set.used(group.places())?;
+            let count = used.iter().count();
+            if left < count {
+                return Ok(used.iter().nth(left).unwrap_or(group.places().end));
             }
-            left -= used;
+            left -= count;
         }
-        self.store.manifest.rows
+        Ok(self.store.manifest.rows)
     }
 }
 
@@ -141,7 +160,7 @@ impl RowSource for ScannedRows {
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
         self.store.check_cursor(cursor, &self.order_sha256(), self.rows_per_epoch())?;
-        (self.row, self.place) = (cursor.row, self.place_after(cursor.row));
+        (self.row, self.place) = (cursor.row, self.place_after(cursor.row)?);
         Ok(())
     }
 }

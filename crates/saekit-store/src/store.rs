@@ -140,7 +140,8 @@ impl Store {
     }
 
     /// Chooses rows. Reads the tokens table and the numbers of all rows, and `columns` too where the
-    /// filter asks for values, each of which can leave a row out; holds a bit a row.
+    /// filter asks for values, each of which can leave a row out; keeps a bit a row in a temporary file,
+    /// and a little more for each token while it chooses.
     ///
     /// Fails where the filter does not fit the store, or leaves nothing.
     pub fn select(

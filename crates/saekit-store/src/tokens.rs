@@ -206,6 +206,11 @@ impl Tokens {
         self.sequences == 0
     }
 
+    /// Ranges of sequences that are read together best: those of a row group.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Range<u32>> {
+        self.starts.windows(2).map(|pair| pair[0] as u32..pair[1] as u32)
+    }
+
     /// The sequences numbered `range`. Memory is bounded by what is asked for and one row group.
     ///
     /// The first call reads the whole file to compare its hash with the manifest's.
