@@ -268,11 +268,22 @@ pub(crate) fn read_exact_at(file: &File, offset: u64, out: &mut [u8]) -> std::io
     std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
 }
 
-#[cfg(not(unix))]
-pub(crate) fn read_exact_at(mut file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _};
-    file.seek(std::io::SeekFrom::Start(offset))?;
-    file.read_exact(out)
+/// Another thread may read elsewhere in the same file meanwhile, so its position is never relied on.
+#[cfg(windows)]
+pub(crate) fn read_exact_at(
+    file: &File,
+    mut offset: u64,
+    mut out: &mut [u8],
+) -> std::io::Result<()> {
+    use std::os::windows::fs::FileExt as _;
+    while !out.is_empty() {
+        let read = file.seek_read(out, offset)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        (offset, out) = (offset + read as u64, &mut out[read..]);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
