@@ -13,8 +13,8 @@ use crate::storage::read_exact_at;
 
 /// Bytes that a [`Cached`] reads at once.
 const BLOCK_BYTES: u64 = 4096;
-/// Blocks that a [`Cached`] keeps: 4 MiB.
-const BLOCKS: usize = 1024;
+/// Blocks that a [`Cached`] keeps: 1 MiB, which the tokens of a shard of a gigabyte and width 192 fit.
+const BLOCKS: usize = 256;
 
 /// Numbers of `BITS` bits each; 1, 2, 4 or 8. Their file lies in the folder for temporary files and
 /// goes with them, however the process ends.
