@@ -79,6 +79,7 @@ mod plan;
 mod prefetch;
 mod profile;
 mod read_ahead;
+mod row_groups;
 mod row_set;
 mod rows;
 mod saved_dataset;

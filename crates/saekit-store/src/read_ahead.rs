@@ -18,8 +18,9 @@ type Answer = (saekit_core::Result<Option<RowBatch>>, Cursor);
 
 /// A source whose next batch is made in a thread of its own, while the caller is busy with the last.
 ///
-/// It gives what the source gives. The batch that is made ready is as large as the last one; asking
-/// for one of another size costs the time to go back.
+/// It gives what the source gives. A batch is made ready once two of the same size were asked for, and
+/// as large: the rows looked at before a run would else be in memory twice. Asking for one of another
+/// size then costs the time to go back.
 #[derive(Debug)]
 pub struct ReadAhead {
     columns: Vec<ColumnSpec>,
@@ -30,6 +31,8 @@ pub struct ReadAhead {
     limit: Option<u64>,
     /// Rows of the batch that is being made.
     ahead: Option<usize>,
+    /// Rows of the batch that was asked for last.
+    last: Option<usize>,
     requests: Option<Sender<Request>>,
     answers: Receiver<Answer>,
     thread: Option<JoinHandle<()>>,
@@ -71,6 +74,7 @@ impl ReadAhead {
             cursor,
             limit,
             ahead: None,
+            last: None,
             requests,
             answers,
             thread,
@@ -125,7 +129,8 @@ impl ReadAhead {
         let (made, cursor) = self.answer();
         self.cursor = cursor;
         let made = made?;
-        if self.expects_more() && made.as_ref().is_some_and(|batch| batch.rows() == rows) {
+        let again = self.last.replace(rows) == Some(rows);
+        if again && self.expects_more() && made.as_ref().is_some_and(|batch| batch.rows() == rows) {
             self.ask(Request::Batch(rows));
             self.ahead = Some(rows);
         }

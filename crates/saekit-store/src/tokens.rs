@@ -11,9 +11,7 @@ use arrow::array::{Array as _, AsArray, ListArray, RecordBatch, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -24,6 +22,7 @@ use crate::layout::TOKENS;
 use crate::manifest::in_words;
 use crate::parquet_blob::{BlobReader, read_footer};
 use crate::parquet_error::into_io;
+use crate::row_groups::RowGroups;
 use crate::shard::native::{check_rows, open_sized};
 use crate::storage::check_sha256;
 use crate::{Blob, Error, FileInfo, Result, Storage};
@@ -170,9 +169,7 @@ pub struct Tokens {
     /// Set once the file was seen to have the manifest's hash.
     verified: OnceLock<()>,
     sequences: u32,
-    metadata: ArrowReaderMetadata,
-    /// First sequence of each row group, and after the last.
-    starts: Vec<u64>,
+    groups: RowGroups,
 }
 
 impl Tokens {
@@ -180,20 +177,13 @@ impl Tokens {
     pub(crate) fn open(storage: &dyn Storage, info: &FileInfo, sequences: u64) -> Result<Self> {
         let path = storage.path(&info.file);
         let blob = open_sized(storage, &info.file, info.bytes)?;
-        let footer = Arc::new(read_footer(&blob, &path)?);
+        let footer = read_footer(&blob, &path)?;
         check_rows(&footer, &path, sequences)?;
-        let starts = footer.row_groups().iter().scan(0, |end, group| {
-            *end += group.num_rows() as u64;
-            Some(*end)
-        });
-        let starts = std::iter::once(0).chain(starts).collect();
-        // The schema is parquet's own, not what some writer adds about arrow's.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata =
-            ArrowReaderMetadata::try_new(footer, options).map_err(Error::parquet(&path))?;
+        let groups = RowGroups::new(&footer);
+        let metadata = groups.metadata(0..0).map_err(Error::parquet(&path))?;
         check_schema(metadata.schema(), &path)?;
         let (info, verified, sequences) = (info.clone(), OnceLock::new(), sequences as u32);
-        Ok(Self { path, blob, info, verified, sequences, metadata, starts })
+        Ok(Self { path, blob, info, verified, sequences, groups })
     }
 
     /// Number of sequences.
@@ -208,7 +198,7 @@ impl Tokens {
 
     /// Ranges of sequences that are read together best: those of a row group.
     pub(crate) fn groups(&self) -> impl Iterator<Item = Range<u32>> {
-        self.starts.windows(2).map(|pair| pair[0] as u32..pair[1] as u32)
+        self.groups.rows().map(|rows| rows.start as u32..rows.end as u32)
     }
 
     /// The sequences numbered `range`. Memory is bounded by what is asked for and one row group.
@@ -224,17 +214,14 @@ impl Tokens {
         if start == end {
             return Ok(sequences);
         }
-        let group_of = |sequence| self.starts.partition_point(|s| *s <= u64::from(sequence)) - 1;
-        let groups = group_of(start)..group_of(end - 1) + 1;
-        let offset = u64::from(start) - self.starts[groups.start];
-        let file = self.reader()?;
-        let reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(groups.collect())
-                .with_offset(offset as usize)
-                .with_limit((end - start) as usize)
-                .build()
-                .map_err(Error::parquet(&self.path))?;
+        let groups = self.groups.holding(&(u64::from(start)..u64::from(end)));
+        let offset = u64::from(start) - self.groups.start(groups.start);
+        let metadata = self.groups.metadata(groups).map_err(Error::parquet(&self.path))?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader()?, metadata)
+            .with_offset(offset as usize)
+            .with_limit((end - start) as usize)
+            .build()
+            .map_err(Error::parquet(&self.path))?;
         for batch in reader {
             let batch = batch.map_err(|error| Error::parquet(&self.path)(error.into()))?;
             self.append(&batch, &mut sequences)?;

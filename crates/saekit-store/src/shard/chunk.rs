@@ -41,7 +41,7 @@ type Found = BTreeMap<(u32, u32), u32>;
 
 /// Where the pages of a column in a row group lie.
 #[derive(Clone, Copy, Debug)]
-struct Chunk {
+pub(crate) struct Chunk {
     start: u64,
     bytes: u64,
     compression: Compression,
@@ -60,7 +60,8 @@ impl Column {
 }
 
 impl Chunk {
-    fn of(column: &ColumnChunkMetaData) -> Self {
+    /// What `column` says of it.
+    pub(crate) fn of(column: &ColumnChunkMetaData) -> Self {
         let (start, bytes) = column.byte_range();
         Self { start, bytes, compression: column.compression() }
     }
@@ -75,7 +76,10 @@ impl Chunk {
     }
 
     /// What the parquet crate needs to know to read the pages.
-    fn metadata(self, descriptor: &ColumnDescPtr) -> parquet::errors::Result<ColumnChunkMetaData> {
+    pub(crate) fn metadata(
+        self,
+        descriptor: &ColumnDescPtr,
+    ) -> parquet::errors::Result<ColumnChunkMetaData> {
         ColumnChunkMetaData::builder(Arc::clone(descriptor))
             .set_compression(self.compression)
             .set_data_page_offset(self.start.cast_signed())
@@ -137,7 +141,7 @@ impl Chunked<'_> {
             let values = Stored { reader, at, page: &page };
             wanted.page(self, page.rows, |overlap, out| values.read(self, overlap, out))?;
             at += page.stored;
-            self.remember(wanted.row, at - chunk.start);
+            self.remember(wanted.rows, wanted.row, at - chunk.start);
         }
         self.check_end(wanted, at < end).map(|()| true)
     }
@@ -182,11 +186,15 @@ impl Chunked<'_> {
         last.map_or((0, 0), |((_, rows), bytes)| (*rows, *bytes))
     }
 
-    /// Keeps that a page begins after `rows` rows and `bytes` bytes, so that the next part is found
-    /// without going through the headers of all pages before it. Of a very large store not every page
-    /// is kept.
-    fn remember(&self, rows: u32, bytes: u64) {
-        let (Ok(bytes), true) = (u32::try_from(bytes), rows < self.group_rows()) else { return };
+    /// Keeps that a page begins after `rows` rows and `bytes` bytes, where `wanted` is a part of a row
+    /// group, so that the next part is found without going through the headers of all pages before it.
+    /// Of a very large store not every page is kept.
+    fn remember(&self, wanted: &Range<u32>, rows: u32, bytes: u64) {
+        let is_part = *wanted != (0..self.group_rows());
+        let (Ok(bytes), true, true) = (u32::try_from(bytes), is_part, rows < self.group_rows())
+        else {
+            return;
+        };
         let apart = self.chunk().bytes / (self.shard.pages_kept + 1);
         let (_, last) = self.page_before(rows);
         if bytes > last && u64::from(bytes - last) >= apart {

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use self::chunk::Chunk;
 use crate::Result;
 
 /// The rows of one file, read a group of rows at a time.
