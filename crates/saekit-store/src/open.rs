@@ -14,10 +14,10 @@ use crate::shard::Shard;
 use crate::shard::native::{NativeShard, open_sized};
 use crate::storage::{check_sha256, read_all};
 use crate::store::{Inner, Store};
-use crate::{DType, Error, Manifest, Result, ShardInfo, Storage, Tokens};
+use crate::{Blob, DType, Error, Manifest, Result, ShardInfo, Storage, Tokens};
 
-/// Shards that are opened side by side.
-const OPENED_AT_ONCE: usize = 16;
+/// Shards that are opened side by side: far away, where each takes a round trip or two, and nearby.
+const OPENED_AT_ONCE: [usize; 2] = [16, 4];
 
 /// How to open a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,15 +109,16 @@ impl Opening<'_> {
     /// Opens what is there.
     pub(crate) fn open(mut self) -> Result<Store> {
         match self.storage.open(MANIFEST)? {
-            Some(blob) => self.open_native(&read_all(&*blob)?),
+            Some(blob) => self.open_native(&*blob),
             None => adopt::open(&mut self),
         }
     }
 
-    /// Opens saekit's own store, of which `bytes` are the manifest.
-    fn open_native(&mut self, bytes: &[u8]) -> Result<Store> {
+    /// Opens saekit's own store, of which `blob` is the manifest.
+    fn open_native(&mut self, blob: &dyn Blob) -> Result<Store> {
         let path = self.storage.path(MANIFEST);
-        let mut manifest = Manifest::parse(bytes, &path)?;
+        let bytes = read_all(blob)?;
+        let mut manifest = Manifest::parse(&bytes, &path)?;
         self.config.foreign.check(&path, &mut manifest)?;
         let tokens = manifest.tokens.as_ref();
         let tokens = tokens.map(|file| Tokens::open(&*self.storage, file, manifest.sequences));
@@ -125,7 +126,8 @@ impl Opening<'_> {
         let total = manifest.shards.len() as u64;
         self.observer.begin("opening", Some(total), "shards");
         let (mut shards, mut left) = (Vec::new(), Vec::new());
-        for infos in manifest.shards.chunks(OPENED_AT_ONCE) {
+        let [far, near] = OPENED_AT_ONCE;
+        for infos in manifest.shards.chunks(if blob.is_remote() { far } else { near }) {
             self.interrupt.check()?;
             for (info, opened) in infos.iter().zip(self.open_shards(infos, &manifest)) {
                 match opened {
@@ -141,7 +143,7 @@ impl Opening<'_> {
             self.observer.advance(shards.len() as u64, "");
         }
         self.observer.end();
-        let sha256 = self.sha256(sha256(bytes));
+        let sha256 = self.sha256(sha256(&bytes));
         manifest.rows = left.iter().map(|info| info.rows).sum();
         manifest.shards = left;
         self.finish(Inner {
@@ -161,7 +163,7 @@ impl Opening<'_> {
         self.config.damaged == Damaged::Skip
     }
 
-    /// Opens shards side by side: each takes a round trip or two where they are far away.
+    /// Opens shards side by side.
     fn open_shards(&self, infos: &[ShardInfo], manifest: &Manifest) -> Vec<Result<Box<dyn Shard>>> {
         let (storage, reads_all) = (&*self.storage, self.reads_all());
         let open = |info| open_shard(storage, info, manifest, reads_all);

@@ -1,5 +1,7 @@
 //! The row groups of a store, or parts of them: what pools are dealt.
 
+use std::ops::Range;
+
 use crate::rows::Group;
 
 /// Row groups of each shard, or parts of them, that a pool should have.
@@ -84,10 +86,10 @@ impl Parts {
         self.shards.partition_point(|start| *start <= place)
     }
 
-    /// How many parts each shard has.
-    pub(crate) fn of_shards(&self) -> impl Iterator<Item = u32> {
+    /// The parts of each shard.
+    pub(crate) fn of_shards(&self) -> impl Iterator<Item = Range<u32>> {
         let starts = [0].into_iter().chain(self.shards.iter().copied());
         let ends = self.shards.iter().copied().chain([self.len() as u32]);
-        starts.zip(ends).map(|(start, end)| end - start)
+        starts.zip(ends).map(|(start, end)| start..end)
     }
 }

@@ -1,5 +1,8 @@
 //! The order of an epoch: which parts of a store share a pool, and in which order their rows come.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -40,17 +43,9 @@ pub(crate) struct Plan {
     shuffle: Shuffle,
     parts: Parts,
     pools: Pools,
-    /// Rows of each part that are used, where not all are.
-    kept: Option<Kept>,
+    /// The rows that are used, where not all are.
+    kept: Option<RowSet>,
     rows: u64,
-}
-
-/// The rows that are used.
-#[derive(Debug)]
-struct Kept {
-    set: RowSet,
-    /// How many of each part.
-    counts: Vec<u32>,
 }
 
 /// The order of one epoch.
@@ -84,8 +79,8 @@ impl Plan {
         let pools = pools_of(&parts, row_bytes, *pool_bytes).map_err(|needed| {
             Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
-        let kept = rows.as_ref().map(|set| Kept::new(set, &parts)).transpose()?;
-        let rows = rows.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
+        let kept = rows.clone();
+        let rows = kept.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
         Ok(Self { seed, shuffle, parts, pools, kept, rows })
     }
 
@@ -104,7 +99,7 @@ impl Plan {
              of {rows} rows"
         );
         if let Some(kept) = &self.kept {
-            text += &kept.set.sha256();
+            text += &kept.sha256();
         }
         sha256(text.as_bytes())
     }
@@ -112,6 +107,14 @@ impl Plan {
     /// Most rows of a pool.
     pub(crate) fn pool_rows(&self) -> usize {
         self.pools.groups_per_pool() * self.parts.largest() as usize
+    }
+
+    /// Rows of each part that are used, where not all are. They are counted when a row is to be found
+    /// and not kept: a large store has many parts.
+    fn kept_of_parts(&self) -> Result<Option<Vec<u32>>> {
+        let Some(set) = &self.kept else { return Ok(None) };
+        let count = |part: Group| Ok(set.used(part.places())?.iter().count() as u32);
+        self.parts.iter().map(count).collect::<Result<_>>().map(Some)
     }
 
     /// Pools of an epoch.
@@ -144,24 +147,37 @@ fn pools_of(parts: &Parts, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64
 fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
     let mut order: Vec<u32> = (0..parts.len() as u32).collect();
     rng.shuffle(&mut order);
-    let sizes: Vec<f64> = parts.of_shards().map(f64::from).collect();
-    let mut next: Vec<f64> = (0..sizes.len() as u64).map(|s| rng.child(s).uniform(0)).collect();
-    let mut keys = vec![0.0; order.len()];
-    for place in &order {
-        let shard = parts.shard(*place);
-        keys[*place as usize] = next[shard] / sizes[shard];
-        next[shard] += 1.0;
+    let dealt = by_shard(parts, &order);
+    let mut left: Vec<_> = parts.of_shards().collect();
+    let sizes: Vec<_> = left.iter().map(|places| places.len() as f64).collect();
+    let mut at: Vec<_> = (0..sizes.len() as u64).map(|shard| rng.child(shard).uniform(0)).collect();
+    // Positive numbers, so that their bits have their order.
+    let key = |shard: usize, at: f64| Reverse(((at / sizes[shard]).to_bits(), shard));
+    let has_parts = |shard: &usize| sizes[*shard] > 0.0;
+    let mut waiting: BinaryHeap<_> =
+        (0..sizes.len()).filter(has_parts).map(|shard| key(shard, at[shard])).collect();
+    for place in &mut order {
+        let Reverse((_, shard)) = waiting.pop().expect("a shard waits while it has parts");
+        let next = left[shard].next().expect("a shard waits while it has parts");
+        *place = dealt[next as usize];
+        at[shard] += 1.0;
+        if !left[shard].is_empty() {
+            waiting.push(key(shard, at[shard]));
+        }
     }
-    order.sort_by(|a, b| f64::total_cmp(&keys[*a as usize], &keys[*b as usize]));
     order
 }
 
-impl Kept {
-    fn new(set: &RowSet, parts: &Parts) -> Result<Self> {
-        let count = |part: Group| Ok(set.used(part.places())?.iter().count() as u32);
-        let counts = parts.iter().map(count).collect::<Result<_>>()?;
-        Ok(Self { set: set.clone(), counts })
+/// The parts in `order`, those of the first shard before those of the next.
+fn by_shard(parts: &Parts, order: &[u32]) -> Vec<u32> {
+    let mut next: Vec<_> = parts.of_shards().map(|places| places.start).collect();
+    let mut dealt = vec![0; order.len()];
+    for place in order {
+        let next = &mut next[parts.shard(*place)];
+        dealt[*next as usize] = *place;
+        *next += 1;
     }
+    dealt
 }
 
 impl Epoch<'_> {
@@ -183,7 +199,7 @@ impl Epoch<'_> {
             match &self.plan.kept {
                 None => order.extend(first..first + part.rows),
                 Some(kept) => {
-                    let used = kept.set.used(part.places())?;
+                    let used = kept.used(part.places())?;
                     order.extend(used.iter().map(|row| first + (row - part.first) as u32));
                 }
             }
@@ -194,20 +210,24 @@ impl Epoch<'_> {
     }
 
     /// The pool that holds row `row` of the epoch, and the row it begins with.
-    pub(crate) fn locate(&self, row: u64) -> (usize, u64) {
-        let rows_of = |place: &u32| match &self.plan.kept {
+    pub(crate) fn locate(&self, row: u64) -> Result<(usize, u64)> {
+        if row == 0 {
+            return Ok((0, 0));
+        }
+        let kept = self.plan.kept_of_parts()?;
+        let rows_of = |place: &u32| match &kept {
             None => u64::from(self.plan.parts.get(*place).rows),
-            Some(kept) => u64::from(kept.counts[*place as usize]),
+            Some(kept) => u64::from(kept[*place as usize]),
         };
         let mut start = 0;
         for pool in 0..self.plan.pools() {
             let rows: u64 = self.places(pool).iter().map(rows_of).sum();
             if row < start + rows {
-                return (pool, start);
+                return Ok((pool, start));
             }
             start += rows;
         }
-        (self.plan.pools(), start)
+        Ok((self.plan.pools(), start))
     }
 }
 

@@ -129,21 +129,22 @@ fn read_ahead(
     stop: &Interrupt,
 ) {
     let mut begin = first.row;
-    for number in first.epoch..=last.map_or(u64::MAX, |last| last.epoch) {
+    for number in first.epoch.. {
         let epoch = job.plan.epoch(number);
-        let (from, start) = epoch.locate(begin);
-        let to = match last.filter(|last| last.epoch == number) {
-            Some(last) => epoch.locate(last.row).0 + 1,
-            None => job.plan.pools(),
+        let (from, start) = match epoch.locate(begin) {
+            Ok(place) => place,
+            Err(error) => return drop(ready.send(Err(error))),
         };
-        let mut skipped = (begin - start) as usize;
-        for pool in from..to {
+        let (mut row, mut skipped) = (start, (begin - start) as usize);
+        for pool in from..job.plan.pools() {
             let Ok(mut filled) = spent.recv() else { return };
             let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
             let read = read.and_then(|()| epoch.shuffle_rows(pool, &mut filled.order));
             filled.next = std::mem::take(&mut skipped);
+            row += filled.order.len() as u64;
+            let is_last = last.is_some_and(|last| last < Place { epoch: number, row });
             let failed = read.is_err();
-            if ready.send(read.map(|()| filled)).is_err() || failed {
+            if ready.send(read.map(|()| filled)).is_err() || failed || is_last {
                 return;
             }
         }

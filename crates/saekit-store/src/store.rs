@@ -236,7 +236,8 @@ impl Inner {
     /// The row groups that have rows, in the order on disk.
     pub(crate) fn groups(&self) -> Vec<Group> {
         let mut first = 0;
-        let mut groups = Vec::new();
+        let count = self.shards.iter().map(|shard| shard.group_rows().len()).sum();
+        let mut groups = Vec::with_capacity(count);
         for (shard, reader) in self.shards.iter().enumerate() {
             for (index, rows) in reader.group_rows().iter().enumerate() {
                 let (shard, index) = (shard as u32, index as u32);

@@ -18,7 +18,7 @@ use crate::{Error, Result, RunPlan, lr_scale};
 /// Most rows from which a learner takes what depends on the data before the first step.
 const SAMPLE_ROWS: usize = 16_384;
 /// Memory for them, bytes.
-const SAMPLE_BYTES: usize = 16 << 20;
+const SAMPLE_BYTES: usize = 12 << 20;
 
 /// Which of a source's columns are the input and the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

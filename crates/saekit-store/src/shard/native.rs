@@ -16,7 +16,7 @@ use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
 
 /// Pages of a store whose places are kept at most, about.
-const PAGES_KEPT: u64 = 1 << 19;
+const PAGES_KEPT: u64 = 1 << 18;
 
 /// A shard whose footer agrees with the manifest. Of the footer only what reading takes is kept:
 /// a store may have many shards.
