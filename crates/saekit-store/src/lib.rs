@@ -68,6 +68,7 @@ mod layout;
 mod live;
 mod live_sink;
 mod manifest;
+mod memory;
 mod mixture;
 mod open;
 mod packed;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::adopt;
 use crate::foreign::check_two_bytes;
 use crate::layout::MANIFEST;
+use crate::memory::give_back;
 use crate::shard::Shard;
 use crate::shard::native::{NativeShard, open_sized};
 use crate::storage::{check_sha256, read_all};
@@ -208,6 +209,7 @@ impl Opening<'_> {
                 None => Err(Error::NoRows { dir: inner.location() }),
             };
         }
+        give_back();
         Ok(Store::new(inner))
     }
 }

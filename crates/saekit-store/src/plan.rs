@@ -7,6 +7,7 @@ use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::memory::give_back;
 use crate::parts::Parts;
 use crate::rows::{Group, Selection};
 use crate::store::Inner;
@@ -130,6 +131,7 @@ impl Plan {
             }
             Shuffle::Window => (0..self.parts.len() as u32).collect(),
         };
+        give_back();
         Epoch { plan: self, number, order }
     }
 }
@@ -145,9 +147,11 @@ fn pools_of(parts: &Parts, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64
 /// that it has its share of every shard, not which parts those are. The parts of a shard, in random
 /// order, are put at equal distances with a random beginning.
 fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
+    // First, since what lies below memory in use can be given back.
+    let mut dealt = vec![0; parts.len()];
     let mut order: Vec<u32> = (0..parts.len() as u32).collect();
     rng.shuffle(&mut order);
-    let dealt = by_shard(parts, &order);
+    deal(parts, &order, &mut dealt);
     let mut left: Vec<_> = parts.of_shards().collect();
     let sizes: Vec<_> = left.iter().map(|places| places.len() as f64).collect();
     let mut at: Vec<_> = (0..sizes.len() as u64).map(|shard| rng.child(shard).uniform(0)).collect();
@@ -168,16 +172,14 @@ fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
     order
 }
 
-/// The parts in `order`, those of the first shard before those of the next.
-fn by_shard(parts: &Parts, order: &[u32]) -> Vec<u32> {
+/// Puts into `dealt` the parts in `order`, those of the first shard before those of the next.
+fn deal(parts: &Parts, order: &[u32], dealt: &mut [u32]) {
     let mut next: Vec<_> = parts.of_shards().map(|places| places.start).collect();
-    let mut dealt = vec![0; order.len()];
     for place in order {
         let next = &mut next[parts.shard(*place)];
         dealt[*next as usize] = *place;
         *next += 1;
     }
-    dealt
 }
 
 impl Epoch<'_> {

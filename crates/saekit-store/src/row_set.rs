@@ -9,6 +9,7 @@ use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::give_back;
 use crate::packed::{Packed, PackedWriter, Run};
 use crate::rows::{Group, Rows, Selection};
 use crate::store::Inner;
@@ -230,9 +231,20 @@ impl RowSet {
         store: &Inner,
         filter: RowFilter,
         columns: &[HookPoint],
-        (observer, interrupt): (&mut dyn Observer, &Interrupt),
+        watch: (&mut dyn Observer, &Interrupt),
     ) -> Result<Self> {
         filter.check(store)?;
+        let set = Self::choose(store, filter, columns, watch);
+        give_back();
+        set
+    }
+
+    fn choose(
+        store: &Inner,
+        filter: RowFilter,
+        columns: &[HookPoint],
+        (observer, interrupt): (&mut dyn Observer, &Interrupt),
+    ) -> Result<Self> {
         let table = store.tokens.as_ref().filter(|_| filter.needs_table());
         let reasons =
             table.map(|table| TokenReasons::new(table, &filter, interrupt)).transpose()?;
