@@ -7,7 +7,8 @@ use crate::rows::Group;
 /// Row groups of each shard, or parts of them, that a pool should have.
 const SHARES: usize = 4;
 
-/// Parts that a store is cut into at most. An order of them takes a few bytes for each.
+/// Parts that a store is cut into at most, or twice as many, since they are of whole pages. An order of
+/// them takes a few bytes for each.
 const MOST_PARTS: u64 = 1 << 19;
 
 /// Row groups in the order on disk, each as one part or cut into several. What parts there are is
