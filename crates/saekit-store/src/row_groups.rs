@@ -9,8 +9,8 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 
 use crate::shard::Chunk;
 
-/// Of a footer only what reading takes: as the parquet crate keeps it, that of a long table takes
-/// twenty times as much.
+/// Of a footer only what reading takes: as the parquet crate keeps it, that of a long table takes many
+/// times as much.
 #[derive(Debug)]
 pub(crate) struct RowGroups {
     file: FileMetaData,
