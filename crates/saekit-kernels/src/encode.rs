@@ -13,7 +13,7 @@
 //! ```
 //! `2 B d d_sae` flops; `4 d d_sae` bytes of weights a block. With bf16 products the bar is the
 //! k-th largest lower bound and what exceeds it by its upper bound is kept; at the end the kept ones
-//! (about 1.7 k) are computed again in f32, so that the selection is that of f32.
+//! (about 2 k) are computed again in f32, with the sums of the f32 path, so that codes have its bits.
 
 use std::ops::Range;
 
@@ -21,8 +21,9 @@ use rayon::prelude::*;
 
 use crate::codes::SparseRows;
 use crate::product::{Exact, Product, Screened};
+use crate::rescore::rescore;
 use crate::select::{Select, gather, index_of, keep_largest, key, value_of};
-use crate::simd::{Bars, Dot, Isa, Screen, TileShape};
+use crate::simd::{Bars, Isa, Screen, TileShape};
 
 /// Bytes of packed rows that a thread keeps in its second-level cache.
 const BLOCK_BYTES: usize = 512 << 10;
@@ -35,8 +36,7 @@ const SMALLEST_RANGE: usize = 32;
 pub enum Precision {
     /// In f32.
     F32(Isa),
-    /// Screened in bf16, computed again in f32 where it matters: the same selection, except where
-    /// two values differ by less than the rounding of f32.
+    /// Screened in bf16, computed again in f32 where it matters: the same bits.
     Mixed(Isa, Screen),
 }
 
@@ -231,7 +231,6 @@ struct Found {
 
 /// The rows of a panel, and what they have gathered.
 struct Group<Panel> {
-    first_row: usize,
     panel: Panel,
     rows: Vec<Gathered>,
     /// What a value has to exceed, `[nr]`; infinite where there is no row.
@@ -265,6 +264,10 @@ impl<P: Product> Pass<'_, P> {
             screening += found.screening;
         }
         let mut keys = merge(found, ranges);
+        if !self.product.is_exact() {
+            let floor = |latent| self.rule.floor.of(latent);
+            rescore(self.isa, self.x, self.encoder, floor, &mut keys);
+        }
         let k = self.rule.k;
         keys.par_iter_mut().with_min_len(64).for_each(|keys| {
             keep_largest(keys, k);
@@ -332,7 +335,6 @@ impl<P: Product> Pass<'_, P> {
             let mut bar = vec![f32::NEG_INFINITY; rows.len()];
             bar.resize(nr, f32::INFINITY);
             Group {
-                first_row,
                 panel: self.product.panel(&self.x[rows.start * self.d..rows.end * self.d]),
                 rows: rows.map(|_| gathered()).collect(),
                 bar,
@@ -410,18 +412,14 @@ impl<P: Product> Pass<'_, P> {
                 if self.rule.k != usize::MAX {
                     self.thin(group, lane);
                 }
-                let row = &mut group.rows[lane];
-                let mut keys = std::mem::take(&mut row.keys);
+                let mut keys = std::mem::take(&mut group.rows[lane].keys);
                 if !self.product.is_exact() {
-                    let x = &self.x[(group.first_row + lane) * self.d..][..self.d];
-                    keys = if group.most_slack[lane] < LARGEST_SLACK {
+                    if group.most_slack[lane] < LARGEST_SLACK {
                         found.screening.rescored += keys.len() as u64;
-                        self.scores(x, keys.into_iter().map(index_of))
                     } else {
                         found.screening.redone += 1;
-                        self.scores(x, self.latents(&task.tiles))
-                    };
-                    keep_largest(&mut keys, self.rule.k);
+                        keys = self.latents(&task.tiles).map(|id| key(0.0, id)).collect();
+                    }
                 }
                 found.keys.push(keys);
             }
@@ -433,21 +431,6 @@ impl<P: Product> Pass<'_, P> {
     fn latents(&self, tiles: &Range<usize>) -> Range<u32> {
         let (mr, d_sae) = (self.product.shape().mr, self.encoder.b_enc.len());
         (tiles.start * mr) as u32..(tiles.end * mr).min(d_sae) as u32
-    }
-
-    /// The keys of those `latents` of the row `x` that exceed their floors, in f32.
-    fn scores(&self, x: &[f32], latents: impl Iterator<Item = u32>) -> Vec<u64> {
-        let Encoder { w_enc, b_enc } = self.encoder;
-        let mut keys = Vec::new();
-        for id in latents {
-            let latent = id as usize;
-            let w = &w_enc[latent * self.d..][..self.d];
-            let h = self.isa.run(Dot(x, w)) + b_enc[latent];
-            if h > self.rule.floor.of(latent) {
-                keys.push(key(h, id));
-            }
-        }
-        keys
     }
 }
 

@@ -26,6 +26,7 @@ mod encode;
 mod gradient;
 mod penalty;
 mod product;
+mod rescore;
 mod residual;
 mod rows;
 mod select;

@@ -148,6 +148,31 @@ proptest! {
     }
 
     #[test]
+    fn screening_changes_no_bit(p in problems(), window in 0.0_f32..0.5, size in -12..13) {
+        let thresholds: Vec<f32> = values(p.d_sae, 9).iter().map(|v| v.abs()).collect();
+        let mut x = p.centred();
+        for v in &mut x {
+            *v *= 10.0_f32.powi(size);
+        }
+        for select in [
+            Select::TopK { k: p.k },
+            Select::BatchTopK { k: p.k, hint: None },
+            Select::Threshold { thresholds: &thresholds, window },
+            Select::Positive,
+        ] {
+            for isa in Isa::available() {
+                let (want, _) = encode(&x, p.encoder(), select, Precision::F32(isa));
+                for screen in Screen::available() {
+                    let (got, _) = encode(&x, p.encoder(), select, Precision::Mixed(isa, screen));
+                    prop_assert_eq!((&got.offsets, &got.ids), (&want.offsets, &want.ids));
+                    let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                    prop_assert_eq!(bits(&got.values), bits(&want.values));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn batch_top_k_is_the_oracles(p in problems(), hint in -1.0_f32..4.0) {
         let (x, pre) = (p.centred(), p.pre());
         for precision in precisions() {

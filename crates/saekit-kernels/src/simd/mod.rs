@@ -2,7 +2,8 @@
 //!
 //! * [`Isa`] is the proof that an instruction set was detected: it cannot be made otherwise.
 //! * [`Isa::run`] compiles plain loops for it; the compiler vectorises them.
-//! * [`tile`] and [`bf16`] hold the products that need registers allocated by hand.
+//! * [`tile`] and [`bf16`] hold the products that need registers allocated by hand, [`in_order`] single
+//!   ones with the bits of a tile's.
 //! * [`gemm`] wraps the gemm crate, which takes pointers.
 //!
 //! Functions that are safe to call check the lengths of their slices; the blocks say what they rely
@@ -14,6 +15,7 @@ mod aligned;
 mod amx;
 mod bf16;
 mod gemm;
+mod in_order;
 mod lanes;
 mod tile;
 mod vector;
@@ -27,10 +29,11 @@ pub use bf16::Screen;
 pub(crate) use bf16::{from_bf16, pairs, to_bf16};
 pub use gemm::matmul_nt;
 pub(crate) use gemm::{Strided, Threads, matmul};
+pub(crate) use in_order::PAIRS_AT_ONCE;
 pub(crate) use lanes::Lanes;
 pub(crate) use tile::Bars;
 pub(crate) use tile::TileShape;
-pub(crate) use vector::{Dot, Simd};
+pub(crate) use vector::Simd;
 
 /// An instruction set that this machine has; the kernels run on the one they are given.
 ///

@@ -5,7 +5,6 @@
 
 use std::marker::PhantomData;
 
-use super::Kernel;
 use super::lanes::Lanes;
 
 /// The proof that registers `V` can be used here: a kernel is handed one.
@@ -120,23 +119,22 @@ impl<V: Lanes> Simd<V> {
     }
 }
 
-/// [`Simd::dot`] as a kernel.
-pub(crate) struct Dot<'a>(pub(crate) &'a [f32], pub(crate) &'a [f32]);
-
-impl Kernel for Dot<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<V: Lanes>(self, simd: Simd<V>) -> f32 {
-        simd.dot(self.0, self.1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Isa;
+    use crate::simd::{Isa, Kernel};
     use crate::testing::values;
+
+    struct Dot<'a>(&'a [f32], &'a [f32]);
+
+    impl Kernel for Dot<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn run<V: Lanes>(self, simd: Simd<V>) -> f32 {
+            simd.dot(self.0, self.1)
+        }
+    }
 
     struct Axpys<'a>(&'a mut [f32], &'a [f32]);
 
