@@ -35,14 +35,19 @@ fn other_precisions_and_the_reference_learn_the_same() {
     sandbox.write("reference.toml", "[learner]\nreference = true\n");
     let fvu = |name: &str, more: &str| {
         sandbox.ok(&format!(
-            "train --device cpu --store acts --out {name} --d-sae 128 --k 4 --batch 500 --lr 3e-3 {more}"
+            "train --device cpu --store acts --out {name} --d-sae 300 --k 4 --batch 500 --lr 3e-3 {more}"
         ));
         let summary = sandbox.json(&format!("{name}/summary.json"));
         summary["last"]["fvu"].as_f64().expect("a number")
     };
-    let f32 = fvu("f32", "");
-    for other in [fvu("mixed", "--precision mixed"), fvu("slow", "--config reference.toml")] {
-        assert!((other - f32).abs() < 1e-3 * f32, "FVU {other}, in f32 {f32}");
+    let f32 = fvu("f32", "--precision f32");
+    let slow = fvu("slow", "--config reference.toml");
+    assert!((slow - f32).abs() < 1e-3 * f32, "FVU {slow}, in f32 {f32}");
+    for (name, flag) in [("mixed", "--precision mixed"), ("auto", "")] {
+        fvu(name, flag);
+        let dictionary =
+            |name: &str| sandbox.read(&format!("{name}/dictionary/dictionary.safetensors"));
+        assert!(dictionary(name) == dictionary("f32"), "{name} is f32 to the last bit");
     }
     let rescored = |name: &str| {
         sandbox.json(&format!("{name}/summary.json"))["last"]["counts"]["rescored"].as_f64()
@@ -58,10 +63,10 @@ fn other_precisions_and_the_reference_learn_the_same() {
     let message = sandbox
         .run("train --store acts --out no --d-sae 64 --k 4 --device cpu --precision bf16")
         .error();
-    assert!(message.contains("f32, mixed"), "{message}");
+    assert!(message.contains("auto, f32, mixed"), "{message}");
     let both = "train --store acts --out no --d-sae 64 --k 4 --device cpu --precision mixed";
     let message = sandbox.run(&format!("{both} --config reference.toml")).error();
-    assert!(message.contains("`precision` is mixed, expected f32"), "{message}");
+    assert!(message.contains("`precision` is mixed, expected auto or f32"), "{message}");
     assert!(!sandbox.path("no").exists(), "a run that cannot be leaves no folder");
 }
 

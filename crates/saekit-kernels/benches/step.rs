@@ -5,8 +5,8 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use saekit_kernels::{
-    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull, Residual,
-    Screen, Select, SparseRows, Target, Weights, encode, residual, top_k, update,
+    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull,
+    Residual, Screen, Select, SparseRows, Target, Weights, encode, residual, top_k, update,
 };
 
 const ROWS: usize = 512;
@@ -106,7 +106,8 @@ fn gradients_and_adam(bencher: Bencher<'_, '_>) {
         correction2: 1.0,
     };
     let mut moments = Moments::new(&weights);
-    bencher
-        .counter(ItemsCount::new(D_SAE))
-        .bench_local(|| update(Isa::best(), &mut weights, &mut moments, batch, adam));
+    bencher.counter(ItemsCount::new(D_SAE)).bench_local(|| {
+        let (weights, moments) = (&mut weights, &mut moments);
+        update(Isa::best(), Parameters { weights, moments, rounded: None }, batch, adam);
+    });
 }

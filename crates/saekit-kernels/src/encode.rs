@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use crate::codes::SparseRows;
 use crate::product::{Exact, Product, Screened};
 use crate::rescore::rescore;
+use crate::rounded::RoundedWeights;
 use crate::select::{Select, gather, index_of, keep_largest, key, value_of};
 use crate::simd::{Bars, Isa, Screen, TileShape};
 
@@ -52,6 +53,8 @@ pub struct Encoder<'a> {
 /// What screening did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Screening {
+    /// Rows that were screened; once for each pass over the batch.
+    pub screened: u64,
     /// Products computed again in f32.
     pub rescored: u64,
     /// Rows done in f32 from the start, because nothing could be said of their error; counted once for
@@ -61,6 +64,7 @@ pub struct Screening {
 
 impl std::ops::AddAssign for Screening {
     fn add_assign(&mut self, other: Self) {
+        self.screened += other.screened;
         self.rescored += other.rescored;
         self.redone += other.redone;
     }
@@ -78,21 +82,58 @@ pub fn encode(
     select: Select<'_>,
     precision: Precision,
 ) -> (SparseRows, Screening) {
+    match precision {
+        Precision::F32(isa) => selected(x, encoder, select, Products::F32(isa)),
+        Precision::Mixed(isa, screen) => {
+            let d = encoder.w_enc.len().checked_div(encoder.b_enc.len()).unwrap_or(0);
+            let rounded = RoundedWeights::new(isa, screen, encoder.w_enc, d);
+            encode_screened(isa, x, encoder, &rounded, select)
+        }
+    }
+}
+
+/// As [`encode()`] in [`Precision::Mixed`], with weights rounded before: those of `encoder`.
+///
+/// # Panics
+/// If the sizes do not fit each other.
+pub fn encode_screened(
+    isa: Isa,
+    x: &[f32],
+    encoder: Encoder<'_>,
+    rounded: &RoundedWeights,
+    select: Select<'_>,
+) -> (SparseRows, Screening) {
+    selected(x, encoder, select, Products::Screened(isa, rounded))
+}
+
+/// How products are computed.
+#[derive(Clone, Copy)]
+enum Products<'a> {
+    F32(Isa),
+    Screened(Isa, &'a RoundedWeights),
+}
+
+fn selected(
+    x: &[f32],
+    encoder: Encoder<'_>,
+    select: Select<'_>,
+    products: Products<'_>,
+) -> (SparseRows, Screening) {
     match select {
-        Select::TopK { k } => per_row(x, encoder, Rule { floor: Floor::All(0.0), k }, precision),
+        Select::TopK { k } => per_row(x, encoder, Rule { floor: Floor::All(0.0), k }, products),
         Select::Positive => {
-            per_row(x, encoder, Rule { floor: Floor::All(0.0), k: usize::MAX }, precision)
+            per_row(x, encoder, Rule { floor: Floor::All(0.0), k: usize::MAX }, products)
         }
         Select::Threshold { thresholds, window } => {
             let floors: Vec<f32> = thresholds.iter().map(|t| t - window / 2.0).collect();
             let rule = Rule { floor: Floor::Each(&floors), k: usize::MAX };
-            let (mut codes, screening) = per_row(x, encoder, rule, precision);
+            let (mut codes, screening) = per_row(x, encoder, rule, products);
             codes.ids.iter().zip(&mut codes.values).for_each(|(id, value)| {
                 *value *= f32::from(u8::from(*value > thresholds[*id as usize]));
             });
             (codes, screening)
         }
-        Select::BatchTopK { k, hint } => batch_top_k(x, encoder, k, hint, precision),
+        Select::BatchTopK { k, hint } => batch_top_k(x, encoder, k, hint, products),
     }
 }
 
@@ -103,16 +144,16 @@ fn batch_top_k(
     encoder: Encoder<'_>,
     k: usize,
     hint: Option<f32>,
-    precision: Precision,
+    products: Products<'_>,
 ) -> (SparseRows, Screening) {
     let d = x.len() / rows_of(x, encoder).max(1);
     let places = k.saturating_mul(rows_of(x, encoder));
-    let guess = || guess(x, d, encoder, k, precision);
+    let guess = || guess(x, d, encoder, k, products);
     let hint = hint.filter(|hint| hint.is_finite()).map(|hint| 0.9 * hint);
     let mut screening = Screening::default();
     for floor in hint.into_iter().chain(std::iter::once_with(guess)).chain([0.0]) {
         let rule = Rule { floor: Floor::All(floor.max(0.0)), k: usize::MAX };
-        let (mut codes, done) = per_row(x, encoder, rule, precision);
+        let (mut codes, done) = per_row(x, encoder, rule, products);
         screening += done;
         if codes.len() >= places || floor <= 0.0 {
             keep_largest_of_batch(&mut codes, places);
@@ -123,10 +164,10 @@ fn batch_top_k(
 }
 
 /// A value that rather more than `k` a row exceed, from the first rows.
-fn guess(x: &[f32], d: usize, encoder: Encoder<'_>, k: usize, precision: Precision) -> f32 {
+fn guess(x: &[f32], d: usize, encoder: Encoder<'_>, k: usize, products: Products<'_>) -> f32 {
     let sample = &x[..x.len().min(64 * d)];
     let rule = Rule { floor: Floor::All(0.0), k: k.saturating_mul(2) };
-    let (codes, _) = per_row(sample, encoder, rule, precision);
+    let (codes, _) = per_row(sample, encoder, rule, products);
     let mut keys: Vec<u64> = codes.values.iter().map(|value| key(*value, 0)).collect();
     let places = k.saturating_mul(codes.rows());
     keep_largest(&mut keys, places).map_or(0.0, |smallest| 0.8 * smallest)
@@ -185,7 +226,7 @@ fn per_row(
     x: &[f32],
     encoder: Encoder<'_>,
     rule: Rule<'_>,
-    precision: Precision,
+    products: Products<'_>,
 ) -> (SparseRows, Screening) {
     let rows = rows_of(x, encoder);
     if rows == 0 || rule.k == 0 {
@@ -195,13 +236,14 @@ fn per_row(
         );
     }
     let d = x.len() / rows;
-    match precision {
-        Precision::F32(isa) => {
+    match products {
+        Products::F32(isa) => {
             let product = Exact::new(isa, encoder.w_enc, d);
             Pass { x, d, encoder, rule, isa, product: &product }.run(rows)
         }
-        Precision::Mixed(isa, screen) => {
-            let product = Screened::new(screen, encoder.w_enc, d);
+        Products::Screened(isa, rounded) => {
+            assert!(rounded.fit(encoder.b_enc.len(), d), "they are the encoder's weights, rounded");
+            let product = Screened::new(isa, rounded, d);
             Pass { x, d, encoder, rule, isa, product: &product }.run(rows)
         }
     }
@@ -265,6 +307,7 @@ impl<P: Product> Pass<'_, P> {
         }
         let mut keys = merge(found, ranges);
         if !self.product.is_exact() {
+            screening.screened = rows as u64;
             let floor = |latent| self.rule.floor.of(latent);
             rescore(self.isa, self.x, self.encoder, floor, &mut keys);
         }

@@ -5,7 +5,8 @@
 //!
 //! A training step is a few calls, parallel over the current rayon pool:
 //! * [`centre`]: the rows less `b_dec`; [`variance`]: what there is to explain.
-//! * [`encode()`]: rows to sparse codes, encoder and selection in one.
+//! * [`encode()`]: rows to sparse codes, encoder and selection in one; [`Screener`]: the faster way to
+//!   the same codes, batch after batch.
 //! * [`residual()`]: what the codes leave of the target, and the loss's derivative by their values.
 //! * [`SparseRows::by_latent`]: the same codes seen from the latents.
 //! * [`update()`]: each latent's gradient, built in cache and applied at once by Adam; or
@@ -28,7 +29,9 @@ mod penalty;
 mod product;
 mod rescore;
 mod residual;
+mod rounded;
 mod rows;
+mod screener;
 mod select;
 mod simd;
 #[cfg(test)]
@@ -39,12 +42,14 @@ mod weights;
 pub use adam::{AdamStep, adam_vector};
 pub use codes::{ByLatent, DENSE, Entry, SparseRows};
 pub use decode::decode_row;
-pub use encode::{Encoder, Precision, Screening, encode};
+pub use encode::{Encoder, Precision, Screening, encode, encode_screened};
 pub use gradient::{Batch, Pull};
 pub use penalty::{add_l1, threshold_gradient};
 pub use residual::{Decoder, Prefix, Residual, Target, residual};
+pub use rounded::RoundedWeights;
 pub use rows::{centre, variance};
+pub use screener::{Screener, encode_once};
 pub use select::{Select, top_k};
 pub use simd::{Isa, Screen, matmul_nt};
-pub use update::{apply, gradients, update};
+pub use update::{Parameters, apply, gradients, update};
 pub use weights::{Moments, Weights};

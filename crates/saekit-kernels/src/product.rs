@@ -10,11 +10,8 @@
 //! row, two a tile. Norms are enlarged by a thousandth, which covers their own rounding, and none but
 //! zero is taken for less than 1e-12, because squares and products of what is smaller vanish.
 
-use rayon::prelude::*;
-
-use crate::simd::{
-    Aligned, Isa, Kernel, Lanes, Screen, Simd, TileShape, from_bf16, pairs, to_bf16,
-};
+use crate::rounded::{Norms, RoundRow, RoundedWeights};
+use crate::simd::{Aligned, Isa, Screen, TileShape, pairs};
 
 /// Products of a tile of latents with a panel of rows.
 pub(crate) trait Product: Sync {
@@ -114,45 +111,25 @@ impl Product for Exact<'_> {
 }
 
 /// The product in bf16.
-pub(crate) struct Screened {
+pub(crate) struct Screened<'a> {
+    weights: &'a RoundedWeights,
     screen: Screen,
+    isa: Isa,
     d: usize,
-    /// Of each tile, `[mr, pairs]`.
-    weights: Vec<Aligned<u32>>,
     /// A tile's largest `‖w‖` and `‖w - w'‖`.
     norms: Vec<Norms>,
     /// `s` above.
     rounding: f32,
 }
 
-/// Length of a vector, or the largest of several; and of what rounding took from it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Norms {
-    norm: f32,
-    error: f32,
-}
-
-/// What a norm is taken for at the least, unless it is zero.
-const LEAST: f32 = 1e-12;
-
 /// Covers the rounding of the norms themselves.
 const ENLARGED: f32 = 1.001;
 
-impl Screened {
-    /// With the weights `w_enc`, `[d_sae, d]`.
-    pub(crate) fn new(screen: Screen, w_enc: &[f32], d: usize) -> Self {
-        let (mr, width) = (screen.tile().mr, pairs(d));
-        let tile = |rows: &[f32]| {
-            let mut packed = Aligned::zeros(mr * width);
-            let mut most = Norms::default();
-            for (packed, row) in packed.chunks_exact_mut(width).zip(rows.chunks_exact(d)) {
-                let Norms { norm, error } = Isa::best().run(Round { row, packed });
-                most = Norms { norm: most.norm.max(norm), error: most.error.max(error) };
-            }
-            (packed, most)
-        };
-        let (weights, norms) = w_enc.par_chunks((mr * d).max(1)).with_min_len(8).map(tile).unzip();
-        Self { screen, d, weights, norms, rounding: (d + 8) as f32 / (1 << 22) as f32 }
+impl<'a> Screened<'a> {
+    /// With these `weights`, `d` wide.
+    pub(crate) fn new(isa: Isa, weights: &'a RoundedWeights, d: usize) -> Self {
+        let rounding = (d + 8) as f32 / (1 << 22) as f32;
+        Self { weights, screen: weights.screen(), isa, d, norms: weights.tile_norms(), rounding }
     }
 }
 
@@ -165,7 +142,7 @@ pub(crate) struct ScreenedPanel {
     norms: Vec<f32>,
 }
 
-impl Product for Screened {
+impl Product for Screened<'_> {
     type Panel = ScreenedPanel;
 
     fn shape(&self) -> TileShape {
@@ -185,20 +162,21 @@ impl Product for Screened {
         };
         let mut row_pairs = vec![0; width];
         for (lane, row) in rows.chunks_exact(self.d.max(1)).enumerate() {
-            let Norms { norm, error } = Isa::best().run(Round { row, packed: &mut row_pairs });
+            let Norms { norm, error } = self.isa.run(RoundRow { row, pairs: &mut row_pairs });
             panel.errors[lane] = error * ENLARGED;
             panel.norms[lane] = (norm + error) * ENLARGED;
-            for (pair, column) in row_pairs.iter().zip(panel.packed.chunks_exact_mut(nr)) {
-                column[lane] = *pair;
+            for (p, pair) in row_pairs.iter().enumerate() {
+                panel.packed[self.screen.panel_place(p, lane)] = *pair;
             }
         }
         panel
     }
 
     fn multiply(&self, tile: usize, panel: &ScreenedPanel, ahead: (usize, usize), out: &mut [f32]) {
-        let next = self.weights.get(tile + 1);
-        let next = next.map_or(&[][..], |next| part(next, 0, next.len(), ahead));
-        self.screen.multiply(&self.weights[tile], next, &panel.packed, pairs(self.d), out);
+        let tile_of = |tile| self.weights.tile(tile).unwrap_or(&[]);
+        let next = tile_of(tile + 1);
+        let next = part(next, 0, next.len(), ahead);
+        self.screen.multiply(tile_of(tile), next, &panel.packed, pairs(self.d), out);
     }
 
     fn slack(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
@@ -212,44 +190,6 @@ impl Product for Screened {
 
     fn is_exact(&self) -> bool {
         false
-    }
-}
-
-/// Rounds a row to pairs and measures it.
-struct Round<'a> {
-    row: &'a [f32],
-    packed: &'a mut [u32],
-}
-
-impl Kernel for Round<'_> {
-    type Output = Norms;
-
-    #[inline(always)]
-    fn run<V: Lanes>(self, _simd: Simd<V>) -> Norms {
-        let (mut norm, mut error) = ([0.0_f32; 16], [0.0_f32; 16]);
-        let mut rounded = [0_u32; 32];
-        for (row, packed) in self.row.chunks(32).zip(self.packed.chunks_exact_mut(16)) {
-            let mut values = [0.0_f32; 32];
-            values[..row.len()].copy_from_slice(row);
-            for (rounded, value) in rounded.iter_mut().zip(&values) {
-                *rounded = to_bf16(*value);
-            }
-            for half in [0, 16] {
-                for i in 0..16 {
-                    let value = values[half + i];
-                    let lost = value - from_bf16(rounded[half + i]);
-                    norm[i] += value * value;
-                    error[i] += lost * lost;
-                }
-            }
-            for (packed, pair) in packed.iter_mut().zip(rounded.chunks_exact(2)) {
-                *packed = pair[0] | pair[1] << 16;
-            }
-        }
-        // Squares of what is very small vanish: the row counts as longer then.
-        let least = if self.row.iter().all(|v| *v == 0.0) { 0.0 } else { LEAST };
-        let length = |squares: [f32; 16]| squares.iter().sum::<f32>().sqrt().max(least);
-        Norms { norm: length(norm), error: length(error) }
     }
 }
 
@@ -289,7 +229,9 @@ mod tests {
             let grow = |v: Vec<f32>| v.iter().map(|v| v * 10.0_f32.powi(size)).collect::<Vec<_>>();
             let (w, x) = (values(n * d, seed), grow(values(rows * d, seed + 1)));
             for screen in Screen::available() {
-                for (got, want, slack) in compare(&Screened::new(screen, &w, d), &w, &x, d) {
+                let rounded = RoundedWeights::new(Isa::best(), screen, &w, d);
+                let product = Screened::new(Isa::best(), &rounded, d);
+                for (got, want, slack) in compare(&product, &w, &x, d) {
                     prop_assert!((got - want).abs() <= slack, "{screen:?} {got} {want} {slack}");
                 }
             }
@@ -306,7 +248,8 @@ mod tests {
     fn nothing_is_known_of_what_bf16_cannot_hold() {
         let (w, x) = (vec![1.0; 8], vec![f32::MAX; 8]);
         for screen in Screen::available() {
-            let product = Screened::new(screen, &w, 8);
+            let rounded = RoundedWeights::new(Isa::best(), screen, &w, 8);
+            let product = Screened::new(Isa::best(), &rounded, 8);
             let mut slack = vec![0.0; product.shape().nr];
             product.slack(0, &product.panel(&x), &mut slack);
             assert!(!slack[0].is_finite());

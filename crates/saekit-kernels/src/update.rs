@@ -22,32 +22,39 @@ use crate::adam::{AdamRow, AdamStep, Row, adam_row, project, renormalise};
 #[cfg(doc)]
 use crate::codes::DENSE;
 use crate::gradient::{AddAll, Batch, Sums, bias_gradient};
+use crate::rounded::{RoundedPart, RoundedWeights};
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 use crate::weights::{Moments, Part, TASK_LATENTS, Weights};
+
+/// What a step moves.
+pub struct Parameters<'a> {
+    /// The weights.
+    pub weights: &'a mut Weights,
+    /// Their moments.
+    pub moments: &'a mut Moments,
+    /// The encoder's weights in bf16, where screening wants them: they follow.
+    pub rounded: Option<&'a mut RoundedWeights>,
+}
 
 /// Moves the weights against the gradient of the loss, whose decoder part is projected, and restores
 /// the decoder's unit norms. Gradients are not stored.
 ///
 /// # Panics
 /// If the sizes do not fit each other; the rows are centred by `b_dec`, so that `d_in` is `d_out`.
-pub fn update(
-    isa: Isa,
-    weights: &mut Weights,
-    moments: &mut Moments,
-    batch: Batch<'_>,
-    adam: AdamStep,
-) {
+pub fn update(isa: Isa, parameters: Parameters<'_>, batch: Batch<'_>, adam: AdamStep) {
+    let Parameters { weights, moments, rounded } = parameters;
     let d_in = weights.d_in();
     assert_eq!(d_in, weights.b_dec.len(), "rows are centred by `b_dec`");
     assert!(moments.fit(weights), "two moments a weight");
     let mut b_dec = bias_gradient(isa, &batch, d_in);
+    let rounded = rounded_tasks(rounded, weights);
     let parts = weights.tasks().zip(moments.first.tasks()).zip(moments.second.tasks());
-    let tasks: Vec<_> = parts.enumerate().collect();
+    let tasks: Vec<_> = parts.zip(rounded).enumerate().collect();
     let shifts: Vec<Vec<f32>> = tasks
         .into_par_iter()
-        .map(|(task, ((weights, first), second))| {
+        .map(|(task, (((weights, first), second), rounded))| {
             let sums = Sums::new(batch, task * TASK_LATENTS, weights.b_enc.len(), d_in);
-            isa.run(UpdateTask { sums, d_in, weights, first, second, adam })
+            isa.run(UpdateTask { sums, d_in, weights, first, second, adam, rounded })
         })
         .collect();
     isa.run(AddAll { parts: &shifts, out: &mut b_dec });
@@ -55,6 +62,20 @@ pub fn update(
     let row =
         Row { weights: &mut weights.b_dec, first: &mut first.b_dec, second: &mut second.b_dec };
     isa.run(AdamRow { row, grad: &b_dec, adam });
+}
+
+/// Where each task of `weights` puts its rounded weights, if anywhere.
+fn rounded_tasks<'a>(
+    rounded: Option<&'a mut RoundedWeights>,
+    weights: &Weights,
+) -> impl Iterator<Item = Option<RoundedPart<'a>>> + use<'a> {
+    let fit = |rounded: &RoundedWeights| rounded.fit(weights.b_enc.len(), weights.d_in());
+    assert!(rounded.as_deref().is_none_or(fit), "a rounded weight for each");
+    rounded
+        .into_iter()
+        .flat_map(RoundedWeights::tasks)
+        .map(Some)
+        .chain(std::iter::repeat_with(|| None))
 }
 
 /// Writes the gradients of the loss to `grads`, the decoder's part projected.
@@ -85,17 +106,18 @@ pub fn gradients(isa: Isa, weights: &Weights, batch: Batch<'_>, grads: &mut Weig
 /// If the sizes do not fit each other.
 pub fn apply(
     isa: Isa,
-    weights: &mut Weights,
-    moments: &mut Moments,
+    parameters: Parameters<'_>,
     grads: &mut Weights,
     factor: f32,
     adam: AdamStep,
 ) {
+    let Parameters { weights, moments, rounded } = parameters;
     assert!(moments.fit(weights) && weights.sizes() == grads.sizes(), "two moments, one gradient");
+    let rounded = rounded_tasks(rounded, weights);
     let parts = weights.tasks().zip(moments.first.tasks()).zip(moments.second.tasks());
-    let tasks: Vec<_> = parts.zip(grads.tasks()).collect();
-    tasks.into_par_iter().for_each(|(((weights, first), second), grads)| {
-        isa.run(ApplyTask { weights, first, second, grads, factor, adam });
+    let tasks: Vec<_> = parts.zip(grads.tasks()).zip(rounded).collect();
+    tasks.into_par_iter().for_each(|((((weights, first), second), grads), rounded)| {
+        isa.run(ApplyTask { weights, first, second, grads, factor, adam, rounded });
     });
     let Moments { first, second } = moments;
     let row =
@@ -112,6 +134,7 @@ struct UpdateTask<'a> {
     first: Part<'a>,
     second: Part<'a>,
     adam: AdamStep,
+    rounded: Option<RoundedPart<'a>>,
 }
 
 impl Kernel for UpdateTask<'_> {
@@ -119,7 +142,7 @@ impl Kernel for UpdateTask<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self, simd: Simd<V>) -> Vec<f32> {
-        let Self { sums, d_in, weights, first, second, adam } = self;
+        let Self { sums, d_in, weights, first, second, adam, mut rounded } = self;
         let latents = weights.b_enc.len();
         let d_out = weights.w_dec.len() / latents;
         let (mut g_enc, mut g_dec) = (vec![0.0; d_in], vec![0.0; d_out]);
@@ -134,7 +157,10 @@ impl Kernel for UpdateTask<'_> {
                 first: &mut first.w_enc[encoder.clone()],
                 second: &mut second.w_enc[encoder],
             };
-            adam_row(simd, w_enc, &g_enc, adam);
+            let w_enc = adam_row(simd, w_enc, &g_enc, adam);
+            if let Some(rounded) = &mut rounded {
+                rounded.set(simd, i, w_enc);
+            }
             let w_dec = Row {
                 weights: &mut weights.w_dec[decoder.clone()],
                 first: &mut first.w_dec[decoder.clone()],
@@ -184,6 +210,7 @@ struct ApplyTask<'a> {
     grads: Part<'a>,
     factor: f32,
     adam: AdamStep,
+    rounded: Option<RoundedPart<'a>>,
 }
 
 impl Kernel for ApplyTask<'_> {
@@ -191,7 +218,7 @@ impl Kernel for ApplyTask<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self, simd: Simd<V>) {
-        let Self { weights, first, second, grads, factor, adam } = self;
+        let Self { weights, first, second, grads, factor, adam, mut rounded } = self;
         let latents = weights.b_enc.len();
         let d_out = weights.w_dec.len() / latents;
         for grads in [&mut *grads.w_enc, &mut *grads.b_enc, &mut *grads.w_dec] {
@@ -200,7 +227,13 @@ impl Kernel for ApplyTask<'_> {
             }
         }
         let row = |weights, first, second| Row { weights, first, second };
-        adam_row(simd, row(weights.w_enc, first.w_enc, second.w_enc), grads.w_enc, adam);
+        let w_enc =
+            adam_row(simd, row(weights.w_enc, first.w_enc, second.w_enc), grads.w_enc, adam);
+        if let Some(rounded) = &mut rounded {
+            for (i, row) in w_enc.chunks_exact(w_enc.len() / latents).enumerate() {
+                rounded.set(simd, i, row);
+            }
+        }
         adam_row(simd, row(weights.b_enc, first.b_enc, second.b_enc), grads.b_enc, adam);
         adam_row(simd, row(&mut *weights.w_dec, first.w_dec, second.w_dec), grads.w_dec, adam);
         weights.w_dec.chunks_exact_mut(d_out).for_each(|row| renormalise(simd, row));

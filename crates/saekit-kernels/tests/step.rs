@@ -2,9 +2,9 @@
 
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
 use saekit_kernels::{
-    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull, Residual,
-    Screen, Select, SparseRows, Target, Weights, apply, centre, encode, gradients, residual,
-    update, variance,
+    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull,
+    Residual, Screen, Screener, Select, SparseRows, Target, Weights, apply, centre, encode,
+    gradients, residual, update, variance,
 };
 
 /// A problem: sizes, rows and weights.
@@ -332,15 +332,16 @@ fn adam(t: i32) -> AdamStep {
 }
 
 /// Steps of a problem, fused or with stored gradients.
-fn trained(p: &Problem, isa: Isa, steps: i32, fused: bool) -> (Weights, Moments) {
-    let mut p = p.clone();
+fn trained(p: &Problem, precision: Precision, steps: i32, fused: bool) -> (Weights, Moments) {
+    let (mut p, isa) = (p.clone(), precision.isa());
+    let mut screener = Screener::new(precision, &p.weights.w_enc, p.d);
     let mut moments = Moments::new(&p.weights);
     let prefixes = [Prefix { end: p.d_sae, weight: 1.0 }];
     let (mut left, mut lists) = (Residual::default(), ByLatent::default());
     for t in 1..=steps {
         let x = p.centred();
-        let precision = Precision::F32(isa);
-        let (codes, _) = encode(&x, p.encoder(), Select::TopK { k: p.k }, precision);
+        let (codes, done) = screener.encode(&x, p.encoder(), Select::TopK { k: p.k });
+        assert_eq!(done.screened > 0, matches!(precision, Precision::Mixed(..)));
         let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
         let target = Target { y: &p.x, prefixes: &prefixes, scale: SCALE };
         residual(isa, &codes, decoder, target, &mut left);
@@ -349,11 +350,15 @@ fn trained(p: &Problem, isa: Isa, steps: i32, fused: bool) -> (Weights, Moments)
         let pull = Pull { codes: &lists, errors, prefixes: &prefixes, scale: SCALE, bias: true };
         let batch = Batch { x: &x, pulls: &[pull] };
         if fused {
-            update(isa, &mut p.weights, &mut moments, batch, adam(t));
+            let rounded = screener.rounded();
+            let parameters = Parameters { weights: &mut p.weights, moments: &mut moments, rounded };
+            update(isa, parameters, batch, adam(t));
         } else {
             let mut grads = p.weights.zeros_like();
             gradients(isa, &p.weights, batch, &mut grads);
-            apply(isa, &mut p.weights, &mut moments, &mut grads, 1.0, adam(t));
+            let rounded = screener.rounded();
+            let parameters = Parameters { weights: &mut p.weights, moments: &mut moments, rounded };
+            apply(isa, parameters, &mut grads, 1.0, adam(t));
         }
     }
     (p.weights, moments)
@@ -363,14 +368,28 @@ fn trained(p: &Problem, isa: Isa, steps: i32, fused: bool) -> (Weights, Moments)
 fn stored_gradients_do_what_the_fused_update_does() {
     let p = Problem::new(50, 37, 130, 5, 3);
     for isa in Isa::available() {
-        assert!(trained(&p, isa, 5, true) == trained(&p, isa, 5, false), "{isa:?}");
+        let precision = Precision::F32(isa);
+        assert!(trained(&p, precision, 5, true) == trained(&p, precision, 5, false), "{isa:?}");
+    }
+}
+
+#[test]
+fn screened_steps_are_those_of_f32() {
+    let p = Problem::new(50, 37, 700, 5, 3);
+    for isa in Isa::available() {
+        let want = trained(&p, Precision::F32(isa), 20, true);
+        for screen in Screen::available() {
+            let precision = Precision::Mixed(isa, screen);
+            assert!(trained(&p, precision, 20, true) == want, "{precision:?}, fused");
+            assert!(trained(&p, precision, 20, false) == want, "{precision:?}, in two");
+        }
     }
 }
 
 #[test]
 fn decoder_rows_keep_unit_norm() {
     let p = Problem::new(50, 37, 130, 5, 3);
-    let (weights, _) = trained(&p, Isa::best(), 10, true);
+    let (weights, _) = trained(&p, Precision::F32(Isa::best()), 10, true);
     for row in weights.w_dec.chunks(p.d) {
         assert!((dot(row, row) - 1.0).abs() < 1e-5);
     }
@@ -379,12 +398,16 @@ fn decoder_rows_keep_unit_norm() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let p = Problem::new(300, 37, 700, 5, 3);
-    let on = |threads: usize| {
+    let on = |threads: usize, precision: Precision| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| trained(&p, Isa::best(), 200, true))
+        pool.install(|| trained(&p, precision, 200, true))
     };
-    let one = on(1);
-    assert!(one == on(2) && one == on(5));
+    let exact = Precision::F32(Isa::best());
+    let screened = Precision::Mixed(Isa::best(), Screen::best());
+    let one = on(1, exact);
+    for threads in [2, 5] {
+        assert!(one == on(threads, exact) && one == on(threads, screened), "{threads} threads");
+    }
 }
 
 #[test]

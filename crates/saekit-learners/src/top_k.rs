@@ -68,14 +68,17 @@ pub struct Config {
     pub reference: bool,
 }
 
-/// How the encoder's products are computed on a CPU. Weights and moments are in f32 either way.
+/// How the encoder's products are computed on a CPU. The result is the same, bit for bit; weights and
+/// moments are in f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// In f32.
+    /// Mixed where the processor's bf16 products are faster, f32 elsewhere.
     #[default]
+    Auto,
+    /// All in f32.
     F32,
-    /// Screened in bf16 and computed again in f32 where it matters.
+    /// Screened in bf16 and computed again in f32 where it matters, as long as few products do.
     Mixed,
 }
 
@@ -95,7 +98,7 @@ impl Config {
             k_aux: None,
             dead_after: None,
             clip_norm: None,
-            precision: Precision::F32,
+            precision: Precision::Auto,
             reference: false,
         }
     }
@@ -134,6 +137,7 @@ pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner
     if *device == Device::flex() && !config.reference {
         let isa = Isa::best();
         let precision = match config.precision {
+            Precision::Auto => saekit_kernels::Precision::best(),
             Precision::F32 => saekit_kernels::Precision::F32(isa),
             Precision::Mixed => saekit_kernels::Precision::Mixed(isa, Screen::best()),
         };
@@ -143,7 +147,7 @@ pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner
         return Err(Error::Setting {
             setting: "precision",
             found: "mixed".to_owned(),
-            expected: "f32; mixed is for `--device cpu` without `reference`".to_owned(),
+            expected: "auto or f32; mixed is for `--device cpu` without `reference`".to_owned(),
         });
     }
     Ok(Box::new(TopK::new(config, TensorEngine::new(&weights, device))))

@@ -198,7 +198,7 @@ fn bad_settings_are_named() {
     let config = Config { k_aux: Some(0), ..Config::new(4, 2) };
     assert_eq!(message(config), "`k_aux` is 0, expected at least 1");
     let config = Config { precision: Precision::Mixed, reference: true, ..Config::new(4, 2) };
-    assert!(message(config).contains("`precision` is mixed, expected f32"));
+    assert!(message(config).contains("`precision` is mixed, expected auto or f32"));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! ```text
 //! four tiles of 16 x 16 sums; per step of 16 pairs: two tiles of weights, two of rows, four products
 //! ```
+//! What a tile register holds lies together in memory, 1 KiB, and so do a step's two, and a tile's steps:
+//! weights are `[steps, 32 latents, 16 pairs]`, rows `[steps, 2, 16 pairs, 16 rows]`.
+//!
 //! The registers are named in assembly because the standard library's intrinsics for them are not
 //! stable; the compiler never uses them by itself.
 
@@ -59,8 +62,8 @@ static SHAPES: Shapes = {
 const LINES: usize = 4;
 
 /// # Safety
-/// The instructions are available; `w` is `[32, pairs]`, `panel` `[pairs, 32]`, `out` `[32, 32]`;
-/// `pairs` is a multiple of 16.
+/// The instructions are available; `w` has `32 pairs` values, as has `panel`, and `out` 1024; `pairs`
+/// is a multiple of 16.
 pub(super) unsafe fn multiply(
     w: *const u32,
     next: &[u32],
@@ -70,10 +73,9 @@ pub(super) unsafe fn multiply(
 ) {
     // Without a next tile the same line is asked for again.
     let ahead = if next.is_empty() { 0 } else { 64 * LINES };
-    // SAFETY: each load reads 16 rows of 64 bytes: of the weights at a stride of a row, of the panel
-    // at a stride of 128 bytes; in `pairs / 16` steps of 64 bytes and of 2 KiB they lie within the
-    // caller's promise, as do the stores. A prefetch of any address is allowed. The registers are
-    // configured first, released at the end and declared as overwritten.
+    // SAFETY: each load reads 16 neighbouring rows of 64 bytes; in `pairs / 16` steps of two of these
+    // they lie within the caller's promise, as do the stores. A prefetch of any address is allowed.
+    // The registers are configured first, released at the end and declared as overwritten.
     unsafe {
         asm!(
             "ldtilecfg [{shapes}]",
@@ -84,10 +86,10 @@ pub(super) unsafe fn multiply(
             "test {steps}, {steps}",
             "jz 3f",
             "2:",
-            "tileloadd tmm4, [{w} + {w_stride}]",
-            "tileloadd tmm6, [{x} + {two_lines}]",
-            "tileloadd tmm7, [{x} + {two_lines} + 64]",
-            "tileloadd tmm5, [{below} + {w_stride}]",
+            "tileloadd tmm4, [{w} + {line}]",
+            "tileloadd tmm6, [{x} + {line}]",
+            "tileloadd tmm7, [{x} + {line} + 1024]",
+            "tileloadd tmm5, [{w} + {line} + 1024]",
             "prefetcht1 [{next}]",
             "prefetcht1 [{next} + 64]",
             "prefetcht1 [{next} + 128]",
@@ -96,8 +98,7 @@ pub(super) unsafe fn multiply(
             "tdpbf16ps tmm1, tmm4, tmm7",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {w}, 64",
-            "add {below}, 64",
+            "add {w}, 2048",
             "add {x}, 2048",
             "add {next}, {ahead}",
             "dec {steps}",
@@ -111,8 +112,7 @@ pub(super) unsafe fn multiply(
             shapes = in(reg) &raw const SHAPES,
             steps = inout(reg) pairs / 16 => _,
             w = inout(reg) w => _,
-            below = inout(reg) w.wrapping_add(16 * pairs) => _,
-            w_stride = in(reg) 4 * pairs,
+            line = in(reg) 64_usize,
             x = inout(reg) panel => _,
             next = inout(reg) next.as_ptr() => _,
             ahead = in(reg) ahead,

@@ -80,9 +80,29 @@ impl Screen {
         }
     }
 
-    /// Writes the products of the `mr` rows of `w`, `[mr, pairs]`, with the `nr` columns of `panel`,
-    /// `[pairs, nr]`, to `out`, `[mr, nr]`; native products fetch (a part of) `next` from memory
-    /// meanwhile.
+    /// Where the `line`-th sixteen pairs of latent `i` begin, in weights of `pairs` a latent.
+    #[inline(always)]
+    pub(crate) fn place(self, i: usize, line: usize, pairs: usize) -> usize {
+        match self.0 {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Level::Amx => i / 32 * 32 * pairs + line * 512 + i % 32 * 16,
+            _ => i * pairs + line * 16,
+        }
+    }
+
+    /// Where pair `p` of row `lane` stands in a panel.
+    #[inline(always)]
+    pub(crate) fn panel_place(self, p: usize, lane: usize) -> usize {
+        match self.0 {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Level::Amx => p / 16 * 512 + lane / 16 * 256 + p % 16 * 16 + lane % 16,
+            _ => p * self.tile().nr + lane,
+        }
+    }
+
+    /// Writes the products of `mr` latents with weights `w`, [placed](Self::place) from 0 on, and `nr`
+    /// rows, [placed](Self::panel_place) in `panel`, to `out`, `[mr, nr]`; native products fetch (a
+    /// part of) `next` from memory meanwhile.
     ///
     /// # Panics
     /// If a slice is shorter than that.
@@ -224,8 +244,16 @@ mod tests {
                     halves.chunks(2).map(pair).collect()
                 };
                 let (w, panel) = (pack(mr * pairs, 1), pack(pairs * nr, 2));
+                let (mut placed_w, mut placed_panel) = (w.clone(), panel.clone());
+                for (at, w) in w.iter().enumerate() {
+                    let (i, p) = (at / pairs, at % pairs);
+                    placed_w[screen.place(i, p / 16, pairs) + p % 16] = *w;
+                }
+                for (at, x) in panel.iter().enumerate() {
+                    placed_panel[screen.panel_place(at / nr, at % nr)] = *x;
+                }
                 let mut out = vec![f32::NAN; mr * nr];
-                screen.multiply(&w, &[], &panel, pairs, &mut out);
+                screen.multiply(&placed_w, &[], &placed_panel, pairs, &mut out);
                 for (at, got) in out.iter().enumerate() {
                     let (i, j) = (at / nr, at % nr);
                     let product = |p: usize, shift: u32| {

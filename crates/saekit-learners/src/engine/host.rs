@@ -1,8 +1,8 @@
 use saekit_core::{Batch, State, StateTensor};
 use saekit_kernels::{
-    AdamStep, Batch as Rows, ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull,
-    Screening, Select, SparseRows, Target, Weights, apply, centre, encode, gradients, residual,
-    update, variance,
+    AdamStep, Batch as Rows, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision,
+    Prefix, Pull, Screener, Screening, Select, SparseRows, Target, Weights, apply, centre,
+    encode_once, gradients, residual, update, variance,
 };
 
 use super::{Engine, Explained, Goal, moment_names};
@@ -12,6 +12,7 @@ use crate::{Error, Result};
 pub struct HostEngine {
     isa: Isa,
     precision: Precision,
+    screener: Screener,
     weights: Weights,
     moments: Moments,
     /// The batch, `[B, d_in]`, centred and as it is wanted.
@@ -38,12 +39,10 @@ pub struct HostResidual {
 impl HostEngine {
     /// An engine that goes on from `weights`.
     pub fn new(weights: Weights, precision: Precision) -> Self {
-        let isa = match precision {
-            Precision::F32(isa) | Precision::Mixed(isa, _) => isa,
-        };
         Self {
-            isa,
+            isa: precision.isa(),
             precision,
+            screener: Screener::new(precision, &weights.w_enc, weights.b_dec.len()),
             moments: Moments::new(&weights),
             weights,
             x: Vec::new(),
@@ -143,7 +142,7 @@ impl Engine for HostEngine {
             _ => select,
         };
         let (codes, screening) = match among {
-            None => encode(&self.x, Encoder { w_enc, b_enc }, select, self.precision),
+            None => self.screener.encode(&self.x, Encoder { w_enc, b_enc }, select),
             Some(among) => {
                 let d = self.weights.b_dec.len();
                 let mut picked = Vec::with_capacity(among.len() * d);
@@ -152,7 +151,7 @@ impl Engine for HostEngine {
                 }
                 let b_enc: Vec<f32> = among.iter().map(|id| b_enc[*id as usize]).collect();
                 let encoder = Encoder { w_enc: &picked, b_enc: &b_enc };
-                let (mut codes, screening) = encode(&self.x, encoder, select, self.precision);
+                let (mut codes, screening) = encode_once(&self.x, encoder, select, self.precision);
                 codes.ids.iter_mut().for_each(|id| *id = among[*id as usize]);
                 (codes, screening)
             }
@@ -205,10 +204,12 @@ impl Engine for HostEngine {
     }
 
     fn take_counts(&mut self) -> Vec<(&'static str, u64)> {
-        let Screening { rescored, redone } = std::mem::take(&mut self.screening);
+        let Screening { screened, rescored, redone } = std::mem::take(&mut self.screening);
         match self.precision {
             Precision::F32(_) => Vec::new(),
-            Precision::Mixed(..) => vec![("rescored", rescored), ("redone", redone)],
+            Precision::Mixed(..) => {
+                vec![("screened", screened), ("rescored", rescored), ("redone", redone)]
+            }
         }
     }
 
@@ -223,7 +224,9 @@ impl Engine for HostEngine {
     ) -> Result<()> {
         let lists = self.by_latent(&terms);
         let batch = Rows { x: &self.x, pulls: &pulls(&terms, &lists) };
-        update(self.isa, &mut self.weights, &mut self.moments, batch, adam);
+        let Self { weights, moments, screener, .. } = self;
+        let parameters = Parameters { weights, moments, rounded: screener.rounded() };
+        update(self.isa, parameters, batch, adam);
         self.keep_buffers(terms, lists);
         Ok(())
     }
@@ -242,7 +245,9 @@ impl Engine for HostEngine {
             let norm = grads.norm(self.isa).max(f64::from(f32::MIN_POSITIVE));
             (limit / norm).min(1.0)
         });
-        apply(self.isa, &mut self.weights, &mut self.moments, &mut grads, factor as f32, adam);
+        let Self { weights, moments, screener, .. } = self;
+        let parameters = Parameters { weights, moments, rounded: screener.rounded() };
+        apply(self.isa, parameters, &mut grads, factor as f32, adam);
         Ok(())
     }
 
@@ -278,6 +283,9 @@ impl Engine for HostEngine {
                 let stored = StateTensor::f32s(state, &name, values.len())?;
                 values.copy_from_slice(stored);
             }
+        }
+        if let Some(rounded) = self.screener.rounded() {
+            rounded.refresh(self.isa, &self.weights.w_enc);
         }
         self.last_threshold = None;
         Ok(())

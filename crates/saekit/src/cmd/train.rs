@@ -118,8 +118,10 @@ struct LearnerArgs {
     /// Clip gradients to this global norm [default: off]
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
-    /// Products of the encoder on a CPU: f32, or mixed (bf16, checked in f32) [default: f32]
-    #[arg(long, value_name = "PRECISION", value_parser = ["f32", "mixed"], hide_possible_values = true)]
+    /// Products of the encoder on a CPU: f32, mixed (bf16, checked in f32: the same result), or auto,
+    /// the faster on this machine [default: auto]
+    #[arg(long, value_name = "PRECISION", value_parser = ["auto", "f32", "mixed"])]
+    #[arg(hide_possible_values = true)]
     precision: Option<String>,
 }
 

@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use saekit_core::rng::Rng;
 use saekit_core::{Batch, Learner, Matrix, Progress};
 use saekit_kernels::{
-    ByLatent, Decoder, Encoder, Isa, Moments, Precision, Prefix, Pull, Residual, Screen, Screening,
-    Select, SparseRows, Target, Weights, adam_vector, add_l1, centre, encode, residual,
-    threshold_gradient, update, variance,
+    ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull, Residual,
+    Screen, Screener, Screening, Select, SparseRows, Target, Weights, adam_vector, add_l1, centre,
+    encode, encode_once, residual, threshold_gradient, update, variance,
 };
 use saekit_learners::{AdamConfig, Context, LearnerConfig, top_k};
 
@@ -35,8 +35,10 @@ pub(super) struct Args {
         hide_possible_values = true
     )]
     selection: Selection,
-    /// Products of the encoder: f32, or mixed (bf16, checked in f32)
-    #[arg(long, value_name = "PRECISION", value_parser = ["f32", "mixed"], default_value = "f32")]
+    /// Products of the encoder: f32, mixed (bf16, checked in f32: the same result), or auto, the
+    /// faster on this machine
+    #[arg(long, value_name = "PRECISION", value_parser = ["auto", "f32", "mixed"])]
+    #[arg(default_value = "auto")]
     #[arg(hide_possible_values = true)]
     precision: String,
     /// Part of the latents that is dead, which AuxK revives (with topk)
@@ -129,9 +131,10 @@ fn describe(args: &Args, parts: &Composed, report: &mut Report) {
     report.set("precision", args.precision.clone());
     report.parts = parts.laps.iter().map(|(name, laps)| (*name, median(laps))).collect();
     report.figures.push(("l0", parts.codes.len() as f64 / batch_rows as f64));
-    if args.precision == "mixed" {
-        report.set("screen", Screen::best().name());
+    if let Precision::Mixed(_, screen) = parts.precision {
+        report.set("screen", screen.name());
         let rows = parts.rows.max(1) as f64;
+        report.figures.push(("screened", parts.screening.screened as f64 / rows));
         report.figures.push(("rescored_per_row", parts.screening.rescored as f64 / rows));
         report.figures.push(("rows_redone", parts.screening.redone as f64));
     }
@@ -140,9 +143,11 @@ fn describe(args: &Args, parts: &Composed, report: &mut Report) {
 /// The learner as a run has it.
 fn learner(args: &Args) -> Result<Box<dyn Learner>> {
     let mut config = top_k::Config::new(args.sizes.d_sae, args.sizes.k);
-    if args.precision == "mixed" {
-        config.precision = top_k::Precision::Mixed;
-    }
+    config.precision = match args.precision.as_str() {
+        "f32" => top_k::Precision::F32,
+        "mixed" => top_k::Precision::Mixed,
+        _ => top_k::Precision::Auto,
+    };
     // A long run, in which no latent is dead yet.
     let rows = 1_000_000_000;
     let context = Context { d_in: args.sizes.d_in, rows, seed: 0, device: Device::flex() };
@@ -153,6 +158,7 @@ fn learner(args: &Args) -> Result<Box<dyn Learner>> {
 struct Composed {
     isa: Isa,
     precision: Precision,
+    screener: Screener,
     selection: Selection,
     k: usize,
     weights: Weights,
@@ -184,8 +190,9 @@ impl Composed {
         };
         let isa = Isa::best();
         let precision = match args.precision.as_str() {
+            "f32" => Precision::F32(isa),
             "mixed" => Precision::Mixed(isa, Screen::best()),
-            _ => Precision::F32(isa),
+            _ => Precision::best(),
         };
         // The value that k a row exceed, on average.
         let encoder = Encoder { w_enc: &weights.w_enc, b_enc: &weights.b_enc };
@@ -205,6 +212,7 @@ impl Composed {
         Self {
             isa,
             precision,
+            screener: Screener::new(precision, &weights.w_enc, d_in),
             selection,
             k,
             moments: Moments::new(&weights),
@@ -264,7 +272,8 @@ impl Composed {
         });
         let pulls: Vec<Pull<'_>> = std::iter::once(main).chain(other).collect();
         let batch = saekit_kernels::Batch { x: &self.x, pulls: &pulls };
-        update(isa, &mut self.weights, &mut self.moments, batch, adam);
+        let Self { weights, moments, screener, .. } = self;
+        update(isa, Parameters { weights, moments, rounded: screener.rounded() }, batch, adam);
         self.lap("update", &mut begun);
         self.rows += y.len() / d;
     }
@@ -287,7 +296,7 @@ impl Composed {
             Selection::Jumprelu => Select::Threshold { thresholds, window: self.window() },
             Selection::L1 => Select::Positive,
         };
-        let (codes, done) = encode(&self.x, Encoder { w_enc, b_enc }, select, self.precision);
+        let (codes, done) = self.screener.encode(&self.x, Encoder { w_enc, b_enc }, select);
         self.screening += done;
         if self.selection == Selection::Batchtopk {
             self.hint = codes.values.iter().copied().reduce(f32::min);
@@ -311,7 +320,7 @@ impl Composed {
         let b_enc: Vec<f32> = self.dead.iter().map(|id| b_enc[*id as usize]).collect();
         let encoder = Encoder { w_enc: &picked, b_enc: &b_enc };
         let k = (d / 2).clamp(1, self.dead.len());
-        let (mut codes, _) = encode(&self.x, encoder, Select::TopK { k }, self.precision);
+        let (mut codes, _) = encode_once(&self.x, encoder, Select::TopK { k }, self.precision);
         codes.ids.iter_mut().for_each(|id| *id = self.dead[*id as usize]);
         let [main, other] = &mut self.left;
         let goal = &main.errors[main.errors.len() - rows * d..];
