@@ -272,8 +272,7 @@ struct Found {
 }
 
 /// The rows of a panel, and what they have gathered.
-struct Group<Panel> {
-    panel: Panel,
+struct Group {
     rows: Vec<Gathered>,
     /// What a value has to exceed, `[nr]`; infinite where there is no row.
     bar: Vec<f32>,
@@ -347,20 +346,21 @@ impl<P: Product> Pass<'_, P> {
 
     fn task(&self, task: &Task) -> Found {
         let shape = self.product.shape();
-        let mut groups = self.groups(task);
-        let mut values = vec![0.0; shape.mr * shape.nr];
+        let (panels, mut groups) = self.groups(task);
+        let size = shape.mr * shape.nr;
+        let mut values = vec![0.0; panels.len() * size];
         let mut above = vec![0; shape.mr];
         let (mut bias, mut floor) = (vec![0.0; shape.mr], vec![0.0; shape.mr]);
         for tile in task.tiles.clone() {
             self.tile_rule(tile, &mut bias, &mut floor);
             let rounding = bias.iter().fold(0.0_f32, |most, b| most.max(b.abs())) * BIAS_ROUNDING;
-            let parts = groups.len();
-            for (i, group) in groups.iter_mut().enumerate() {
-                self.product.multiply(tile, &group.panel, (i, parts), &mut values);
-                self.set_slack(tile, rounding, group);
+            self.product.multiply(tile, &panels, &mut values);
+            let of_groups = values.chunks_exact_mut(size).zip(&panels).zip(&mut groups);
+            for ((values, panel), group) in of_groups {
+                self.set_slack(tile, rounding, panel, group);
                 let bars =
                     Bars { bias: &bias, floor: &floor, bar: &group.bar, slack: &group.slack };
-                self.isa.scan(shape, &mut values, &bars, &mut above);
+                self.isa.scan(shape, values, &bars, &mut above);
                 for (i, mask) in above.iter().enumerate() {
                     self.take(tile * shape.mr + i, *mask, &values[i * shape.nr..], group);
                 }
@@ -369,7 +369,7 @@ impl<P: Product> Pass<'_, P> {
         self.finish(groups, task)
     }
 
-    fn groups(&self, task: &Task) -> Vec<Group<P::Panel>> {
+    fn groups(&self, task: &Task) -> (Vec<P::Panel>, Vec<Group>) {
         let nr = self.product.shape().nr;
         let limit = if self.rule.k == usize::MAX { usize::MAX } else { gather(self.rule.k) };
         let group = |first_row: usize| {
@@ -377,15 +377,16 @@ impl<P: Product> Pass<'_, P> {
             let gathered = || Gathered { keys: Vec::with_capacity(limit.min(4096)), limit };
             let mut bar = vec![f32::NEG_INFINITY; rows.len()];
             bar.resize(nr, f32::INFINITY);
-            Group {
-                panel: self.product.panel(&self.x[rows.start * self.d..rows.end * self.d]),
+            let panel = self.product.panel(&self.x[rows.start * self.d..rows.end * self.d]);
+            let group = Group {
                 rows: rows.map(|_| gathered()).collect(),
                 bar,
                 slack: vec![0.0; nr],
                 most_slack: vec![0.0; nr],
-            }
+            };
+            (panel, group)
         };
-        task.rows.clone().step_by(nr).map(group).collect()
+        task.rows.clone().step_by(nr).map(group).unzip()
     }
 
     /// Biases and floors of a tile's latents; nothing exceeds the floor of one that is not there.
@@ -399,9 +400,9 @@ impl<P: Product> Pass<'_, P> {
     }
 
     /// Sets the slack of a tile whose biases may take up to `rounding` off a sum.
-    fn set_slack(&self, tile: usize, rounding: f32, group: &mut Group<P::Panel>) {
+    fn set_slack(&self, tile: usize, rounding: f32, panel: &P::Panel, group: &mut Group) {
         if !self.product.is_exact() {
-            self.product.slack(tile, &group.panel, &mut group.slack);
+            self.product.slack(tile, panel, &mut group.slack);
             for (most, slack) in group.most_slack.iter_mut().zip(&mut group.slack) {
                 *slack += rounding;
                 if *slack > *most || slack.is_nan() {
@@ -412,7 +413,7 @@ impl<P: Product> Pass<'_, P> {
     }
 
     /// Remembers `latent` for the rows whose bit is set.
-    fn take(&self, latent: usize, mut mask: u64, values: &[f32], group: &mut Group<P::Panel>) {
+    fn take(&self, latent: usize, mut mask: u64, values: &[f32], group: &mut Group) {
         while mask != 0 {
             let lane = mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -426,7 +427,7 @@ impl<P: Product> Pass<'_, P> {
 
     /// Drops what can no longer be among the `k` largest, and raises the bar: at least `k` values are
     /// as large as the `k`-th largest of what they are at least.
-    fn thin(&self, group: &mut Group<P::Panel>, lane: usize) {
+    fn thin(&self, group: &mut Group, lane: usize) {
         let (k, row) = (self.rule.k, &mut group.rows[lane]);
         if row.keys.len() < k {
             return;
@@ -448,7 +449,7 @@ impl<P: Product> Pass<'_, P> {
         row.keys.truncate(kept);
     }
 
-    fn finish(&self, mut groups: Vec<Group<P::Panel>>, task: &Task) -> Found {
+    fn finish(&self, mut groups: Vec<Group>, task: &Task) -> Found {
         let mut found = Found { keys: Vec::new(), screening: Screening::default() };
         for group in &mut groups {
             for lane in 0..group.rows.len() {

@@ -11,7 +11,7 @@
 //! zero is taken for less than 1e-12, because squares and products of what is smaller vanish.
 
 use crate::rounded::{Norms, RoundRow, RoundedWeights};
-use crate::simd::{Aligned, Isa, Screen, TileShape, pairs};
+use crate::simd::{Aligned, Isa, Screen, TileShape, pairs, part};
 
 /// Products of a tile of latents with a panel of rows.
 pub(crate) trait Product: Sync {
@@ -27,10 +27,10 @@ pub(crate) trait Product: Sync {
     /// Packs at most `nr` rows, `[rows, d]`, padded with zeros.
     fn panel(&self, rows: &[f32]) -> Self::Panel;
 
-    /// Writes the products of the latents of tile number `tile` with the rows to `out`, `[mr, nr]`.
-    /// Meanwhile, where the processor has instructions for it, part `ahead.0` of `ahead.1` of the next
-    /// tile's weights is fetched from memory.
-    fn multiply(&self, tile: usize, panel: &Self::Panel, ahead: (usize, usize), out: &mut [f32]);
+    /// Writes the products of the latents of tile number `tile` with the rows of all panels to `out`,
+    /// `[panels, mr, nr]`. Meanwhile, where the processor has instructions for it, the next tile's
+    /// weights are fetched from memory.
+    fn multiply(&self, tile: usize, panels: &[Self::Panel], out: &mut [f32]);
 
     /// By how much the products of the tile may be too small or too large for each row of the
     /// panel, `[nr]`: finite, or nothing is known about that row.
@@ -52,11 +52,6 @@ fn side_by_side(rows: &[f32], d: usize, nr: usize) -> Aligned<f32> {
         }
     }
     packed
-}
-
-/// Part `i` of `n` of the `size` values from `start`; nothing where they are not all there.
-fn part<T>(values: &[T], start: usize, size: usize, (i, n): (usize, usize)) -> &[T] {
-    values.get(start + size * i / n..start + size * (i + 1) / n).unwrap_or(&[])
 }
 
 /// The product in f32.
@@ -94,11 +89,14 @@ impl Product for Exact<'_> {
         side_by_side(rows, self.d, self.shape().nr)
     }
 
-    fn multiply(&self, tile: usize, panel: &Aligned<f32>, ahead: (usize, usize), out: &mut [f32]) {
-        let size = self.shape().mr * self.d;
-        let weights = self.w_enc.get(tile * size..(tile + 1) * size).unwrap_or(&self.tail);
-        let next = part(self.w_enc, (tile + 1) * size, size, ahead);
-        self.isa.multiply(weights, next, panel, self.d, out);
+    fn multiply(&self, tile: usize, panels: &[Aligned<f32>], out: &mut [f32]) {
+        let TileShape { mr, nr } = self.shape();
+        let tile_of = |tile| self.w_enc.get(tile * mr * self.d..(tile + 1) * mr * self.d);
+        let weights = tile_of(tile).unwrap_or(&self.tail);
+        let next = tile_of(tile + 1).unwrap_or(&[]);
+        for ((i, panel), out) in panels.iter().enumerate().zip(out.chunks_exact_mut(mr * nr)) {
+            self.isa.multiply(weights, part(next, i, panels.len()), panel, self.d, out);
+        }
     }
 
     fn slack(&self, _tile: usize, _panel: &Aligned<f32>, out: &mut [f32]) {
@@ -172,11 +170,10 @@ impl Product for Screened<'_> {
         panel
     }
 
-    fn multiply(&self, tile: usize, panel: &ScreenedPanel, ahead: (usize, usize), out: &mut [f32]) {
+    fn multiply(&self, tile: usize, panels: &[ScreenedPanel], out: &mut [f32]) {
         let tile_of = |tile| self.weights.tile(tile).unwrap_or(&[]);
-        let next = tile_of(tile + 1);
-        let next = part(next, 0, next.len(), ahead);
-        self.screen.multiply(tile_of(tile), next, &panel.packed, pairs(self.d), out);
+        let panels = panels.iter().map(|panel| &panel.packed[..]);
+        self.screen.multiply(tile_of(tile), tile_of(tile + 1), panels, pairs(self.d), out);
     }
 
     fn slack(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
@@ -206,12 +203,12 @@ mod tests {
     /// Each product of the first tile and panel, the exact one, and the bound.
     fn compare<P: Product>(product: &P, w: &[f32], x: &[f32], d: usize) -> Vec<(f64, f64, f64)> {
         let TileShape { mr, nr } = product.shape();
-        let panel = product.panel(x);
+        let panels = [product.panel(x)];
         let mut out = vec![f32::NAN; mr * nr];
-        product.multiply(0, &panel, (0, 1), &mut out);
+        product.multiply(0, &panels, &mut out);
         let rows = x.chunks(d).enumerate();
         rows.flat_map(|(lane, x)| {
-            let (out, panel) = (&out, &panel);
+            let (out, panel) = (&out, &panels[0]);
             w.chunks(d).take(mr).enumerate().map(move |(i, w)| {
                 let mut slack = vec![0.0; nr];
                 product.slack(0, panel, &mut slack);

@@ -61,7 +61,8 @@ fn screen_time(screen: Screen) -> f64 {
     let width = pairs(TIMED);
     let (w, panel) = (Aligned::zeros(mr * width), Aligned::zeros(width * nr));
     let mut out = vec![0.0; mr * nr];
-    shortest(|| screen.multiply(&w, &[], &panel, width, &mut out)) / (mr * nr) as f64
+    shortest(|| screen.multiply(&w, &[], std::iter::once(&panel[..]), width, &mut out))
+        / (mr * nr) as f64
 }
 
 fn shortest(mut run: impl FnMut()) -> f64 {

@@ -1,7 +1,11 @@
 //! bf16 products on the tile registers of Intel's server processors (AMX).
 //!
 //! ```text
-//! four tiles of 16 x 16 sums; per step of 16 pairs: two tiles of weights, two of rows, four products
+//! for each 8 steps:                                   their weights, 16 KiB, stay in the first cache
+//!     for each panel:
+//!         four tiles of 16 x 16 sums, loaded
+//!         per step of 16 pairs: two tiles of weights, two of rows, four products
+//!         the sums, stored
 //! ```
 //! What a tile register holds lies together in memory, 1 KiB, and so do a step's two, and a tile's steps:
 //! weights are `[steps, 32 latents, 16 pairs]`, rows `[steps, 2, 16 pairs, 16 rows]`.
@@ -61,31 +65,80 @@ static SHAPES: Shapes = {
 /// Lines of `next` that are asked for a step.
 const LINES: usize = 4;
 
+/// Steps that all panels take before the next ones: 16 KiB of weights stay in the first-level cache.
+const STEPS: usize = 8;
+
+/// Writes the products of one tile of weights with each of the panels, `[panels, 32, 32]`.
+///
 /// # Safety
-/// The instructions are available; `w` has `32 pairs` values, as has `panel`, and `out` 1024; `pairs`
-/// is a multiple of 16.
-pub(super) unsafe fn multiply(
-    w: *const u32,
+/// The instructions are available; `w` has `32 pairs` values, as has each panel, and `out` 1024 for each
+/// panel; `pairs` is a multiple of 16.
+pub(super) unsafe fn multiply<'a>(
+    w: &[u32],
     next: &[u32],
-    panel: *const u32,
+    panels: &(impl ExactSizeIterator<Item = &'a [u32]> + Clone),
     pairs: usize,
+    out: &mut [f32],
+) {
+    let steps = pairs / 16;
+    let parts = steps.div_ceil(STEPS).max(1);
+    let calls = parts * panels.len();
+    // SAFETY: the instruction reads the shapes.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
+    for part in 0..parts {
+        let (from, to) = (steps * part / parts, steps * (part + 1) / parts);
+        for (i, panel) in panels.clone().enumerate() {
+            let call = part * panels.len() + i;
+            let ahead = next.get(next.len() * call / calls..).unwrap_or(&[]);
+            // SAFETY: the caller's promise; steps `from` to `to` are 512 values each of `w` and of the
+            // panel, and the registers were configured.
+            unsafe {
+                let (w, x) = (w.as_ptr().add(512 * from), panel.as_ptr().add(512 * from));
+                add_steps(w, x, to - from, part == 0, ahead, out.as_mut_ptr().add(1024 * i));
+            }
+        }
+    }
+    // SAFETY: it takes nothing but the registers.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
+}
+
+/// Adds some steps' products to the sums of a panel, or begins these.
+///
+/// # Safety
+/// The instructions are available and the registers configured; `w` and `x` have 512 values a step,
+/// `out` 1024.
+#[inline]
+unsafe fn add_steps(
+    w: *const u32,
+    x: *const u32,
+    steps: usize,
+    begin: bool,
+    next: &[u32],
     out: *mut f32,
 ) {
     // Without a next tile the same line is asked for again.
     let ahead = if next.is_empty() { 0 } else { 64 * LINES };
-    // SAFETY: each load reads 16 neighbouring rows of 64 bytes; in `pairs / 16` steps of two of these
-    // they lie within the caller's promise, as do the stores. A prefetch of any address is allowed.
-    // The registers are configured first, released at the end and declared as overwritten.
+    // SAFETY: each load reads 16 neighbouring rows of 64 bytes; in as many steps of two of these they
+    // lie within the caller's promise, as do 32 lines of sums of 128 bytes. A prefetch of any address
+    // is allowed. The registers are declared as overwritten.
     unsafe {
         asm!(
-            "ldtilecfg [{shapes}]",
+            "test {begin:e}, {begin:e}",
+            "jnz 2f",
+            "tileloadd tmm0, [{out} + {two_lines}]",
+            "tileloadd tmm1, [{out} + {two_lines} + 64]",
+            "tileloadd tmm2, [{out} + {two_lines} + 2048]",
+            "tileloadd tmm3, [{out} + {two_lines} + 2112]",
+            "jmp 3f",
+            "2:",
             "tilezero tmm0",
             "tilezero tmm1",
             "tilezero tmm2",
             "tilezero tmm3",
+            "3:",
             "test {steps}, {steps}",
-            "jz 3f",
-            "2:",
+            "jz 5f",
+            "4:",
             "tileloadd tmm4, [{w} + {line}]",
             "tileloadd tmm6, [{x} + {line}]",
             "tileloadd tmm7, [{x} + {line} + 1024]",
@@ -102,19 +155,18 @@ pub(super) unsafe fn multiply(
             "add {x}, 2048",
             "add {next}, {ahead}",
             "dec {steps}",
-            "jnz 2b",
-            "3:",
+            "jnz 4b",
+            "5:",
             "tilestored [{out} + {two_lines}], tmm0",
             "tilestored [{out} + {two_lines} + 64], tmm1",
             "tilestored [{out} + {two_lines} + 2048], tmm2",
             "tilestored [{out} + {two_lines} + 2112], tmm3",
-            "tilerelease",
-            shapes = in(reg) &raw const SHAPES,
-            steps = inout(reg) pairs / 16 => _,
+            begin = in(reg) u32::from(begin),
+            steps = inout(reg) steps => _,
             w = inout(reg) w => _,
-            line = in(reg) 64_usize,
-            x = inout(reg) panel => _,
+            x = inout(reg) x => _,
             next = inout(reg) next.as_ptr() => _,
+            line = in(reg) 64_usize,
             ahead = in(reg) ahead,
             two_lines = in(reg) 128_usize,
             out = in(reg) out,

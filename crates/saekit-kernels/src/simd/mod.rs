@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 
 pub(crate) use aligned::Aligned;
 pub use bf16::Screen;
-pub(crate) use bf16::{from_bf16, pairs, to_bf16};
+pub(crate) use bf16::{from_bf16, pairs, part, to_bf16};
 pub use gemm::matmul_nt;
 pub(crate) use gemm::{Strided, Threads, matmul};
 pub(crate) use in_order::PAIRS_AT_ONCE;
