@@ -60,7 +60,7 @@ pub fn encode(
     precision: Precision,
 ) -> (SparseRows, Screening) {
     match precision {
-        Precision::F32(isa) => selected(x, encoder, select, Products::F32(isa)),
+        Precision::F32(isa) => selected(x, encoder, select, Products::F32(isa), None),
         Precision::Mixed(isa, screen) => {
             let d = encoder.w_enc.len().checked_div(encoder.b_enc.len()).unwrap_or(0);
             let rounded = RoundedWeights::new(isa, screen, encoder.w_enc, d);
@@ -80,30 +80,31 @@ pub fn encode_screened(
     rounded: &RoundedWeights,
     select: Select<'_>,
 ) -> (SparseRows, Screening) {
-    selected(x, encoder, select, Products::Screened(isa, rounded))
+    selected(x, encoder, select, Products::Screened(isa, rounded), None)
 }
 
 /// How products are computed.
 #[derive(Clone, Copy)]
-enum Products<'a> {
+pub(crate) enum Products<'a> {
     F32(Isa),
     Screened(Isa, &'a RoundedWeights),
 }
 
-fn selected(
+/// The codes; for TopK with `bars` that the rows' values probably exceed.
+pub(crate) fn selected(
     x: &[f32],
     encoder: Encoder<'_>,
     select: Select<'_>,
     products: Products<'_>,
+    bars: Option<&[f32]>,
 ) -> (SparseRows, Screening) {
+    let all = |floor: f32, k: usize| Rule { floor: Floor::All(floor), k, bars: None };
     match select {
-        Select::TopK { k } => per_row(x, encoder, Rule { floor: Floor::All(0.0), k }, products),
-        Select::Positive => {
-            per_row(x, encoder, Rule { floor: Floor::All(0.0), k: usize::MAX }, products)
-        }
+        Select::TopK { k } => per_row(x, encoder, Rule { bars, ..all(0.0, k) }, products),
+        Select::Positive => per_row(x, encoder, all(0.0, usize::MAX), products),
         Select::Threshold { thresholds, window } => {
             let floors: Vec<f32> = thresholds.iter().map(|t| t - window / 2.0).collect();
-            let rule = Rule { floor: Floor::Each(&floors), k: usize::MAX };
+            let rule = Rule { floor: Floor::Each(&floors), k: usize::MAX, bars: None };
             let (mut codes, screening) = per_row(x, encoder, rule, products);
             codes.ids.iter().zip(&mut codes.values).for_each(|(id, value)| {
                 *value *= f32::from(u8::from(*value > thresholds[*id as usize]));
@@ -129,7 +130,7 @@ fn batch_top_k(
     let hint = hint.filter(|hint| hint.is_finite()).map(|hint| 0.9 * hint);
     let mut screening = Screening::default();
     for floor in hint.into_iter().chain(std::iter::once_with(guess)).chain([0.0]) {
-        let rule = Rule { floor: Floor::All(floor.max(0.0)), k: usize::MAX };
+        let rule = Rule { floor: Floor::All(floor.max(0.0)), k: usize::MAX, bars: None };
         let (mut codes, done) = per_row(x, encoder, rule, products);
         screening += done;
         if codes.len() >= places || floor <= 0.0 {
@@ -143,7 +144,7 @@ fn batch_top_k(
 /// A value that rather more than `k` a row exceed, from the first rows.
 fn guess(x: &[f32], d: usize, encoder: Encoder<'_>, k: usize, products: Products<'_>) -> f32 {
     let sample = &x[..x.len().min(64 * d)];
-    let rule = Rule { floor: Floor::All(0.0), k: k.saturating_mul(2) };
+    let rule = Rule { floor: Floor::All(0.0), k: k.saturating_mul(2), bars: None };
     let (codes, _) = per_row(sample, encoder, rule, products);
     let mut keys: Vec<u64> = codes.values.iter().map(|value| key(*value, 0)).collect();
     let places = k.saturating_mul(codes.rows());

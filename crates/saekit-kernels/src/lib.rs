@@ -25,6 +25,7 @@ mod codes;
 mod decode;
 mod encode;
 mod gradient;
+mod head_start;
 mod pass;
 mod penalty;
 mod product;

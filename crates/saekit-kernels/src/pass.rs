@@ -37,6 +37,8 @@ const SMALLEST_RANGE: usize = 32;
 pub(crate) struct Rule<'a> {
     pub(crate) floor: Floor<'a>,
     pub(crate) k: usize,
+    /// What each row's values have to exceed at first, at a guess.
+    pub(crate) bars: Option<&'a [f32]>,
 }
 
 #[derive(Clone, Copy)]
@@ -104,13 +106,10 @@ const LARGEST_SLACK: f32 = 1e30;
 impl<P: Product> Pass<'_, P> {
     /// The codes of all `rows`.
     pub(crate) fn run(&self, rows: usize) -> (SparseRows, Screening) {
-        let (tasks, ranges) = self.tasks(rows);
-        let found: Vec<Found> = tasks.par_iter().map(|task| self.task(task)).collect();
-        let mut screening = Screening::default();
-        for found in &found {
-            screening += found.screening;
+        let (mut keys, mut screening) = self.candidates(rows);
+        if let Some(bars) = self.rule.bars {
+            screening += self.look_again(bars, &mut keys);
         }
-        let mut keys = merge(found, ranges);
         if !self.product.is_exact() {
             screening.screened = rows as u64;
             let floor = |latent| self.rule.floor.of(latent);
@@ -127,6 +126,37 @@ impl<P: Product> Pass<'_, P> {
             }
         });
         (codes, screening)
+    }
+
+    /// The candidates of all `rows`, in any order, with the least that their values may be.
+    fn candidates(&self, rows: usize) -> (Vec<Vec<u64>>, Screening) {
+        let (tasks, ranges) = self.tasks(rows);
+        let found: Vec<Found> = tasks.par_iter().map(|task| self.task(task)).collect();
+        let mut screening = Screening::default();
+        for found in &found {
+            screening += found.screening;
+        }
+        (merge(found, ranges), screening)
+    }
+
+    /// Finds the candidates of the rows whose first bar was too high for `k` of them.
+    fn look_again(&self, bars: &[f32], keys: &mut [Vec<u64>]) -> Screening {
+        let is_short = |keys: &[u64], bar: f32| {
+            keys.iter().filter(|key| value_of(**key) > bar).count() < self.rule.k
+        };
+        let rows: Vec<usize> =
+            (0..keys.len()).filter(|row| is_short(&keys[*row], bars[*row])).collect();
+        if rows.is_empty() {
+            return Screening::default();
+        }
+        let x: Vec<f32> =
+            rows.iter().flat_map(|row| &self.x[row * self.d..][..self.d]).copied().collect();
+        let again = Pass { x: &x, rule: Rule { bars: None, ..self.rule }, ..*self };
+        let (found, screening) = again.candidates(rows.len());
+        for (row, found) in rows.into_iter().zip(found) {
+            keys[row] = found;
+        }
+        screening
     }
 
     /// Blocks of rows, as many for each thread, and into how many ranges of latents each is cut:
@@ -181,7 +211,10 @@ impl<P: Product> Pass<'_, P> {
         let group = |first_row: usize| {
             let rows = first_row..(first_row + nr).min(task.rows.end);
             let gathered = || Gathered { keys: Vec::with_capacity(limit.min(4096)), limit };
-            let mut bar = vec![f32::NEG_INFINITY; rows.len()];
+            let mut bar = match self.rule.bars {
+                Some(bars) => bars[rows.clone()].to_vec(),
+                None => vec![f32::NEG_INFINITY; rows.len()],
+            };
             bar.resize(nr, f32::INFINITY);
             let panel = self.product.panel(&self.x[rows.start * self.d..rows.end * self.d]);
             let group = Group {

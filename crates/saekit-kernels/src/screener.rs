@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::codes::SparseRows;
-use crate::encode::{Encoder, Precision, Screening, encode, encode_screened};
+use crate::encode::{Encoder, Precision, Products, Screening, encode, selected};
+use crate::head_start::HeadStart;
 use crate::rounded::RoundedWeights;
 use crate::select::Select;
 use crate::simd::{Aligned, Isa, Screen, TileShape, pairs};
@@ -84,6 +85,7 @@ pub struct Screener {
     listed: Option<f64>,
     /// Batches that are still to be done in f32.
     rest: u32,
+    start: HeadStart,
 }
 
 impl Screener {
@@ -93,7 +95,7 @@ impl Screener {
             Precision::F32(_) => None,
             Precision::Mixed(isa, screen) => Some(RoundedWeights::new(isa, screen, w_enc, d)),
         };
-        Self { precision, rounded, listed: None, rest: 0 }
+        Self { precision, rounded, listed: None, rest: 0, start: HeadStart::default() }
     }
 
     /// What has to follow the weights when they change; nothing in f32.
@@ -115,9 +117,19 @@ impl Screener {
         let isa = self.precision.isa();
         let pays = pays(select, self.listed, d_sae) && self.rest == 0;
         self.rest = self.rest.saturating_sub(1);
-        let (codes, screening) = match &self.rounded {
-            Some(rounded) if pays => encode_screened(isa, x, encoder, rounded, select),
-            _ => encode(x, encoder, select, Precision::F32(isa)),
+        let products = match &self.rounded {
+            Some(rounded) if pays => Products::Screened(isa, rounded),
+            _ => Products::F32(isa),
+        };
+        let (codes, screening) = match select {
+            Select::TopK { k } => {
+                let d = encoder.w_enc.len().checked_div(encoder.b_enc.len()).unwrap_or(0);
+                let bars = self.start.bars(isa, x, d);
+                let found = selected(x, encoder, select, products, bars);
+                self.start.learn(&found.0, k);
+                found
+            }
+            _ => selected(x, encoder, select, products, None),
         };
         let rows = codes.rows().max(1) as f64;
         self.listed = Some(codes.len() as f64 / rows);
@@ -183,5 +195,28 @@ mod tests {
     fn it_rests_where_too_much_is_computed_again() {
         // Values that bf16 cannot tell apart.
         assert_eq!(screened(Select::TopK { k: 2 }, 1e7), [7, 0, 0]);
+    }
+
+    #[test]
+    fn what_batches_before_had_changes_no_bit() {
+        let (d, d_sae, k) = (24, 900, 4);
+        let (w, b) = (values(d_sae * d, 1), values(d_sae, 2));
+        let encoder = Encoder { w_enc: &w, b_enc: &b };
+        let isa = Isa::best();
+        let screened = Precision::Mixed(isa, Screen::best());
+        let mut screeners = [Precision::F32(isa), screened].map(|p| Screener::new(p, &w, d));
+        for (seed, size) in (3..).zip([1.0, 1.0, 8.0, 0.01, 1.0, 0.0, 1.0, 1.0]) {
+            let mut x = values(70 * d, seed);
+            x.iter_mut().for_each(|v| *v *= size);
+            // Along no latent: far fewer and smaller values than its norm says.
+            x[..d].fill(0.1 * size);
+            let want = encode(&x, encoder, Select::TopK { k }, Precision::F32(isa)).0;
+            for screener in &mut screeners {
+                assert!(screener.encode(&x, encoder, Select::TopK { k }).0 == want, "{seed}");
+            }
+        }
+        // Something was known at last, and it was used.
+        let known = screeners.iter().all(|screener| screener.start.share().is_some());
+        assert!(known);
     }
 }
