@@ -207,7 +207,9 @@ mod tests {
         let mut screeners = [Precision::F32(isa), screened].map(|p| Screener::new(p, &w, d));
         for (seed, size) in (3..).zip([1.0, 1.0, 8.0, 0.01, 1.0, 0.0, 1.0, 1.0]) {
             let mut x = values(70 * d, seed);
-            x.iter_mut().for_each(|v| *v *= size);
+            for v in &mut x {
+                *v *= size;
+            }
             // Along no latent: far fewer and smaller values than its norm says.
             x[..d].fill(0.1 * size);
             let want = encode(&x, encoder, Select::TopK { k }, Precision::F32(isa)).0;
