@@ -2,15 +2,18 @@
 
 use rayon::prelude::*;
 use saekit_core::{Codes, Matrix, MatrixView, SparseCodes};
-use saekit_kernels::{Encoder, Isa, Precision, Select, decode_row, encode, matmul_nt, top_k};
+use saekit_kernels::{Encoder, Isa, Precision, Screener, Select, decode_row, matmul_nt, top_k};
 
 use crate::{Activation, Dictionary, Normalisation};
 
 /// Rows whose pre-activations are held at once.
 const BLOCK_ROWS: usize = 256;
 
-/// Rows that the encoder's kernel is given at once.
+/// Rows that the encoder's kernel is given at once,
 const SELECTED_ROWS: usize = 4096;
+
+/// and at first: what is learnt from them makes the others faster, and for fewer it is not worth while.
+const FIRST_ROWS: usize = 256;
 
 /// Guards the standard deviation of [`Normalisation::LayerNorm`] against division by zero.
 const LAYER_NORM_EPS: f32 = 1e-5;
@@ -51,10 +54,15 @@ impl Dictionary {
     fn encode_selected(&self, x: MatrixView<'_>, select: Select<'_>) -> SparseCodes {
         let mut codes = SparseCodes::new(self.d_sae());
         let encoder = Encoder { w_enc: self.w_enc.as_slice(), b_enc: &self.b_enc };
-        for start in (0..x.rows()).step_by(SELECTED_ROWS) {
-            let block = x.slice(start, (start + SELECTED_ROWS).min(x.rows()));
-            let (found, _) =
-                encode(&self.centred(block), encoder, select, Precision::F32(Isa::best()));
+        let is_short = x.rows() < FIRST_ROWS;
+        let precision = if is_short { Precision::F32(Isa::best()) } else { Precision::best() };
+        let mut screener = Screener::new(precision, encoder.w_enc, self.d_in());
+        let mut end = 0;
+        while end < x.rows() {
+            let size = if end == 0 { FIRST_ROWS } else { SELECTED_ROWS };
+            let block = x.slice(end, (end + size).min(x.rows()));
+            end += block.rows();
+            let (found, _) = screener.encode(&self.centred(block), encoder, select);
             for row in 0..found.rows() {
                 let (ids, values) = found.row(row);
                 codes.push_row(ids, values);

@@ -273,6 +273,31 @@ fn unit_rows_are_refused_where_ranking_would_change() {
 }
 
 #[test]
+fn many_rows_have_the_codes_of_each() {
+    let (d_in, d_sae, rows) = (24, 900, 600);
+    let root = Rng::new(7, "many rows");
+    let threshold = vec![14.0; d_sae];
+    for activation in [
+        Activation::TopK { k: 4, signed: false, rescale: false },
+        Activation::JumpRelu { threshold },
+        Activation::Relu,
+    ] {
+        let mut d = Dictionary::new(
+            matrix(root.child(0), d_sae, d_in),
+            values(root.child(1), d_sae),
+            matrix(root.child(2), d_sae, d_in),
+            vec![0.0; d_in],
+        );
+        d.activation = activation;
+        let x = matrix(root.child(3), rows, d_in);
+        let together = d.encode(x.view()).unwrap();
+        let apart: Vec<f64> =
+            (0..rows).flat_map(|i| dense(&d.encode(x.view().slice(i, i + 1)).unwrap())).collect();
+        assert!(dense(&together) == apart, "{:?}", d.activation);
+    }
+}
+
+#[test]
 fn rows_of_another_width_are_refused() {
     let d = dictionary(1, Activation::Relu, false);
     let message = d.encode(Matrix::zeros(2, 7).view()).unwrap_err().to_string();
