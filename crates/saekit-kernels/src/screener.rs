@@ -77,8 +77,8 @@ fn shortest(mut run: impl FnMut()) -> f64 {
     (0..100).map(time).min().unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
-/// Encodes with weights that change between batches, as [`encode()`] does; see the
-/// [module](self).
+/// Encodes with weights that change between batches, as [`encode()`] does: screened as long as few
+/// latents are candidates, and in f32 where too much had to be computed again.
 pub struct Screener {
     precision: Precision,
     /// In [`Precision::Mixed`].
