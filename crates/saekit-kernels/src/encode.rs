@@ -32,7 +32,7 @@ pub struct Encoder<'a> {
 pub struct Screening {
     /// Rows that were screened; once for each pass over the batch.
     pub screened: u64,
-    /// Products computed again in f32.
+    /// Products computed again in f32, those of rows done in f32 from the start included.
     pub rescored: u64,
     /// Rows done in f32 from the start, because nothing could be said of their error; counted once for
     /// each range of latents that a thread was given.

@@ -112,6 +112,7 @@ impl<P: Product> Pass<'_, P> {
         }
         if !self.product.is_exact() {
             screening.screened = rows as u64;
+            screening.rescored = keys.iter().map(|keys| keys.len() as u64).sum();
             let floor = |latent| self.rule.floor.of(latent);
             rescore(self.isa, self.x, self.encoder, floor, &mut keys);
         }
@@ -141,8 +142,10 @@ impl<P: Product> Pass<'_, P> {
 
     /// Finds the candidates of the rows whose first bar was too high for `k` of them.
     fn look_again(&self, bars: &[f32], keys: &mut [Vec<u64>]) -> Screening {
+        let d_sae = self.encoder.b_enc.len();
         let is_short = |keys: &[u64], bar: f32| {
-            keys.iter().filter(|key| value_of(**key) > bar).count() < self.rule.k
+            let above = keys.iter().filter(|key| value_of(**key) > bar).count();
+            above < self.rule.k && keys.len() < d_sae
         };
         let rows: Vec<usize> =
             (0..keys.len()).filter(|row| is_short(&keys[*row], bars[*row])).collect();
@@ -296,13 +299,10 @@ impl<P: Product> Pass<'_, P> {
                     self.thin(group, lane);
                 }
                 let mut keys = std::mem::take(&mut group.rows[lane].keys);
-                if !self.product.is_exact() {
-                    if group.most_slack[lane] < LARGEST_SLACK {
-                        found.screening.rescored += keys.len() as u64;
-                    } else {
-                        found.screening.redone += 1;
-                        keys = self.latents(&task.tiles).map(|id| key(0.0, id)).collect();
-                    }
+                let is_known = self.product.is_exact() || group.most_slack[lane] < LARGEST_SLACK;
+                if !is_known {
+                    found.screening.redone += 1;
+                    keys = self.latents(&task.tiles).map(|id| key(0.0, id)).collect();
                 }
                 found.keys.push(keys);
             }

@@ -135,8 +135,7 @@ impl Screener {
         };
         let rows = codes.rows().max(1) as f64;
         self.listed = Some(codes.len() as f64 / rows);
-        let again = screening.rescored as f64 + screening.redone as f64 * d_sae;
-        if again * WORTH > rows * d_sae {
+        if screening.rescored as f64 * WORTH > rows * d_sae {
             self.rest = REST;
         }
         (codes, screening)
