@@ -201,6 +201,24 @@ proptest! {
 }
 
 #[test]
+fn screening_changes_no_bit_of_the_gradients() {
+    let p = Problem::new(12, 700, 3, 30, 1, 5);
+    let run = |precision: Precision| {
+        let mut host = HostEngine::new(p.weights.clone(), precision);
+        (p.run(&mut host, |grads| grads).grads, host.take_counts())
+    };
+    let (want, _) = run(Precision::F32(Isa::best()));
+    for screen in Screen::available() {
+        let (got, counts) = run(Precision::Mixed(Isa::best(), screen));
+        assert!(got == want, "{screen:?}");
+        for name in ["screened", "rescored"] {
+            assert!(counts.iter().any(|(of, n)| *of == name && *n > 0), "{screen:?}: {counts:?}");
+        }
+        assert!(counts.contains(&("redone", 0)), "{screen:?}: {counts:?}");
+    }
+}
+
+#[test]
 fn selections_agree() {
     let p = Problem::new(12, 40, 3, 30, 1, 5);
     let thresholds: Vec<f32> = (0..40).map(|i| 0.02 * i as f32).collect();
