@@ -1,11 +1,11 @@
-//! The figures of `metrics` against numpy's (`goldens/metrics.py`).
+//! The figures of `metrics` against numpy's (`golden/metrics.py`).
 
 use saekit_core::metrics::{CodeStats, Reconstruction};
 use saekit_core::{Codes, Matrix};
 use serde_json::Value;
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("goldens/metrics.json")).expect("the golden is JSON")
+    serde_json::from_str(include_str!("golden/metrics.json")).expect("the golden is JSON")
 }
 
 fn floats(value: &Value) -> Vec<f32> {

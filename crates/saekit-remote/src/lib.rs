@@ -23,16 +23,6 @@ mod address;
 mod cache;
 #[cfg(feature = "cloud")]
 mod cloud;
-#[cfg(feature = "cloud")]
-mod cloud_client;
-#[cfg(feature = "cloud")]
-mod cloud_credentials;
-#[cfg(feature = "cloud")]
-mod cloud_environment;
-#[cfg(feature = "cloud")]
-mod cloud_options;
-#[cfg(feature = "cloud")]
-mod cloud_settings;
 mod config;
 #[cfg(any(feature = "cloud", feature = "hub"))]
 mod environment;
@@ -40,18 +30,9 @@ mod error;
 mod failure;
 #[cfg(feature = "hub")]
 mod hub;
-#[cfg(feature = "hub")]
-mod hub_address;
-#[cfg(feature = "hub")]
-mod hub_cache;
-#[cfg(feature = "hub")]
-mod hub_offline;
-#[cfg(feature = "hub")]
-mod hub_parts;
-#[cfg(feature = "hub")]
-mod hub_settings;
 mod network;
 mod open;
+mod opening;
 #[cfg(any(feature = "cloud", feature = "hub"))]
 mod redirects;
 

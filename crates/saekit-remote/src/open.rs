@@ -5,19 +5,8 @@ use saekit_store::Storage;
 use crate::address::{self, Scheme};
 use crate::cache::RangeCache;
 use crate::network::Network;
+use crate::opening::Opening;
 use crate::{Error, RemoteConfig, Result};
-
-/// What every kind of storage is opened with.
-pub(crate) struct Opening<'a> {
-    /// The address as given, with its secrets.
-    pub(crate) address: &'a str,
-    /// What follows `://` in it.
-    pub(crate) rest: &'a str,
-    /// The address as people may see it.
-    pub(crate) location: String,
-    pub(crate) network: Network,
-    pub(crate) cache: Option<Arc<RangeCache>>,
-}
 
 /// The storage at an address such as `s3://bucket/prefix`.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use saekit_core::rng::{Permutation, Rng};
 use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
 
-use crate::layout::PILES;
+use crate::format::names::PILES;
 use crate::store::Store;
 use crate::{
     ColumnSpec, Cursor, DType, Error, Manifest, Result, RowBatch, RowBlock, RowSet, RowSink as _,

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use saekit_core::{HookPoint, Interrupt, Observer, Silent};
 
-use crate::layout;
+use crate::format::names;
 use crate::open::Opening;
-use crate::rows::Group;
+use crate::read::row_buffer::Group;
 use crate::shard::Shard;
 use crate::shard::native::open_sized;
 use crate::storage::check_sha256;
@@ -89,7 +89,7 @@ impl Store {
     /// Removes the store, finished or not, in `dir`: its manifest, shards and tokens table, and
     /// nothing else. Does nothing where there is none; fails where the manifest is not a store's.
     pub fn remove(dir: impl AsRef<Path>) -> Result<()> {
-        layout::remove(dir.as_ref())
+        names::remove(dir.as_ref())
     }
 
     /// Its folder, or its address.

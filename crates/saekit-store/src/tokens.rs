@@ -18,11 +18,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use saekit_core::files::{HashingWriter, partial_path};
 
-use crate::layout::TOKENS;
-use crate::manifest::in_words;
-use crate::parquet_blob::{BlobReader, read_footer};
-use crate::parquet_error::into_io;
-use crate::row_groups::RowGroups;
+use crate::format::manifest::in_words;
+use crate::format::names::TOKENS;
+use crate::parquet::blob::{BlobReader, read_footer};
+use crate::parquet::errors::into_io;
+use crate::parquet::row_groups::RowGroups;
 use crate::shard::native::{check_rows, open_sized};
 use crate::storage::check_sha256;
 use crate::{Blob, Error, FileInfo, Result, Storage};

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the goldens of tests/tests/eval.rs: a small dictionary, token ids, and the figures that torch and
+# Makes the goldens of tests/black_box/eval.rs: a small dictionary, token ids, and the figures that torch and
 # SAELens give for them. Needs a built saekit, and Python with scripts/parity/requirements.txt:
 #
 #     PYTHON=.venv/bin/python tests/golden/eval/generate.sh target/debug/saekit

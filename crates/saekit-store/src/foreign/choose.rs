@@ -1,7 +1,7 @@
 //! Which of a file's columns are read.
 
 use super::{Input, Mapping};
-use crate::manifest::in_words;
+use crate::format::manifest::in_words;
 use crate::{Error, Result};
 
 /// A column of a file, as far as its type tells.

@@ -9,8 +9,8 @@ mod choose;
 mod extents;
 mod input;
 mod integers;
-mod lists;
 mod npy;
+mod parquet_lists;
 mod safetensors;
 mod two_bytes;
 
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::input::Input;
-pub(crate) use self::lists::{Content, Header};
+pub(crate) use self::parquet_lists::{Content, Header};
 pub(crate) use self::two_bytes::check as check_two_bytes;
 use crate::shard::Shard;
 use crate::{Blob, DType, Result};
@@ -101,7 +101,7 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
 pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Result<Found> {
     match path.to_str().and_then(layout_of) {
-        Some(Layout::Parquet) => lists::open(&Input::new(blob, path, "parquet"), mapping),
+        Some(Layout::Parquet) => parquet_lists::open(&Input::new(blob, path, "parquet"), mapping),
         Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), mapping),
         Some(Layout::Safetensors) => {
             safetensors::open(&Input::new(blob, path, "safetensors"), mapping)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Input, Mapping};
-use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE};
+use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE};
 use crate::{DType, Error, Result};
 
 /// The dtype of `column`, which holds plain bytes: what the file's key-values `get` say, for the

@@ -1,13 +1,13 @@
 //! The rows of one file, whatever its layout.
 
-mod chunk;
 pub(crate) mod native;
+mod native_pages;
 
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use self::chunk::Chunk;
+pub(crate) use self::native_pages::Chunk;
 use crate::Result;
 
 /// The rows of one file, read a group of rows at a time.

@@ -8,10 +8,10 @@ use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::chunk::{Chunked, Column};
-use crate::layout::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
-use crate::manifest::in_words;
-use crate::parquet_blob::read_footer;
+use super::native_pages::{Chunked, Column};
+use crate::format::manifest::in_words;
+use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
+use crate::parquet::blob::read_footer;
 use crate::shard::Shard;
 use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
 

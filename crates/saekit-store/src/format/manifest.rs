@@ -1,0 +1,191 @@
+use std::path::{Component, Path};
+
+use saekit_core::{HookPoint, ModelInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::format::names::{self, POSITION, SEQUENCE};
+use crate::{ColumnSpec, DType, Dataset, Error, Result};
+
+/// `manifest.json`: what a store holds, and the hash of each of its files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always [`Manifest::FORMAT`].
+    pub format: String,
+    /// Always [`Manifest::VERSION`].
+    pub version: u32,
+    /// The model that computed the rows, if one did.
+    pub model: Option<ModelInfo>,
+    /// SHA-256 of the tokenizer's file, hex.
+    pub tokenizer_sha256: Option<String>,
+    /// The data it was made from.
+    pub dataset: Option<Dataset>,
+    /// Tokens a sequence, where all have as many (the last may be shorter).
+    pub context_size: Option<usize>,
+    /// Whether each sequence begins with BOS.
+    pub prepend_bos: Option<bool>,
+    /// Token ids whose rows were left out, ascending.
+    #[serde(default)]
+    pub excluded_tokens: Vec<u32>,
+    /// Decided the order of the rows within each shard, where saekit wrote it.
+    #[serde(default)]
+    pub seed: u64,
+    /// Rows in all shards.
+    pub rows: u64,
+    /// Sequences in the tokens table; 0 where there is none.
+    #[serde(default)]
+    pub sequences: u64,
+    /// The columns of activations, in the order of the shards.
+    pub columns: Vec<ColumnInfo>,
+    /// The tokens table, where there is one.
+    pub tokens: Option<FileInfo>,
+    /// The shards, in order.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// A column of activations and its statistics over all rows, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnInfo {
+    /// The hook point, which is also the column's name.
+    pub name: HookPoint,
+    /// Values a row.
+    pub width: usize,
+    /// How a value is stored.
+    pub dtype: DType,
+    /// Mean Euclidean norm of the rows.
+    pub mean_norm: f64,
+    /// `sqrt(width) / mean_norm`: rows multiplied with it have mean norm `sqrt(width)`; 1 where
+    /// `mean_norm` is 0.
+    pub scale: f32,
+    /// Mean row, `[width]`, unscaled.
+    pub mean: Vec<f32>,
+    /// What storing took away: the sum over all values of the squared error, relative to the sum of
+    /// the squared values as they came. `None` where the writer did not measure it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_error: Option<f64>,
+}
+
+/// A file of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Path relative to the store's folder, with `/`.
+    pub file: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+/// A shard of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// Path relative to the store's folder, with `/`.
+    pub file: String,
+    /// Rows it holds.
+    pub rows: u64,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// What `format` says.
+    pub const FORMAT: &str = "saekit-store";
+    /// The version of the format this crate writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Reads and checks the manifest `bytes`, which lie at `path`.
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let version = names::check_format(bytes, path)?;
+        if version != u64::from(Self::VERSION) {
+            let (path, supported) = (path.to_owned(), Self::VERSION);
+            return Err(Error::OtherVersion { path, found: version, supported });
+        }
+        let manifest: Self = saekit_core::files::parse_json(bytes, path, "store manifest")?;
+        match manifest.problem() {
+            Some(problem) => Err(Error::Manifest { path: path.to_owned(), problem }),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whether rows carry a sequence and a position.
+    pub fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// What does not fit together, in words.
+    fn problem(&self) -> Option<String> {
+        let columns = self.columns.iter().enumerate();
+        self.count_problem()
+            .or_else(|| columns.into_iter().find_map(|(i, _)| self.column_problem(i)))
+            .or_else(|| {
+                let shards = self.shards.iter().map(|shard| &shard.file);
+                let mut files = shards.chain(self.tokens.iter().map(|tokens| &tokens.file));
+                let bad = files.find(|file| !stays_inside(file))?;
+                Some(format!("file `{bad}` is not a relative path inside the store"))
+            })
+    }
+
+    fn count_problem(&self) -> Option<String> {
+        let rows = self.shards.iter().try_fold(0_u64, |sum, shard| sum.checked_add(shard.rows));
+        if rows != Some(self.rows) {
+            let rows = rows.map_or_else(|| "too many".to_owned(), |rows| rows.to_string());
+            return Some(format!("`rows` is {}, but its shards hold {rows}", self.rows));
+        }
+        if self.sequences > u64::from(u32::MAX) || self.sequences > 0 && !self.has_tokens() {
+            return Some(format!(
+                "`sequences` is {}, which its tokens table cannot hold",
+                self.sequences
+            ));
+        }
+        self.columns.is_empty().then(|| "it lists no columns".to_owned())
+    }
+
+    fn column_problem(&self, index: usize) -> Option<String> {
+        let ColumnInfo { name, width, dtype, mean_norm, scale, mean, .. } = &self.columns[index];
+        if [SEQUENCE, POSITION, ""].contains(&name.as_str()) {
+            return Some(format!("a column of activations is called `{name}`"));
+        }
+        if self.columns[..index].iter().any(|earlier| earlier.name == *name) {
+            return Some(format!("column `{name}` is listed twice"));
+        }
+        if dtype.parquet_bytes(*width).is_none() {
+            return Some(format!("column `{name}` has width {width}"));
+        }
+        if mean.len() != *width {
+            return Some(format!("column `{name}` has width {width}, but {} means", mean.len()));
+        }
+        if !(*mean_norm >= 0.0 && mean_norm.is_finite() && *scale > 0.0 && scale.is_finite()) {
+            return Some(format!("column `{name}` has mean norm {mean_norm} and scale {scale}"));
+        }
+        None
+    }
+
+    /// The columns' names, for messages.
+    pub(crate) fn available(&self) -> String {
+        in_words(self.columns.iter().map(|column| column.name.as_str()))
+    }
+}
+
+impl ColumnInfo {
+    /// Name and width.
+    pub fn spec(&self) -> ColumnSpec {
+        ColumnSpec { name: self.name.clone(), width: self.width }
+    }
+
+    /// Bytes a row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.dtype.row_bytes(self.width)
+    }
+}
+
+/// Names in backticks, with commas.
+pub(crate) fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+}
+
+fn stays_inside(file: &str) -> bool {
+    let mut components = Path::new(file).components().peekable();
+    components.peek().is_some() && components.all(|part| matches!(part, Component::Normal(_)))
+}

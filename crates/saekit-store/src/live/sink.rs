@@ -1,0 +1,152 @@
+//! The producing end of [`LiveRows`](crate::LiveRows): shards in memory, handed over in row groups.
+
+use std::sync::mpsc::{Receiver, Sender};
+
+use saekit_core::Interrupt;
+
+use crate::write::row_collector::Intake;
+use crate::{Error, LiveConfig, Result, RowBlock, RowSink, TokenizedSequence};
+
+/// The rows of a row group, as stored.
+#[derive(Debug, Default)]
+pub(crate) struct LiveGroup {
+    /// One a column of the spec, row after row.
+    pub(crate) columns: Vec<Vec<u8>>,
+    pub(crate) sequences: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) rows: usize,
+}
+
+impl LiveGroup {
+    /// Frees the columns whose place `wanted` refuses.
+    pub(crate) fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            if !wanted(index) {
+                *column = Vec::new();
+            }
+        }
+    }
+}
+
+/// What is asked of the producer, and where it answers.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The first row group that is wanted of the first epoch.
+    pub(crate) first_group: usize,
+    pub(crate) groups: Sender<saekit_core::Result<LiveGroup>>,
+    /// One for each row group that may be begun, so that those on their way are never more than a
+    /// shard.
+    pub(crate) credits: Receiver<()>,
+    pub(crate) stop: Interrupt,
+}
+
+/// Takes the rows of one epoch and gives the row groups of each shard, in the order of its rows on
+/// disk.
+#[derive(Debug)]
+pub(crate) struct LiveSink<'a> {
+    intake: Intake,
+    line: &'a Line,
+    /// Rows there should be.
+    expected: u64,
+    shard: u64,
+    /// Row groups at the beginning of the shard that nobody wants.
+    unwanted: usize,
+    /// Row groups that may be begun without a credit, since as many went nowhere.
+    spare: usize,
+}
+
+impl<'a> LiveSink<'a> {
+    /// An epoch from row group `first_group` on.
+    pub(crate) fn new(
+        config: &LiveConfig,
+        (first_group, spare): (usize, usize),
+        line: &'a Line,
+    ) -> Self {
+        let spec = config.spec.clone();
+        let per_shard = spec.shard_rows().div_ceil(spec.row_group_rows());
+        let shard = (first_group / per_shard) as u64;
+        let first_row = shard * spec.shard_rows() as u64;
+        let (unwanted, expected) = (first_group % per_shard, config.rows);
+        Self { intake: Intake::new(spec, first_row), line, expected, shard, unwanted, spare }
+    }
+
+    /// Hands over what is left and gives back the credits that were not needed; fails where there
+    /// were fewer rows than expected.
+    pub(crate) fn end(mut self) -> Result<usize> {
+        if self.intake.rows != self.expected {
+            return Err(self.miscounted(self.intake.rows));
+        }
+        if self.intake.shard.rows() > 0 {
+            self.hand_over()?;
+        }
+        Ok(self.spare)
+    }
+
+    fn miscounted(&self, found: u64) -> Error {
+        Error::Miscounted { expected: self.expected, found }
+    }
+
+    /// Waits until another row group may be begun.
+    fn wait(&mut self) -> Result<()> {
+        if self.spare > 0 {
+            self.spare -= 1;
+            return Ok(());
+        }
+        self.line.credits.recv().map_err(hung_up)
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        let Intake { spec, shard, .. } = &mut self.intake;
+        shard.permute(&spec.shard_order(self.shard, shard.rows()));
+        for group in shard.take_groups() {
+            if self.unwanted > 0 {
+                self.unwanted -= 1;
+                self.spare += 1;
+                continue;
+            }
+            self.line.groups.send(Ok(group)).map_err(hung_up)?;
+        }
+        self.shard += 1;
+        Ok(())
+    }
+}
+
+/// The consumer has gone, or has asked for something else.
+fn hung_up<E>(_: E) -> Error {
+    saekit_core::Error::Interrupted.into()
+}
+
+impl RowSink for LiveSink<'_> {
+    fn push_sequence(&mut self, _: &TokenizedSequence) -> Result<u32> {
+        self.intake.push_sequence()
+    }
+
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
+        self.intake.check(block)?;
+        let rows = self.intake.rows + block.rows() as u64;
+        if rows > self.expected {
+            return Err(self.miscounted(rows));
+        }
+        let group_rows = self.intake.spec.row_group_rows();
+        let mut next = self.intake.skip(block.rows() as u64) as usize;
+        while next < block.rows() {
+            let begun = self.intake.shard.rows() % group_rows;
+            if begun == 0 {
+                self.wait()?;
+            }
+            next += self.intake.take(block, next, group_rows - begun, |_, _, _| ());
+            if self.intake.is_full() {
+                self.hand_over()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn first_row(&self) -> u64 {
+        self.intake.first_row
+    }
+
+    fn skip_rows(&mut self, rows: u64) -> Result<()> {
+        self.intake.skip_all(rows)
+    }
+}

@@ -1,0 +1,257 @@
+//! Files of other tools, opened as a store: what a manifest would have said is found out.
+
+use std::sync::Arc;
+
+use saekit_core::files::sha256;
+use saekit_core::{HookPoint, Interrupt};
+
+use crate::foreign::{self, Found, FoundColumn, Mapping};
+use crate::format::names::UNFINISHED;
+use crate::format::stats::ColumnStats;
+use crate::open::Opening;
+use crate::open::saved_dataset::{self, SavedDatasets};
+use crate::read::row_buffer::{Group, Rows, Selection};
+use crate::store::{Inner, Store};
+use crate::{
+    ColumnInfo, ColumnSpec, Error, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage,
+};
+
+/// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
+const MOST_GROUPS: u64 = 1 << 18;
+
+/// Groups, evenly over the store, from which the statistics of columns are taken.
+const SAMPLED_GROUPS: usize = 16;
+
+/// Opens every file in the place that has a layout known.
+pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Store> {
+    let files = files(&*opening.storage)?;
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let least = usize::try_from(bytes / MOST_GROUPS).unwrap_or(usize::MAX);
+    let group_bytes = opening.config.foreign.group_bytes.max(least);
+    let mut adopted = Adopted { group_bytes, ..Adopted::default() };
+    opening.observer.begin("opening", Some(files.len() as u64), "files");
+    for (i, file) in files.iter().enumerate() {
+        opening.interrupt.check()?;
+        if let Err(error) = adopted.add(&opening.storage, file, opening) {
+            opening.skip(opening.storage.path(&file.path), None, error)?;
+        }
+        opening.observer.advance(i as u64 + 1, "");
+    }
+    opening.observer.end();
+    adopted.identity.push(adopted.reading(&opening.config.foreign));
+    let sha256 = opening.sha256(sha256(adopted.identity.join("\n").as_bytes()));
+    let mut inner = adopted.finish(Arc::clone(&opening.storage), sha256);
+    if inner.manifest.rows > 0 {
+        measure(&mut inner, opening.interrupt)?;
+    }
+    opening.finish(inner)
+}
+
+/// The files to read, ascending; an error where there is none.
+fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
+    let location = storage.location();
+    if !storage.exists()? {
+        return Err(Error::Missing { path: location.to_owned() });
+    }
+    let mut files = storage.list()?;
+    if files.iter().any(|file| file.path == UNFINISHED) {
+        return Err(Error::Unfinished { dir: location.to_owned() });
+    }
+    if let Some(file) = files.iter().find(|file| is_weights(&file.path)) {
+        return Err(Error::Weights { path: storage.path(&file.path) });
+    }
+    let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
+    files.retain(|file| !hidden(file));
+    files.retain(|file| {
+        foreign::layout_of(&file.path).is_some() || saved_dataset::is_state(&file.path)
+    });
+    let saved = SavedDatasets::find(storage, &files)?;
+    files.retain(|file| saved.has(&file.path));
+    if files.is_empty() {
+        return Err(Error::NotAStore { dir: location.to_owned() });
+    }
+    Ok(files)
+}
+
+/// Whether a file is called as models and dictionaries call theirs: nobody means to train on those.
+fn is_weights(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_of_model = name.starts_with("model-") || name.starts_with("pytorch_model");
+    let known = ["model.safetensors", "sae_weights.safetensors", "dictionary.safetensors"];
+    known.contains(&name) || is_of_model && name.ends_with(".safetensors")
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Adopted {
+    /// Bytes of a group, about.
+    group_bytes: usize,
+    columns: Vec<FoundColumn>,
+    /// The file that decided the columns.
+    first: Option<String>,
+    has_tokens: bool,
+    shards: Vec<Found>,
+    infos: Vec<ShardInfo>,
+    sequences: u32,
+    /// A line a file.
+    identity: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Adopted {
+    fn add(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        file: &Listed,
+        opening: &Opening<'_>,
+    ) -> Result<()> {
+        let path = storage.path(&file.path);
+        let blob = storage.open(&file.path)?.ok_or(Error::MissingFile { path: path.clone() })?;
+        let version = blob.version().map(str::to_owned);
+        let config = &opening.config.foreign;
+        let mapping = Mapping {
+            group_bytes: self.group_bytes,
+            columns: config.columns.clone(),
+            document: config.document.clone(),
+            position: config.position.clone(),
+            dtype: config.dtype,
+            first_sequence: self.sequences,
+        };
+        let found = foreign::open(blob, &path, &mapping)?;
+        if found.rows == 0 {
+            return Ok(());
+        }
+        if opening.reads_all() {
+            read_all(&found, opening.interrupt)?;
+        }
+        self.check(&found, file, &**storage)?;
+        let (rows, bytes) = (found.rows, file.bytes);
+        self.identity.push(format!("{} {bytes} {rows} {version:?}", file.path));
+        self.sequences += found.sequences;
+        for note in &found.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
+        let file = file.path.clone();
+        self.infos.push(ShardInfo { file, rows, bytes, sha256: String::new() });
+        self.shards.push(found);
+        Ok(())
+    }
+
+    /// How the bytes of the files are read, which `config` has a say in.
+    fn reading(&self, config: &ForeignConfig) -> String {
+        let ForeignConfig { document, position, .. } = config;
+        let columns = describe(&self.columns, self.has_tokens);
+        format!("{columns}, of document {document:?} and position {position:?}")
+    }
+
+    /// Fails unless `found` has the columns of the files before it.
+    fn check(&mut self, found: &Found, file: &Listed, storage: &dyn Storage) -> Result<()> {
+        let Some(first) = &self.first else {
+            self.first = Some(file.path.clone());
+            (self.columns, self.has_tokens) = (found.columns.clone(), found.has_tokens);
+            return Ok(());
+        };
+        if found.columns == self.columns && found.has_tokens == self.has_tokens {
+            return Ok(());
+        }
+        Err(Error::MixedColumns {
+            path: storage.path(&file.path),
+            found: describe(&found.columns, found.has_tokens),
+            first: storage.path(first),
+            expected: describe(&self.columns, self.has_tokens),
+        })
+    }
+
+    fn finish(self, storage: Arc<dyn Storage>, sha256: String) -> Inner {
+        let info = |column: FoundColumn| ColumnInfo {
+            name: HookPoint::new(column.name),
+            width: column.width,
+            dtype: column.dtype,
+            mean_norm: 0.0,
+            scale: 1.0,
+            mean: vec![0.0; column.width],
+            storage_error: None,
+        };
+        let manifest = Manifest {
+            format: Manifest::FORMAT.to_owned(),
+            version: Manifest::VERSION,
+            model: None,
+            tokenizer_sha256: None,
+            dataset: None,
+            context_size: None,
+            prepend_bos: None,
+            excluded_tokens: Vec::new(),
+            seed: 0,
+            rows: self.infos.iter().map(|info| info.rows).sum(),
+            sequences: 0,
+            columns: self.columns.into_iter().map(info).collect(),
+            tokens: None,
+            shards: self.infos,
+        };
+        Inner {
+            storage,
+            manifest,
+            sha256,
+            shards: self.shards.into_iter().map(|found| found.shard).collect(),
+            tokens: None,
+            has_sequences: self.has_tokens,
+            skipped: Vec::new(),
+            notes: self.notes,
+        }
+    }
+}
+
+fn describe(columns: &[FoundColumn], has_tokens: bool) -> String {
+    let columns = columns
+        .iter()
+        .map(|column| format!("`{}` {} x {}", column.name, column.width, column.dtype));
+    let with = if has_tokens { " with sequences and positions" } else { "" };
+    format!("{}{with}", columns.collect::<Vec<_>>().join(", "))
+}
+
+/// Reads every value of a file once.
+fn read_all(found: &Found, interrupt: &Interrupt) -> Result<()> {
+    let mut buffer = Vec::new();
+    for (group, rows) in found.shard.group_rows().iter().enumerate() {
+        interrupt.check()?;
+        for (i, column) in found.columns.iter().enumerate() {
+            buffer.resize(*rows as usize * column.dtype.row_bytes(column.width), 0);
+            found.shard.read_column(group, 0..*rows, i, &mut buffer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the statistics of every column into the manifest, from a sample of the rows.
+fn measure(inner: &mut Inner, interrupt: &Interrupt) -> Result<()> {
+    let groups = inner.groups();
+    let sampled = groups.len().min(SAMPLED_GROUPS);
+    let sample: Vec<Group> = (0..sampled).map(|i| groups[i * groups.len() / sampled]).collect();
+    let mut columns = Vec::new();
+    for info in &inner.manifest.columns {
+        let selection = Selection::new(inner, &[(info.name.clone(), 1.0)])?;
+        let mut stats = ColumnStats::new(info.width);
+        let mut rows = Rows::default();
+        for group in &sample {
+            rows.fill(inner, &selection, &[*group], interrupt)?;
+            push(&selection, (&rows, group.rows as usize), &mut stats);
+        }
+        let spec = ColumnSpec { name: info.name.clone(), width: info.width };
+        let measured = stats.finish(&spec, info.dtype);
+        columns.push(ColumnInfo { storage_error: None, ..measured });
+    }
+    inner.manifest.columns = columns;
+    Ok(())
+}
+
+/// Adds the first `count` of `rows`, but for those that are not finite.
+fn push(selection: &Selection, (rows, count): (&Rows, usize), stats: &mut ColumnStats) {
+    let mut values = vec![0.0; selection.specs()[0].width];
+    for row in 0..count {
+        if rows.load(row, selection, 0, &mut values) {
+            stats.push(&values, &values);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Parquet below the level of Arrow: bytes of a file, page headers, pages and row groups.
+
+pub(crate) mod blob;
+pub(crate) mod errors;
+pub(crate) mod page_writer;
+pub(crate) mod row_groups;

@@ -1,0 +1,4 @@
+//! The contracts of everything that gives rows or takes them.
+
+pub(crate) mod sink;
+pub(crate) mod source;

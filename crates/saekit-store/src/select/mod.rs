@@ -1,0 +1,5 @@
+//! Which rows of a store are used.
+
+pub(crate) mod packed_file;
+pub(crate) mod row_selection;
+pub(crate) mod token_exclusions;

@@ -1,0 +1,153 @@
+//! Pools of shuffled rows, read ahead by a thread of their own.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+
+use saekit_core::Interrupt;
+
+use crate::read::row_buffer::{Rows, Selection};
+use crate::store::Inner;
+use crate::stream::epoch_order::Plan;
+use crate::{Error, Result, StreamConfig};
+
+/// The rows of a pool and the order in which they come.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) rows: Rows,
+    pub(crate) order: Vec<u32>,
+    /// The first of that order that has not been given.
+    pub(crate) next: usize,
+}
+
+impl Pool {
+    /// Nothing, with room for every pool of `job`.
+    fn for_job(job: &Job) -> Self {
+        let rows = job.plan.pool_rows();
+        let order = Vec::with_capacity(rows);
+        Self { rows: Rows::with_room(&job.selection, rows), order, next: 0 }
+    }
+}
+
+/// A row of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) epoch: u64,
+    pub(crate) row: u64,
+}
+
+/// What the reading thread works from.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) store: Arc<Inner>,
+    pub(crate) selection: Selection,
+    pub(crate) plan: Plan,
+}
+
+impl Job {
+    /// Reading `store` as `config` says, row groups in parts of a multiple of `part_rows` rows, if that
+    /// is given.
+    pub(crate) fn new(
+        store: Arc<Inner>,
+        config: &StreamConfig,
+        part_rows: Option<u32>,
+    ) -> Result<Self> {
+        let selection = Selection::new(&store, &config.columns)?;
+        let plan = Plan::new(&store, &selection, config, part_rows)?;
+        Ok(Self { store, selection, plan })
+    }
+}
+
+/// The reading thread. Two pools go round between it and its owner, so there are never more.
+#[derive(Debug)]
+pub(crate) struct Prefetch {
+    ready: Receiver<Result<Pool>>,
+    spent: Sender<Pool>,
+    stop: Interrupt,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Prefetch {
+    /// Begins to read at the row `first`; `last` is the last that is wanted, if there is one.
+    pub(crate) fn start(job: &Arc<Job>, first: Place, last: Option<Place>) -> Result<Self> {
+        let (ready_sender, ready) = channel();
+        let (spent, spent_receiver) = channel();
+        for _ in 0..2 {
+            spent.send(Pool::for_job(job)).expect("the receiver is in this function");
+        }
+        let stop = Interrupt::default();
+        let (job, flag) = (Arc::clone(job), stop.clone());
+        let dir = job.store.location();
+        let thread = Builder::new()
+            .name("saekit-store".to_owned())
+            .spawn(move || read_ahead(&job, (first, last), &spent_receiver, &ready_sender, &flag))
+            .map_err(saekit_core::Error::io("start a reading thread for", &dir))?;
+        Ok(Self { ready, spent, stop, thread: Some(thread) })
+    }
+
+    /// The next pool; `None` after the last that was wanted.
+    pub(crate) fn next(&mut self) -> Result<Option<Pool>> {
+        match self.ready.recv() {
+            Ok(pool) => pool.map(Some),
+            Err(_) => self.ended(),
+        }
+    }
+
+    /// Gives a pool back, to be filled again.
+    pub(crate) fn recycle(&self, pool: Pool) {
+        // Where the thread has ended, nobody needs the memory.
+        self.spent.send(pool).ok();
+    }
+
+    fn ended(&mut self) -> Result<Option<Pool>> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            Some(Ok(())) => Ok(None),
+            None => Err(Error::Core(saekit_core::Error::Interrupted)),
+        }
+    }
+}
+
+impl Drop for Prefetch {
+    fn drop(&mut self) {
+        self.stop.raise();
+        // The thread waits for a spent pool or works on one; a closed channel ends the first.
+        self.spent = channel().0;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Fills spent pools, one after the other, until an error or the owner's end. Only here the order of an
+/// epoch is in memory.
+fn read_ahead(
+    job: &Job,
+    (first, last): (Place, Option<Place>),
+    spent: &Receiver<Pool>,
+    ready: &Sender<Result<Pool>>,
+    stop: &Interrupt,
+) {
+    let mut begin = first.row;
+    for number in first.epoch.. {
+        let epoch = job.plan.epoch(number);
+        let (from, start) = match epoch.locate(begin) {
+            Ok(place) => place,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let (mut row, mut skipped) = (start, (begin - start) as usize);
+        for pool in from..job.plan.pools() {
+            let Ok(mut filled) = spent.recv() else { return };
+            let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
+            let read = read.and_then(|()| epoch.shuffle_rows(pool, &mut filled.order));
+            filled.next = std::mem::take(&mut skipped);
+            row += filled.order.len() as u64;
+            let is_last = last.is_some_and(|last| last < Place { epoch: number, row });
+            let failed = read.is_err();
+            if ready.send(read.map(|()| filled)).is_err() || failed || is_last {
+                return;
+            }
+        }
+        begin = 0;
+    }
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use saekit_core::files::sha256;
+use saekit_core::{HookPoint, Interrupt};
+
+use crate::read::row_buffer::{Group, Rows, Selection};
+use crate::select::row_selection::UsedRows;
+use crate::store::Inner;
+use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
+
+/// Rows of which it is looked up together whether they are used.
+const USED_AT_ONCE: u64 = 1 << 16;
+
+/// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
+///
+/// A part of a row group is in memory at a time, small enough for a cache. The last batch may be
+/// shorter than was asked for; after it comes `None`.
+#[derive(Debug)]
+pub struct ScannedRows {
+    store: Arc<Inner>,
+    selection: Selection,
+    set: Option<RowSet>,
+    /// Which rows from about [`place`](Self::place) on are used.
+    used: Option<UsedRows>,
+    groups: Vec<Group>,
+    /// Rows given.
+    row: u64,
+    /// The row of the store to look at next.
+    place: u64,
+    /// What is in memory.
+    loaded: Option<Group>,
+    rows: Rows,
+    /// A batch that came back.
+    spare: Option<RowBatch>,
+}
+
+impl ScannedRows {
+    pub(crate) fn new(
+        store: Arc<Inner>,
+        columns: &[(HookPoint, f32)],
+        set: Option<RowSet>,
+    ) -> Result<Self> {
+        let selection = Selection::new(&store, columns)?;
+        let (groups, rows) = (store.groups(), Rows::default());
+        Ok(Self {
+            store,
+            selection,
+            set,
+            used: None,
+            groups,
+            row: 0,
+            place: 0,
+            loaded: None,
+            rows,
+            spare: None,
+        })
+    }
+
+    fn fill(&mut self, rows: usize) -> Result<RowBatch> {
+        let mut batch = self.selection.batch_of(rows, self.spare.take());
+        for to in 0..rows {
+            let place = self.next_place()?;
+            let loaded = match self.loaded.filter(|loaded| loaded.places().contains(&place)) {
+                Some(loaded) => loaded,
+                None => self.load(place)?,
+            };
+            let row = (place - loaded.first) as usize;
+            self.rows.copy(row, (&self.store, &self.selection), to, &mut batch)?;
+            self.place = place + 1;
+        }
+        Ok(batch)
+    }
+
+    /// The next row of the store that is used; there is one.
+    fn next_place(&mut self) -> Result<u64> {
+        let Some(set) = &self.set else { return Ok(self.place) };
+        let rows = self.store.manifest.rows;
+        let mut place = self.place;
+        while place < rows {
+            let used = match self.used.take().filter(|used| used.range().contains(&place)) {
+                Some(used) => used,
+                None => set.used(place..rows.min(place + USED_AT_ONCE))?,
+            };
+            let end = used.range().end;
+            let found = (place..end).find(|row| used.contains(*row));
+            self.used = Some(used);
+            if let Some(row) = found {
+                return Ok(row);
+            }
+            place = end;
+        }
+        unreachable!("no more rows are asked for than are used")
+    }
+
+    /// Reads the part that has the row at `place`.
+    fn load(&mut self, place: u64) -> Result<Group> {
+        self.loaded = None;
+        let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];
+        let part_rows = self.store.shards[group.shard as usize].part_rows().unwrap_or(group.rows);
+        let part = group.part(part_rows, (place - group.first) as u32 / part_rows);
+        self.rows.fill(&self.store, &self.selection, &[part], &Interrupt::default())?;
+        self.loaded = Some(part);
+        Ok(part)
+    }
+
+    fn order_sha256(&self) -> String {
+        let set = self.set.as_ref().map_or_else(String::new, RowSet::sha256);
+        sha256(format!("scanned 1{set}").as_bytes())
+    }
+
+    /// The row of the store that comes after `rows` that are used.
+    fn place_after(&self, rows: u64) -> Result<u64> {
+        let Some(set) = &self.set else { return Ok(rows) };
+        let mut left = rows as usize;
+        for group in &self.groups {
+            let used = set.used(group.places())?;
+            let count = used.iter().count();
+            if left < count {
+                return Ok(used.iter().nth(left).unwrap_or(group.places().end));
+            }
+            left -= count;
+        }
+        Ok(self.store.manifest.rows)
+    }
+}
+
+impl RowSource for ScannedRows {
+    fn columns(&self) -> &[ColumnSpec] {
+        self.selection.specs()
+    }
+
+    fn rows_per_epoch(&self) -> u64 {
+        self.set.as_ref().map_or(self.store.manifest.rows, |set| set.counts().kept)
+    }
+
+    fn next_batch(&mut self, rows: usize) -> saekit_core::Result<Option<RowBatch>> {
+        let rows = (self.rows_per_epoch() - self.row).min(rows as u64) as usize;
+        if rows == 0 {
+            return Ok(None);
+        }
+        let place = self.place;
+        let batch = self.fill(rows).inspect_err(|_| self.place = place)?;
+        self.row += rows as u64;
+        Ok(Some(batch))
+    }
+
+    fn recycle(&mut self, batch: RowBatch) {
+        self.spare = Some(batch);
+    }
+
+    fn cursor(&self) -> Cursor {
+        Cursor {
+            store_sha256: self.store.sha256.clone(),
+            order_sha256: self.order_sha256(),
+            epoch: 0,
+            row: self.row,
+            parts: Vec::new(),
+        }
+    }
+
+    fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
+        self.store.check_cursor(cursor, &self.order_sha256(), self.rows_per_epoch())?;
+        (self.row, self.place) = (cursor.row, self.place_after(cursor.row)?);
+        Ok(())
+    }
+}

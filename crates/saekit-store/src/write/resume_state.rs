@@ -1,0 +1,129 @@
+//! What a writer has finished of a store, so that the next one can go on there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use saekit_core::files::{read_json, write_json};
+use serde::{Deserialize, Serialize};
+
+use crate::format::names::{STATE, shard_file};
+use crate::format::stats::ColumnStats;
+use crate::{Error, Result, ShardInfo, StoreSpec};
+
+/// A file beside the mark of an unfinished store, written anew after each shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Name and value of everything that decides the rows.
+    pub(crate) settings: Vec<(String, String)>,
+    /// The shards that are whole.
+    pub(crate) shards: Vec<ShardInfo>,
+    /// Statistics of each column over the rows in them.
+    pub(crate) columns: Vec<ColumnStats>,
+}
+
+impl State {
+    /// Nothing yet.
+    pub(crate) fn new(spec: &StoreSpec, more: &[(&str, String)]) -> Self {
+        Self {
+            settings: settings(spec, more),
+            shards: Vec::new(),
+            columns: spec.columns.iter().map(|column| ColumnStats::new(column.width)).collect(),
+        }
+    }
+
+    /// Reads the state of the unfinished store in `dir`, if one was written.
+    pub(crate) fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(STATE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        match read_json(&path, "state of an unfinished store") {
+            Ok(state) => Ok(Some(state)),
+            Err(source) => {
+                Err(Error::CannotGoOn { dir: dir.to_owned(), problem: source.to_string() })
+            }
+        }
+    }
+
+    /// Writes it into `dir`.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        Ok(write_json(&dir.join(STATE), self)?)
+    }
+
+    /// Rows in the shards.
+    pub(crate) fn rows(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.rows).sum()
+    }
+
+    /// The shards' files in `dir`.
+    pub(crate) fn files(&self, dir: &Path) -> Vec<PathBuf> {
+        self.shards.iter().map(|shard| dir.join(&shard.file)).collect()
+    }
+
+    /// Fails unless a store begun as `new` goes on from this, whose shards are in `dir`.
+    pub(crate) fn check(&self, new: &Self, dir: &Path) -> Result<()> {
+        for (name, now) in &new.settings {
+            let begun = self.settings.iter().find(|(begun, _)| begun == name);
+            let begun = begun.map_or("nothing", |(_, value)| value);
+            if begun != now {
+                return Err(Error::OtherSettings {
+                    dir: dir.to_owned(),
+                    setting: name.clone(),
+                    begun: begun.to_owned(),
+                    now: now.clone(),
+                });
+            }
+        }
+        match self.problem(new, dir) {
+            None => Ok(()),
+            Some(problem) => Err(Error::CannotGoOn { dir: dir.to_owned(), problem }),
+        }
+    }
+
+    fn problem(&self, new: &Self, dir: &Path) -> Option<String> {
+        let widths =
+            |state: &Self| state.columns.iter().map(ColumnStats::width).collect::<Vec<_>>();
+        if widths(self) != widths(new) || self.columns.iter().any(|c| c.rows() != self.rows()) {
+            return Some(format!("`{STATE}` contradicts itself"));
+        }
+        self.shards.iter().enumerate().find_map(|(index, shard)| {
+            if shard.file != shard_file(index) {
+                return Some(format!("`{STATE}` lists `{}`", shard.file));
+            }
+            let found = fs::metadata(dir.join(&shard.file)).ok().map(|metadata| metadata.len());
+            (found != Some(shard.bytes)).then(|| match found {
+                Some(found) => {
+                    format!("`{}` has {found} bytes, expected {}", shard.file, shard.bytes)
+                }
+                None => format!("`{}` is missing", shard.file),
+            })
+        })
+    }
+}
+
+/// Everything in `spec` that decides the bytes of a store, by names that people know, and `more`.
+pub(crate) fn settings(spec: &StoreSpec, more: &[(&str, String)]) -> Vec<(String, String)> {
+    let StoreSpec { model, tokenizer_sha256, dataset, context_size, prepend_bos, .. } = spec;
+    let columns = spec.columns.iter().map(|column| format!("{} x {}", column.name, column.width));
+    let own = [
+        ("version of saekit", env!("CARGO_PKG_VERSION").to_owned()),
+        ("model", json(model)),
+        ("tokenizer", json(tokenizer_sha256)),
+        ("data", json(dataset)),
+        ("context size", json(context_size)),
+        ("BOS", json(prepend_bos)),
+        ("excluded tokens", json(&spec.excluded_tokens)),
+        ("seed", json(&spec.seed)),
+        ("hook points", columns.collect::<Vec<_>>().join(", ")),
+        ("dtype", spec.dtype.to_string()),
+        ("shard size", json(&spec.shard_bytes)),
+        ("row group size", json(&spec.row_group_bytes)),
+        ("tokens table", json(&spec.has_tokens)),
+    ];
+    let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(more).collect()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers, text and lists of them")
+}

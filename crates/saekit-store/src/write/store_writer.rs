@@ -1,0 +1,181 @@
+use std::path::{Path, PathBuf};
+
+use saekit_core::files::write_json;
+
+use crate::format::names::{self, MANIFEST};
+use crate::tokens::TokensWriter;
+use crate::write::resume_state::State;
+use crate::write::row_collector::Intake;
+use crate::write::shard_file::ShardFormat;
+use crate::{Error, Manifest, Result, RowBlock, RowSink, StoreSpec, TokenizedSequence};
+
+/// Writes a store, shard by shard.
+///
+/// Shards are written when full, their rows in a random order; the manifest comes last. A writer
+/// that fails or is dropped leaves no manifest: [`resume`](Self::resume) goes on after its last
+/// shard, [`create`](Self::create) clears what is left. In memory are the rows of one shard
+/// ([`StoreSpec::shard_bytes`]), a row group and a few MiB.
+#[derive(Debug)]
+pub struct StoreWriter {
+    dir: PathBuf,
+    format: ShardFormat,
+    intake: Intake,
+    state: State,
+    tokens: Option<TokensWriter>,
+    failed: bool,
+}
+
+impl StoreWriter {
+    /// Begins a store in `dir`, which is created where it is missing.
+    ///
+    /// Refuses a folder that holds a finished store, or files named like a store's that no
+    /// unfinished store accounts for; leftovers of an unfinished one are removed.
+    pub fn create(dir: impl AsRef<Path>, spec: StoreSpec) -> Result<Self> {
+        spec.check()?;
+        let state = State::new(&spec, &[]);
+        Self::begin(dir.as_ref(), spec, state)
+    }
+
+    /// Goes on with the unfinished store in `dir` after its last whole shard; begins one, as
+    /// [`create`](Self::create) does, where no shard was finished.
+    ///
+    /// The caller gives the same sequences and rows again, from the first on; rows before
+    /// [`first_row`](RowSink::first_row) may be [skipped](RowSink::skip_rows) instead. The store is
+    /// then, to the byte, what it would be had the first writer gone on. `more` names the settings
+    /// beside the spec that decide the rows. Fails where one of them, or of the spec, is not what
+    /// the store was begun with.
+    pub fn resume(dir: impl AsRef<Path>, spec: StoreSpec, more: &[(&str, String)]) -> Result<Self> {
+        spec.check()?;
+        let (dir, new) = (dir.as_ref(), State::new(&spec, more));
+        let begun = if names::is_unfinished(dir) { State::read(dir)? } else { None };
+        if let Some(state) = &begun {
+            state.check(&new, dir)?;
+        }
+        Self::begin(dir, spec, begun.unwrap_or(new))
+    }
+
+    /// Clears `dir` of everything but the shards in `state`.
+    fn begin(dir: &Path, spec: StoreSpec, state: State) -> Result<Self> {
+        names::begin(dir, &state.files(dir))?;
+        let tokens = spec.has_tokens.then(|| TokensWriter::create(dir)).transpose()?;
+        let (dir, format) = (dir.to_owned(), ShardFormat::new(&spec));
+        let intake = Intake::new(spec, state.rows());
+        Ok(Self { dir, format, intake, state, tokens, failed: false })
+    }
+
+    /// Appends a sequence to the tokens table and returns its number.
+    pub fn push_sequence(&mut self, sequence: &TokenizedSequence) -> Result<u32> {
+        self.guarded(|writer| {
+            let Some(tokens) = &mut writer.tokens else {
+                let problem = "its spec says it has no tokens, but it was given a sequence";
+                return Err(Error::Spec { problem: problem.to_owned() });
+            };
+            let number = writer.intake.push_sequence()?;
+            tokens.push(sequence)?;
+            Ok(number)
+        })
+    }
+
+    /// Appends rows; fails at the first value that is not finite or that the dtype cannot hold.
+    pub fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
+        self.guarded(|writer| {
+            writer.intake.check(block)?;
+            let mut next = writer.intake.skip(block.rows() as u64) as usize;
+            while next < block.rows() {
+                let columns = &mut writer.state.columns;
+                next += writer.intake.take(block, next, usize::MAX, |column, row, stored| {
+                    columns[column].push(row, stored);
+                });
+                if writer.intake.is_full() {
+                    writer.write_shard()?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Rows taken so far, skipped ones included.
+    pub fn rows(&self) -> u64 {
+        self.intake.rows
+    }
+
+    /// Writes what is left and then the manifest; fails where no row was pushed.
+    pub fn finish(mut self) -> Result<Manifest> {
+        self.guarded(Self::write_rest)
+    }
+
+    /// Does `work` unless something failed before, and remembers whether it failed.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(Error::WriterFailed { dir: self.dir.clone() });
+        }
+        let done = work(self);
+        self.failed = done.is_err();
+        done
+    }
+
+    fn write_shard(&mut self) -> Result<()> {
+        let Intake { spec, shard, .. } = &mut self.intake;
+        let index = self.state.shards.len();
+        let order = spec.shard_order(index as u64, shard.rows());
+        let file = names::shard_file(index);
+        self.state.shards.push(self.format.write(&self.dir, file, shard, &order)?);
+        shard.clear();
+        self.state.write(&self.dir)
+    }
+
+    fn write_rest(&mut self) -> Result<Manifest> {
+        if self.intake.rows == 0 {
+            return Err(Error::NoRows { dir: self.dir.clone() });
+        }
+        if self.intake.rows < self.intake.first_row {
+            let (rows, before) = (self.intake.rows, self.intake.first_row);
+            let problem = format!("its shards hold {before} rows, but only {rows} came again");
+            return Err(Error::CannotGoOn { dir: self.dir.clone(), problem });
+        }
+        if self.intake.shard.rows() > 0 {
+            self.write_shard()?;
+        }
+        let tokens = self.tokens.take().map(TokensWriter::finish).transpose()?;
+        let Intake { spec, rows, sequences, .. } = &self.intake;
+        let columns = spec.columns.iter().zip(&self.state.columns);
+        let manifest = Manifest {
+            format: Manifest::FORMAT.to_owned(),
+            version: Manifest::VERSION,
+            model: spec.model.clone(),
+            tokenizer_sha256: spec.tokenizer_sha256.clone(),
+            dataset: spec.dataset.clone(),
+            context_size: spec.context_size,
+            prepend_bos: spec.prepend_bos,
+            excluded_tokens: spec.excluded_tokens.clone(),
+            seed: spec.seed,
+            rows: *rows,
+            sequences: u64::from(*sequences),
+            columns: columns.map(|(column, stats)| stats.finish(column, spec.dtype)).collect(),
+            tokens,
+            shards: self.state.shards.clone(),
+        };
+        write_json(&self.dir.join(MANIFEST), &manifest)?;
+        names::end(&self.dir)?;
+        Ok(manifest)
+    }
+}
+
+impl RowSink for StoreWriter {
+    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> Result<u32> {
+        Self::push_sequence(self, sequence)
+    }
+
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
+        Self::push_rows(self, block)
+    }
+
+    /// Rows in whole shards of the store that is gone on with.
+    fn first_row(&self) -> u64 {
+        self.intake.first_row
+    }
+
+    fn skip_rows(&mut self, rows: u64) -> Result<()> {
+        self.guarded(|writer| writer.intake.skip_all(rows))
+    }
+}
