@@ -1,5 +1,6 @@
 //! Each fault is an error that names the file and says what to do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -279,7 +280,7 @@ fn another_extension_is_an_error() {
 
 fn with_keys(batch: RecordBatch, keys: &[(&str, &str)]) -> RecordBatch {
     let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let schema = batch.schema().as_ref().clone().with_metadata(keys.collect());
+    let schema = batch.schema().as_ref().clone().with_metadata(keys.collect::<HashMap<_, _>>());
     batch.with_schema(Arc::new(schema)).unwrap()
 }
 
