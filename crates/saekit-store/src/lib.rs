@@ -57,6 +57,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("shards are little-endian and are read without swapping bytes");
 
+mod catalog;
 mod convert;
 mod error;
 mod foreign;
@@ -75,6 +76,7 @@ mod stream;
 mod tokens;
 mod write;
 
+pub use catalog::Skipped;
 pub use convert::ConvertConfig;
 pub use error::{Error, Result};
 pub use format::dtype::DType;
@@ -82,7 +84,7 @@ pub use format::manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use format::spec::{ColumnSpec, Dataset, StoreSpec};
 pub use format::stats::scale;
 pub use live::{LiveConfig, LiveRows};
-pub use open::{Damaged, ForeignConfig, OpenConfig, Skipped};
+pub use open::config::{Damaged, ForeignConfig, OpenConfig};
 pub use read::profile::ColumnProfile;
 pub use rows::sink::{RowBlock, RowSink};
 pub use rows::source::{Cursor, RowBatch, RowSource, scale_of_first};

@@ -1,39 +1,31 @@
-use std::path::{Path, PathBuf};
+//! The handle of an open store.
+
+use std::path::Path;
 use std::sync::Arc;
 
 use saekit_core::{HookPoint, Interrupt, Observer, Silent};
 
+use crate::catalog::{Catalog, Skipped};
+use crate::error::{Error, Result};
+use crate::format::manifest::{ColumnInfo, Manifest};
 use crate::format::names;
-use crate::open::Opening;
-use crate::read::row_buffer::Group;
-use crate::shard::Shard;
+use crate::open;
+use crate::open::config::OpenConfig;
+use crate::read::profile::ColumnProfile;
+use crate::rows::source::RowSource as _;
+use crate::select::row_selection::{RowFilter, RowSet};
 use crate::shard::native::open_sized;
-use crate::storage::check_sha256;
-use crate::{
-    ColumnInfo, ColumnProfile, Cursor, Error, Folder, Manifest, OpenConfig, Result, RowFilter,
-    RowSet, RowSource as _, ScannedRows, ShuffledRows, Skipped, Storage, StreamConfig, Tokens,
-};
+use crate::storage::{Folder, Storage, check_sha256};
+use crate::stream::scanned::ScannedRows;
+use crate::stream::shuffled::{ShuffledRows, StreamConfig};
+use crate::tokens::Tokens;
 
 /// Rows read at a time where all are looked at.
 const VERIFIED_AT_ONCE: usize = 1024;
 
 /// A finished store, checked and open for reading. Clones share what was read.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Inner>);
-
-/// What the sources made from a store share with it.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) manifest: Manifest,
-    pub(crate) sha256: String,
-    pub(crate) shards: Vec<Box<dyn Shard>>,
-    pub(crate) tokens: Option<Tokens>,
-    /// Whether rows have a sequence and a position.
-    pub(crate) has_sequences: bool,
-    pub(crate) skipped: Vec<Skipped>,
-    pub(crate) notes: Vec<String>,
-}
+pub struct Store(Arc<Catalog>);
 
 /// What [`Store::verify`] looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +41,6 @@ pub struct Verified {
 }
 
 impl Store {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
-    }
-
     /// Opens the store in the folder `dir`; see [`open_in`](Self::open_in).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let storage = Arc::new(Folder::new(dir.as_ref()));
@@ -68,7 +56,7 @@ impl Store {
         observer: &mut dyn Observer,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        Opening { storage, config, observer, interrupt, skipped: Vec::new() }.open()
+        Ok(Self(Arc::new(open::open(storage, config, observer, interrupt)?)))
     }
 
     /// The files that were left out since they are damaged.
@@ -214,59 +202,5 @@ impl Store {
         }
         observer.end();
         Ok(verified)
-    }
-}
-
-impl Inner {
-    /// Where the store is, for messages.
-    pub(crate) fn location(&self) -> PathBuf {
-        self.storage.location().to_owned()
-    }
-
-    /// Place in the manifest of the column called `name`.
-    pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
-        let found = self.manifest.columns.iter().position(|column| column.name == *name);
-        found.ok_or_else(|| Error::UnknownColumn {
-            path: self.location(),
-            column: name.to_string(),
-            available: self.manifest.available(),
-        })
-    }
-
-    /// The row groups that have rows, in the order on disk.
-    pub(crate) fn groups(&self) -> Vec<Group> {
-        let mut first = 0;
-        let count = self.shards.iter().map(|shard| shard.group_rows().len()).sum();
-        let mut groups = Vec::with_capacity(count);
-        for (shard, reader) in self.shards.iter().enumerate() {
-            for (index, rows) in reader.group_rows().iter().enumerate() {
-                let (shard, index) = (shard as u32, index as u32);
-                groups.push(Group { shard, index, skip: 0, rows: *rows, first });
-                first += u64::from(*rows);
-            }
-        }
-        groups.retain(|group| group.rows > 0);
-        groups
-    }
-
-    /// Fails where `cursor` belongs to another store or another order, or lies past the end.
-    pub(crate) fn check_cursor(
-        &self,
-        cursor: &Cursor,
-        order_sha256: &str,
-        rows: u64,
-    ) -> Result<()> {
-        let path = self.location();
-        if cursor.store_sha256 != self.sha256 {
-            let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
-            return Err(Error::OtherStore { path, expected, found });
-        }
-        if cursor.order_sha256 != order_sha256 {
-            return Err(Error::OtherOrder { path });
-        }
-        if cursor.row > rows {
-            return Err(Error::CursorRange { path, row: cursor.row, rows });
-        }
-        Ok(())
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt};
 
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
 use crate::foreign::{self, Found, FoundColumn, Mapping};
 use crate::format::names::UNFINISHED;
 use crate::format::stats::ColumnStats;
-use crate::open::Opening;
+use crate::open::opening::Opening;
 use crate::open::saved_dataset::{self, SavedDatasets};
-use crate::read::row_buffer::{Group, Rows, Selection};
-use crate::store::{Inner, Store};
+use crate::read::row_buffer::{Rows, Selection};
 use crate::{
     ColumnInfo, ColumnSpec, Error, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage,
 };
@@ -23,7 +24,7 @@ const MOST_GROUPS: u64 = 1 << 18;
 const SAMPLED_GROUPS: usize = 16;
 
 /// Opens every file in the place that has a layout known.
-pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Store> {
+pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
     let files = files(&*opening.storage)?;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let least = usize::try_from(bytes / MOST_GROUPS).unwrap_or(usize::MAX);
@@ -40,11 +41,11 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Store> {
     opening.observer.end();
     adopted.identity.push(adopted.reading(&opening.config.foreign));
     let sha256 = opening.sha256(sha256(adopted.identity.join("\n").as_bytes()));
-    let mut inner = adopted.finish(Arc::clone(&opening.storage), sha256);
-    if inner.manifest.rows > 0 {
-        measure(&mut inner, opening.interrupt)?;
+    let mut catalog = adopted.finish(Arc::clone(&opening.storage), sha256);
+    if catalog.manifest.rows > 0 {
+        measure(&mut catalog, opening.interrupt)?;
     }
-    opening.finish(inner)
+    opening.finish(catalog)
 }
 
 /// The files to read, ascending; an error where there is none.
@@ -164,7 +165,7 @@ impl Adopted {
         })
     }
 
-    fn finish(self, storage: Arc<dyn Storage>, sha256: String) -> Inner {
+    fn finish(self, storage: Arc<dyn Storage>, sha256: String) -> Catalog {
         let info = |column: FoundColumn| ColumnInfo {
             name: HookPoint::new(column.name),
             width: column.width,
@@ -190,7 +191,7 @@ impl Adopted {
             tokens: None,
             shards: self.infos,
         };
-        Inner {
+        Catalog {
             storage,
             manifest,
             sha256,
@@ -225,24 +226,24 @@ fn read_all(found: &Found, interrupt: &Interrupt) -> Result<()> {
 }
 
 /// Puts the statistics of every column into the manifest, from a sample of the rows.
-fn measure(inner: &mut Inner, interrupt: &Interrupt) -> Result<()> {
-    let groups = inner.groups();
+fn measure(catalog: &mut Catalog, interrupt: &Interrupt) -> Result<()> {
+    let groups = catalog.groups();
     let sampled = groups.len().min(SAMPLED_GROUPS);
-    let sample: Vec<Group> = (0..sampled).map(|i| groups[i * groups.len() / sampled]).collect();
+    let sample: Vec<RowRange> = (0..sampled).map(|i| groups[i * groups.len() / sampled]).collect();
     let mut columns = Vec::new();
-    for info in &inner.manifest.columns {
-        let selection = Selection::new(inner, &[(info.name.clone(), 1.0)])?;
+    for info in &catalog.manifest.columns {
+        let selection = Selection::new(catalog, &[(info.name.clone(), 1.0)])?;
         let mut stats = ColumnStats::new(info.width);
         let mut rows = Rows::default();
         for group in &sample {
-            rows.fill(inner, &selection, &[*group], interrupt)?;
+            rows.fill(catalog, &selection, &[*group], interrupt)?;
             push(&selection, (&rows, group.rows as usize), &mut stats);
         }
         let spec = ColumnSpec { name: info.name.clone(), width: info.width };
         let measured = stats.finish(&spec, info.dtype);
         columns.push(ColumnInfo { storage_error: None, ..measured });
     }
-    inner.manifest.columns = columns;
+    catalog.manifest.columns = columns;
     Ok(())
 }
 

@@ -4,8 +4,9 @@ use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::Serialize;
 
 use crate::Result;
-use crate::read::row_buffer::{Group, Rows, Selection};
-use crate::store::Inner;
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
+use crate::read::row_buffer::{Rows, Selection};
 
 /// A dimension stands out where its root mean square is so many times that of the median dimension.
 const OUTLIER: f64 = 6.0;
@@ -44,9 +45,9 @@ struct Sums {
 impl ColumnProfile {
     /// Looks at the rows of `groups`.
     pub(crate) fn of(
-        store: &Inner,
+        store: &Catalog,
         column: &HookPoint,
-        groups: &[Group],
+        groups: &[RowRange],
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<Self> {
         let selection = Selection::new(store, &[(column.clone(), 1.0)])?;

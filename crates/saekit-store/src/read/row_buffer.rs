@@ -1,10 +1,10 @@
 //! Rows in memory as they are stored, and batches made of them.
 
-use std::ops::Range;
 
 use saekit_core::{HookPoint, Interrupt, Matrix};
 
-use crate::store::Inner;
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
 use crate::{ColumnSpec, DType, Error, Result, RowBatch};
 
 /// The columns a source reads, and the factors of their rows.
@@ -25,7 +25,7 @@ struct Selected {
 }
 
 impl Selection {
-    pub(crate) fn new(store: &Inner, columns: &[(HookPoint, f32)]) -> Result<Self> {
+    pub(crate) fn new(store: &Catalog, columns: &[(HookPoint, f32)]) -> Result<Self> {
         if columns.is_empty() {
             let available = store.manifest.available();
             return Err(Error::NoColumn { path: store.location(), available });
@@ -76,50 +76,10 @@ impl Selection {
     }
 }
 
-/// Rows of a store that are read together: a row group, or a part of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Group {
-    pub(crate) shard: u32,
-    /// The row group, and how many of its rows come before.
-    pub(crate) index: u32,
-    pub(crate) skip: u32,
-    pub(crate) rows: u32,
-    /// Its first row, counted over the store.
-    pub(crate) first: u64,
-}
-
-impl Group {
-    /// Its rows, counted over the store.
-    pub(crate) fn places(&self) -> Range<u64> {
-        self.first..self.first + u64::from(self.rows)
-    }
-
-    /// Its rows, counted over the row group.
-    pub(crate) fn range(&self) -> Range<u32> {
-        self.skip..self.skip + self.rows
-    }
-
-    /// Parts of it of up to `rows` rows.
-    pub(crate) fn parts(self, rows: u32) -> impl Iterator<Item = Self> {
-        (0..self.rows.div_ceil(rows)).map(move |number| self.part(rows, number))
-    }
-
-    /// Part `number` of it, of up to `rows` rows each.
-    pub(crate) fn part(self, rows: u32, number: u32) -> Self {
-        let before = number * rows;
-        Self {
-            skip: self.skip + before,
-            rows: rows.min(self.rows - before),
-            first: self.first + u64::from(before),
-            ..self
-        }
-    }
-}
-
 /// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    groups: Vec<Group>,
+    groups: Vec<RowRange>,
     columns: Vec<AlignedBytes>,
     sequences: Vec<u32>,
     positions: Vec<u32>,
@@ -167,9 +127,9 @@ impl Rows {
     /// once `stop` is raised.
     pub(crate) fn fill(
         &mut self,
-        store: &Inner,
+        store: &Catalog,
         selection: &Selection,
-        groups: &[Group],
+        groups: &[RowRange],
         stop: &Interrupt,
     ) -> Result<()> {
         self.resize(selection, groups.iter().map(|group| group.rows as usize).sum());
@@ -197,9 +157,9 @@ impl Rows {
     /// Reads `group` so that its first row becomes row `first`.
     fn read(
         &mut self,
-        store: &Inner,
+        store: &Catalog,
         selection: &Selection,
-        group: Group,
+        group: RowRange,
         first: usize,
     ) -> Result<()> {
         let shard = &store.shards[group.shard as usize];
@@ -222,7 +182,7 @@ impl Rows {
     pub(crate) fn copy(
         &self,
         row: usize,
-        source: (&Inner, &Selection),
+        source: (&Catalog, &Selection),
         to: usize,
         batch: &mut RowBatch,
     ) -> Result<()> {
@@ -257,7 +217,7 @@ impl Rows {
 
     /// The error for row `row`, which has `values` in `column`.
     #[cold]
-    fn non_finite(&self, store: &Inner, column: &Selected, row: usize, values: &[f32]) -> Error {
+    fn non_finite(&self, store: &Catalog, column: &Selected, row: usize, values: &[f32]) -> Error {
         let element = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
         let mut first = 0;
         for group in &self.groups {

@@ -9,11 +9,12 @@ use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
 use crate::memory::give_back;
-use crate::read::row_buffer::{Group, Rows, Selection};
+use crate::read::row_buffer::{Rows, Selection};
 use crate::select::packed_file::{Packed, PackedWriter, Run};
 use crate::select::token_exclusions::{TokenLookup, TokenReasons};
-use crate::store::Inner;
 use crate::{Error, Result, TokenizedSequence};
 
 /// Which rows to use; by default all.
@@ -161,7 +162,7 @@ impl RowFilter {
     }
 
     /// Fails where it cannot be applied to `store`.
-    fn check(&self, store: &Inner) -> Result<()> {
+    fn check(&self, store: &Catalog) -> Result<()> {
         let fail = |problem: &str, remedy: &str| {
             let (path, problem) = (store.location(), problem.to_owned());
             Err(Error::Filter { path, problem, remedy: remedy.to_owned() })
@@ -228,7 +229,7 @@ impl RowSet {
     /// Looks at the rows of `store`: at its tokens table and the numbers of its rows; at the rows
     /// themselves, in `columns`, only where their values matter.
     pub(crate) fn new(
-        store: &Inner,
+        store: &Catalog,
         filter: RowFilter,
         columns: &[HookPoint],
         watch: (&mut dyn Observer, &Interrupt),
@@ -240,7 +241,7 @@ impl RowSet {
     }
 
     fn choose(
-        store: &Inner,
+        store: &Catalog,
         filter: RowFilter,
         columns: &[HookPoint],
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
@@ -328,7 +329,7 @@ impl RowCounts {
 
 /// Decides about the rows of one group after the other.
 struct Judge<'a> {
-    store: &'a Inner,
+    store: &'a Catalog,
     columns: &'a [HookPoint],
     filter: &'a RowFilter,
     /// Where the table matters.
@@ -338,7 +339,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// For each row of `group` why it is left out, if it is.
-    fn group(&mut self, group: Group, interrupt: &Interrupt) -> Result<Vec<Option<Reason>>> {
+    fn group(&mut self, group: RowRange, interrupt: &Interrupt) -> Result<Vec<Option<Reason>>> {
         let mut reasons = self.by_number(group)?;
         for column in self.columns {
             self.by_value(group, column, interrupt, &mut reasons)?;
@@ -347,7 +348,7 @@ impl Judge<'_> {
     }
 
     /// For each row of `group` why its sequence and position leave it out, if they do.
-    fn by_number(&mut self, group: Group) -> Result<Vec<Option<Reason>>> {
+    fn by_number(&mut self, group: RowRange) -> Result<Vec<Option<Reason>>> {
         let (store, rows) = (self.store, group.rows as usize);
         if !store.has_sequences {
             return Ok(vec![None; rows]);
@@ -368,7 +369,7 @@ impl Judge<'_> {
     }
 
     /// Why the token of a row of `group` leaves it out, if it does.
-    fn by_token(&mut self, group: Group, at: (u32, u32)) -> Result<Option<Reason>> {
+    fn by_token(&mut self, group: RowRange, at: (u32, u32)) -> Result<Option<Reason>> {
         let Some(tokens) = &mut self.tokens else { return Ok(None) };
         match tokens.find(at)? {
             Some(token) => tokens.reason(token),
@@ -380,7 +381,7 @@ impl Judge<'_> {
     /// it out, if they do.
     fn by_value(
         &mut self,
-        group: Group,
+        group: RowRange,
         column: &HookPoint,
         interrupt: &Interrupt,
         reasons: &mut [Option<Reason>],
@@ -409,7 +410,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn unknown_token(&self, group: Group, (sequence, position): (u32, u32)) -> Error {
+    fn unknown_token(&self, group: RowRange, (sequence, position): (u32, u32)) -> Error {
         Error::UnknownToken {
             path: self.store.shards[group.shard as usize].path().to_owned(),
             row_group: group.index as usize,

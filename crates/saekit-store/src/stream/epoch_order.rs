@@ -7,9 +7,10 @@ use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
 use crate::memory::give_back;
-use crate::read::row_buffer::{Group, Selection};
-use crate::store::Inner;
+use crate::read::row_buffer::Selection;
 use crate::stream::pools::{self, Pools};
 use crate::stream::slices::Parts;
 use crate::{Error, Result, RowSet, StreamConfig};
@@ -64,7 +65,7 @@ impl Plan {
     /// Row groups are cut into parts of a multiple of `part_rows` rows, if that is given and a pool has
     /// too few of them.
     pub(crate) fn new(
-        store: &Inner,
+        store: &Catalog,
         selection: &Selection,
         config: &StreamConfig,
         part_rows: Option<u32>,
@@ -114,7 +115,7 @@ impl Plan {
     /// and not kept: a large store has many parts.
     fn kept_of_parts(&self) -> Result<Option<Vec<u32>>> {
         let Some(set) = &self.kept else { return Ok(None) };
-        let count = |part: Group| Ok(set.used(part.places())?.iter().count() as u32);
+        let count = |part: RowRange| Ok(set.used(part.places())?.iter().count() as u32);
         self.parts.iter().map(count).collect::<Result<_>>().map(Some)
     }
 
@@ -189,7 +190,7 @@ impl Epoch<'_> {
     }
 
     /// The parts of `pool`.
-    pub(crate) fn parts(&self, pool: usize) -> Vec<Group> {
+    pub(crate) fn parts(&self, pool: usize) -> Vec<RowRange> {
         self.places(pool).iter().map(|place| self.plan.parts.get(*place)).collect()
     }
 
@@ -270,7 +271,7 @@ mod tests {
             for (index, first) in (start..end).step_by(GROUP as usize).enumerate() {
                 let rows = (end - first).min(GROUP) as u32;
                 let (shard, index) = (shard as u32, index as u32);
-                groups.push(Group { shard, index, skip: 0, rows, first });
+                groups.push(RowRange { shard, index, skip: 0, rows, first });
             }
         }
         let mut parts = Parts::whole(groups);

@@ -6,8 +6,8 @@ use std::thread::{Builder, JoinHandle};
 
 use saekit_core::Interrupt;
 
+use crate::catalog::Catalog;
 use crate::read::row_buffer::{Rows, Selection};
-use crate::store::Inner;
 use crate::stream::epoch_order::Plan;
 use crate::{Error, Result, StreamConfig};
 
@@ -39,7 +39,7 @@ pub(crate) struct Place {
 /// What the reading thread works from.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) store: Arc<Inner>,
+    pub(crate) store: Arc<Catalog>,
     pub(crate) selection: Selection,
     pub(crate) plan: Plan,
 }
@@ -48,7 +48,7 @@ impl Job {
     /// Reading `store` as `config` says, row groups in parts of a multiple of `part_rows` rows, if that
     /// is given.
     pub(crate) fn new(
-        store: Arc<Inner>,
+        store: Arc<Catalog>,
         config: &StreamConfig,
         part_rows: Option<u32>,
     ) -> Result<Self> {

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt};
 
-use crate::read::row_buffer::{Group, Rows, Selection};
+use crate::catalog::Catalog;
+use crate::catalog::row_range::RowRange;
+use crate::read::row_buffer::{Rows, Selection};
 use crate::select::row_selection::UsedRows;
-use crate::store::Inner;
 use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
 
 /// Rows of which it is looked up together whether they are used.
@@ -17,18 +18,18 @@ const USED_AT_ONCE: u64 = 1 << 16;
 /// shorter than was asked for; after it comes `None`.
 #[derive(Debug)]
 pub struct ScannedRows {
-    store: Arc<Inner>,
+    store: Arc<Catalog>,
     selection: Selection,
     set: Option<RowSet>,
     /// Which rows from about [`place`](Self::place) on are used.
     used: Option<UsedRows>,
-    groups: Vec<Group>,
+    groups: Vec<RowRange>,
     /// Rows given.
     row: u64,
     /// The row of the store to look at next.
     place: u64,
     /// What is in memory.
-    loaded: Option<Group>,
+    loaded: Option<RowRange>,
     rows: Rows,
     /// A batch that came back.
     spare: Option<RowBatch>,
@@ -36,7 +37,7 @@ pub struct ScannedRows {
 
 impl ScannedRows {
     pub(crate) fn new(
-        store: Arc<Inner>,
+        store: Arc<Catalog>,
         columns: &[(HookPoint, f32)],
         set: Option<RowSet>,
     ) -> Result<Self> {
@@ -93,11 +94,11 @@ impl ScannedRows {
     }
 
     /// Reads the part that has the row at `place`.
-    fn load(&mut self, place: u64) -> Result<Group> {
+    fn load(&mut self, place: u64) -> Result<RowRange> {
         self.loaded = None;
         let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];
         let part_rows = self.store.shards[group.shard as usize].part_rows().unwrap_or(group.rows);
-        let part = group.part(part_rows, (place - group.first) as u32 / part_rows);
+        let part = group.slice(part_rows, (place - group.first) as u32 / part_rows);
         self.rows.fill(&self.store, &self.selection, &[part], &Interrupt::default())?;
         self.loaded = Some(part);
         Ok(part)

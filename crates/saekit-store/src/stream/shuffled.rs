@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use saekit_core::HookPoint;
 
+use crate::catalog::Catalog;
 use crate::shard::Shard;
-use crate::store::Inner;
 use crate::stream::pool_reader::{Job, Place, Pool, Prefetch};
 use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource, Shuffle};
 
@@ -68,7 +68,7 @@ pub struct ShuffledRows {
 }
 
 impl ShuffledRows {
-    pub(crate) fn new(store: Arc<Inner>, config: &StreamConfig) -> Result<Self> {
+    pub(crate) fn new(store: Arc<Catalog>, config: &StreamConfig) -> Result<Self> {
         let part_rows = part_rows(&store, |shard| shard.part_rows());
         let job = Job::new(store, config, part_rows)?;
         Ok(Self {
@@ -161,7 +161,7 @@ impl ShuffledRows {
 }
 
 /// Rows of a part that every shard with rows can be read in, if each says what its own are.
-fn part_rows(store: &Inner, of: impl Fn(&dyn Shard) -> Option<u32>) -> Option<u32> {
+fn part_rows(store: &Catalog, of: impl Fn(&dyn Shard) -> Option<u32>) -> Option<u32> {
     let has_rows = |shard: &&dyn Shard| shard.group_rows().iter().any(|rows| *rows > 0);
     store.shards.iter().map(AsRef::as_ref).filter(has_rows).map(of).min().flatten()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::read::row_buffer::Group;
+use crate::catalog::row_range::RowRange;
 
 /// Row groups of each shard, or parts of them, that a pool should have.
 const SHARES: usize = 4;
@@ -15,7 +15,7 @@ const MOST_PARTS: u64 = 1 << 19;
 /// worked out when it is asked, since a large store has many.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    groups: Vec<Group>,
+    groups: Vec<RowRange>,
     /// Most rows of a part.
     rows: u32,
     /// The first part of each group, and the number of all.
@@ -26,11 +26,11 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Each of `groups` as one part.
-    pub(crate) fn whole(groups: Vec<Group>) -> Self {
+    pub(crate) fn whole(groups: Vec<RowRange>) -> Self {
         Self::new(groups, u32::MAX)
     }
 
-    fn new(groups: Vec<Group>, rows: u32) -> Self {
+    fn new(groups: Vec<RowRange>, rows: u32) -> Self {
         let (mut starts, mut shards) = (vec![0], Vec::new());
         let mut last = 0;
         for group in &groups {
@@ -72,14 +72,14 @@ impl Parts {
     }
 
     /// The part at `place`.
-    pub(crate) fn get(&self, place: u32) -> Group {
+    pub(crate) fn get(&self, place: u32) -> RowRange {
         let group = self.starts.partition_point(|start| *start <= place) - 1;
-        self.groups[group].part(self.rows, place - self.starts[group])
+        self.groups[group].slice(self.rows, place - self.starts[group])
     }
 
     /// All of them, in the order on disk.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Group> {
-        self.groups.iter().flat_map(|group| group.parts(self.rows))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = RowRange> {
+        self.groups.iter().flat_map(|group| group.slices(self.rows))
     }
 
     /// The shard of the part at `place`.

@@ -1,0 +1,96 @@
+//! The contents of an open store: its manifest, its shards and its tokens table.
+
+pub(crate) mod row_range;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use saekit_core::HookPoint;
+
+use self::row_range::RowRange;
+use crate::error::{Error, Result};
+use crate::format::manifest::Manifest;
+use crate::rows::source::Cursor;
+use crate::shard::Shard;
+use crate::storage::Storage;
+use crate::tokens::Tokens;
+
+/// A file that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// Rows it should have had, where that is known.
+    pub rows: Option<u64>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// The contents of an open store. [`Store`](crate::Store) and the sources made from it share one.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) manifest: Manifest,
+    /// Identifies the rows: the hash of the manifest, combined with the names of skipped files.
+    pub(crate) sha256: String,
+    pub(crate) shards: Vec<Box<dyn Shard>>,
+    pub(crate) tokens: Option<Tokens>,
+    /// Whether rows have a sequence and a position.
+    pub(crate) has_sequences: bool,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Catalog {
+    /// Where the store is, for messages.
+    pub(crate) fn location(&self) -> PathBuf {
+        self.storage.location().to_owned()
+    }
+
+    /// Place in the manifest of the column called `name`.
+    pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
+        let found = self.manifest.columns.iter().position(|column| column.name == *name);
+        found.ok_or_else(|| Error::UnknownColumn {
+            path: self.location(),
+            column: name.to_string(),
+            available: self.manifest.available(),
+        })
+    }
+
+    /// The row groups that have rows, in the order on disk.
+    pub(crate) fn groups(&self) -> Vec<RowRange> {
+        let mut first = 0;
+        let count = self.shards.iter().map(|shard| shard.group_rows().len()).sum();
+        let mut groups = Vec::with_capacity(count);
+        for (shard, reader) in self.shards.iter().enumerate() {
+            for (index, rows) in reader.group_rows().iter().enumerate() {
+                let (shard, index) = (shard as u32, index as u32);
+                groups.push(RowRange { shard, index, skip: 0, rows: *rows, first });
+                first += u64::from(*rows);
+            }
+        }
+        groups.retain(|group| group.rows > 0);
+        groups
+    }
+
+    /// Fails where `cursor` belongs to another store or another order, or lies past the end.
+    pub(crate) fn check_cursor(
+        &self,
+        cursor: &Cursor,
+        order_sha256: &str,
+        rows: u64,
+    ) -> Result<()> {
+        let path = self.location();
+        if cursor.store_sha256 != self.sha256 {
+            let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
+            return Err(Error::OtherStore { path, expected, found });
+        }
+        if cursor.order_sha256 != order_sha256 {
+            return Err(Error::OtherOrder { path });
+        }
+        if cursor.row > rows {
+            return Err(Error::CursorRange { path, row: cursor.row, rows });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! How to open a store: what to do about damage, and how to read files of other tools.
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::dtype::DType;
+
+/// How to open a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenConfig {
+    /// What to do about a file that is damaged.
+    pub damaged: Damaged,
+    /// How to read files of other tools; a store of saekit's own says everything itself.
+    pub foreign: ForeignConfig,
+}
+
+/// What to do about a file that is missing or damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damaged {
+    /// Stop with its error.
+    #[default]
+    Fail,
+    /// Leave it out. Every file is read once while the store is opened, so that damage is known
+    /// before anything depends on the rows.
+    Skip,
+}
+
+/// How to read files of other tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignConfig {
+    /// Columns of activations; all that can be where there are none.
+    pub columns: Vec<String>,
+    /// Column of whole numbers that becomes the sequence of each row: its document.
+    pub document: Option<String>,
+    /// Column of whole numbers that becomes the position of each row in its sequence.
+    pub position: Option<String>,
+    /// What values of two bytes are, where a file does not say it.
+    pub dtype: Option<DType>,
+    /// Rows are read and mixed in groups of about so many bytes.
+    pub group_bytes: usize,
+}
+
+impl Default for ForeignConfig {
+    fn default() -> Self {
+        Self { columns: vec![], document: None, position: None, dtype: None, group_bytes: 1 << 20 }
+    }
+}
