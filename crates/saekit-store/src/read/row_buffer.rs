@@ -1,6 +1,5 @@
 //! Rows in memory as they are stored, and batches made of them.
 
-
 use saekit_core::{HookPoint, Interrupt, Matrix};
 
 use crate::catalog::Catalog;
