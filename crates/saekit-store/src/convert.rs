@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use saekit_core::rng::{Permutation, Rng};
 use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
 
+use crate::error::DamageError;
 use crate::format::names::PILES;
 use crate::store::Store;
 use crate::{
@@ -331,7 +332,7 @@ impl Piles {
         let found = file.metadata().map_err(CoreError::io("read", &path))?.len();
         let expected = left * self.row_bytes() as u64;
         if found != expected {
-            return Err(Error::Size { path, expected, found });
+            return Err(DamageError::Size { path, expected, found }.into());
         }
         let mut words = Vec::new();
         while left > 0 {

@@ -78,7 +78,7 @@ mod write;
 
 pub use catalog::Skipped;
 pub use convert::ConvertConfig;
-pub use error::{Error, Result};
+pub use error::{DamageError, Error, OpenError, Result, StreamError, WriteError};
 pub use format::dtype::DType;
 pub use format::manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
 pub use format::spec::{ColumnSpec, Dataset, StoreSpec};

@@ -18,6 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use saekit_core::files::{HashingWriter, partial_path};
 
+use crate::error::{DamageError, OpenError, StreamError};
 use crate::format::manifest::in_words;
 use crate::format::names::TOKENS;
 use crate::parquet::blob::{BlobReader, read_footer};
@@ -208,7 +209,7 @@ impl Tokens {
         let Range { start, end } = range;
         if start > end || end > self.sequences {
             let (path, sequences) = (self.path.clone(), self.sequences);
-            return Err(Error::SequenceRange { path, start, end, sequences });
+            return Err(StreamError::SequenceRange { path, start, end, sequences }.into());
         }
         let mut sequences = Vec::with_capacity((end - start) as usize);
         if start == end {
@@ -230,7 +231,7 @@ impl Tokens {
             return Ok(sequences);
         }
         let (expected, found) = (u64::from(end - start), sequences.len() as u64);
-        Err(Error::Rows { path: self.path.clone(), expected, found })
+        Err(DamageError::Rows { path: self.path.clone(), expected, found }.into())
     }
 
     /// The file; the first time, compares its hash, since a reader of compressed lists has no other
@@ -267,7 +268,7 @@ impl Tokens {
 
     fn damaged(&self, problem: &str) -> Error {
         let source = parquet::errors::ParquetError::General(format!("the table {problem}"));
-        Error::Parquet { path: self.path.clone(), source }
+        DamageError::Parquet { path: self.path.clone(), source }.into()
     }
 }
 
@@ -284,20 +285,22 @@ fn numbers(lists: &ListArray, row: usize) -> Option<Vec<u32>> {
 fn check_schema(schema: &Schema, path: &Path) -> Result<()> {
     for name in COLUMNS {
         let Ok(field) = schema.field_with_name(name) else {
-            return Err(Error::MissingColumn {
+            return Err(OpenError::MissingColumn {
                 path: path.to_owned(),
                 column: name.to_owned(),
                 available: in_words(schema.fields().iter().map(|field| field.name().as_str())),
-            });
+            }
+            .into());
         };
         let is_list = matches!(field.data_type(), DataType::List(item) if *item.data_type() == DataType::UInt32);
         if !is_list {
-            return Err(Error::ColumnType {
+            return Err(DamageError::ColumnType {
                 path: path.to_owned(),
                 column: name.to_owned(),
                 expected: "a list of uint32".to_owned(),
                 found: field.data_type().to_string(),
-            });
+            }
+            .into());
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use common::Recipe;
 use saekit_core::{Interrupt, Silent};
+use saekit_store::StreamError;
 use saekit_store::{
     Blob, Cursor, DType, Error, Folder, Listed, OpenConfig, RowSource as _, Shuffle, Storage,
     Store, StreamConfig,
@@ -102,7 +103,7 @@ fn a_small_pool_is_given_parts_of_row_groups() {
     rows.sort_unstable();
     assert_eq!(rows, (0..recipe.rows).collect::<Vec<_>>());
     let refused = store.stream(&small(Shuffle::Window)).unwrap_err();
-    assert!(matches!(refused, Error::PoolTooSmall { .. }), "{refused}");
+    assert!(matches!(refused, Error::Stream(StreamError::PoolTooSmall { .. })), "{refused}");
     let refused = far(dir.path()).stream(&small(Shuffle::Full)).unwrap_err().to_string();
     assert!(refused.contains("(9 MiB)"), "{refused}");
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::Recipe;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, prop_assert_ne, proptest};
+use saekit_store::StreamError;
 use saekit_store::{Cursor, DType, Error, RowSource as _, Shuffle, Store, StreamConfig};
 
 fn recipes() -> impl Strategy<Value = Recipe> {
@@ -245,5 +246,8 @@ fn a_pool_that_cannot_hold_two_row_groups_is_refused() {
     let needed = config.pool_bytes;
     config.pool_bytes -= 1;
     let refused = store.stream(&config).unwrap_err();
-    assert!(matches!(refused, Error::PoolTooSmall { needed: n, .. } if n == needed), "{refused}");
+    assert!(
+        matches!(refused, Error::Stream(StreamError::PoolTooSmall { needed: n, .. }) if n == needed),
+        "{refused}"
+    );
 }

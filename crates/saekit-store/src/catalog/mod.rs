@@ -8,7 +8,7 @@ use std::sync::Arc;
 use saekit_core::HookPoint;
 
 use self::row_range::RowRange;
-use crate::error::{Error, Result};
+use crate::error::{Result, StreamError};
 use crate::format::manifest::Manifest;
 use crate::rows::source::Cursor;
 use crate::shard::Shard;
@@ -50,10 +50,13 @@ impl Catalog {
     /// Place in the manifest of the column called `name`.
     pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
         let found = self.manifest.columns.iter().position(|column| column.name == *name);
-        found.ok_or_else(|| Error::UnknownColumn {
-            path: self.location(),
-            column: name.to_string(),
-            available: self.manifest.available(),
+        found.ok_or_else(|| {
+            StreamError::UnknownColumn {
+                path: self.location(),
+                column: name.to_string(),
+                available: self.manifest.available(),
+            }
+            .into()
         })
     }
 
@@ -83,13 +86,13 @@ impl Catalog {
         let path = self.location();
         if cursor.store_sha256 != self.sha256 {
             let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
-            return Err(Error::OtherStore { path, expected, found });
+            return Err(StreamError::OtherStore { path, expected, found }.into());
         }
         if cursor.order_sha256 != order_sha256 {
-            return Err(Error::OtherOrder { path });
+            return Err(StreamError::OtherOrder { path }.into());
         }
         if cursor.row > rows {
-            return Err(Error::CursorRange { path, row: cursor.row, rows });
+            return Err(StreamError::CursorRange { path, row: cursor.row, rows }.into());
         }
         Ok(())
     }

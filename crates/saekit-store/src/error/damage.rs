@@ -1,46 +1,153 @@
-//! Which errors are about a file that is damaged.
+//! Errors about files that are damaged, missing, or not as a format says.
 
-use std::io::ErrorKind;
+use std::path::PathBuf;
 
-use saekit_core::Error as CoreError;
+use parquet::errors::ParquetError;
 
-use crate::Error;
-
-impl Error {
-    /// Whether it says that a file is damaged, missing, or not what it should be: nothing that will
-    /// pass, or that another setting or another credential would change.
-    pub(crate) fn is_damage(&self) -> bool {
-        match self {
-            Self::Core(CoreError::Io { source, .. }) => source.kind() == ErrorKind::UnexpectedEof,
-            Self::MissingFile { .. }
-            | Self::Size { .. }
-            | Self::Hash { .. }
-            | Self::Parquet { .. }
-            | Self::ColumnType { .. }
-            | Self::FooterKey { .. }
-            | Self::Rows { .. }
-            | Self::Page { .. }
-            | Self::Damaged { .. }
-            | Self::Checksum { .. }
-            | Self::Unsupported { .. }
-            | Self::IrregularRow { .. } => true,
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_will_pass_or_may_be_allowed_is_no_damage() {
-        let io = |kind: ErrorKind| Error::from(CoreError::io("read", "a".as_ref())(kind.into()));
-        assert!(io(ErrorKind::UnexpectedEof).is_damage());
-        assert!(!io(ErrorKind::PermissionDenied).is_damage());
-        assert!(!Error::from(CoreError::Interrupted).is_damage());
-        let far = CoreError::Implementation("the token has expired".into());
-        assert!(!Error::from(far).is_damage());
-        assert!(Error::MissingFile { path: "a".into() }.is_damage());
-    }
+/// A file that is damaged, missing, or not as its format or the manifest says: no other setting and no
+/// waiting would change that. Such a file may be skipped (`Damaged::Skip`).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DamageError {
+    /// A file the manifest lists is not there.
+    #[error("{} is missing, though the manifest lists it; restore it or harvest the store again", path.display())]
+    MissingFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is longer or shorter than the manifest says: truncated, or replaced.
+    #[error(
+        "{} has {found} bytes, expected {expected}: it was truncated or replaced; restore it or harvest the store again",
+        path.display()
+    )]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's size.
+        expected: u64,
+        /// The file's size.
+        found: u64,
+    },
+    /// A file's bytes are not those that were written.
+    #[error(
+        "{} has SHA-256 {found}, expected {expected}: it was changed after it was written; restore it or harvest the store again",
+        path.display()
+    )]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's hash.
+        expected: String,
+        /// The file's hash.
+        found: String,
+    },
+    /// The parquet reader gave up.
+    #[error("{} is damaged or no parquet file: {source}; restore it or harvest the store again", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The reader's reason.
+        source: ParquetError,
+    },
+    /// A column is of another type or width than the manifest says, or may hold nulls.
+    #[error("column `{column}` of {} is {found}, expected {expected}; write it as docs/store-format.md says", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What the manifest asks for, in words.
+        expected: String,
+        /// What the file has, in words.
+        found: String,
+    },
+    /// A shard's footer lacks a key, or the key says something else than the manifest.
+    #[error(
+        "the footer of {} has {} for key `{key}`, expected `{expected}`; without it the bytes cannot be told apart, so write it as docs/store-format.md says",
+        path.display(),
+        found.as_ref().map_or_else(|| "nothing".to_owned(), |found| format!("`{found}`"))
+    )]
+    FooterKey {
+        /// The shard.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What the manifest asks for.
+        expected: String,
+        /// What the footer has.
+        found: Option<String>,
+    },
+    /// A file holds another number of rows than the manifest says.
+    #[error("{} has {found} rows, expected {expected}; restore it or harvest the store again", path.display())]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's number.
+        expected: u64,
+        /// The file's number.
+        found: u64,
+    },
+    /// A page does not lie as a store's pages do.
+    #[error("column `{column}` of {} {problem}, in row group {row_group}; write it as docs/store-format.md says", path.display())]
+    Page {
+        /// The shard.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The row group.
+        row_group: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file of somebody else's layout that cannot be read as what its name says.
+    #[error("{} is damaged or no {layout} file: {problem}; restore it or write it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The layout its name promises.
+        layout: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A page or a block whose checksum is not that of its bytes.
+    #[error(
+        "column `{column}` of {} has a page at byte {offset} with CRC-32 {found:08x}, expected {expected:08x}: it was changed after it was written; restore the file",
+        path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Where the page begins.
+        offset: u64,
+        /// The checksum that was written.
+        expected: u32,
+        /// The checksum of its bytes.
+        found: u32,
+    },
+    /// A file that is sound, but written in a way that this build does not read.
+    #[error("{} has {found}, expected {expected}; write it that way", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What the file has, in words.
+        found: String,
+        /// What can be read, in words.
+        expected: String,
+    },
+    /// A row that is missing or has another width than the others.
+    #[error("column `{column}` of {} has {found} at row {row}, expected {expected}; drop or mend such rows", path.display())]
+    IrregularRow {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Row in the file, where a row is a vector.
+        row: u64,
+        /// What the row has, in words.
+        found: String,
+        /// What every row should have, in words.
+        expected: String,
+    },
 }

@@ -1,6 +1,7 @@
 //! Which of a file's columns are read.
 
 use super::{Input, Mapping};
+use crate::error::{DamageError, OpenError};
 use crate::format::manifest::in_words;
 use crate::{Error, Result};
 
@@ -65,11 +66,12 @@ fn named<T: Vectors>(
 
 /// The error for the lack of `wanted` among `names`.
 pub(super) fn missing(input: &Input, wanted: &str, names: &[String]) -> Error {
-    Error::MissingColumn {
+    OpenError::MissingColumn {
         path: input.path().to_owned(),
         column: wanted.to_owned(),
         available: in_words(names.iter().map(String::as_str)),
     }
+    .into()
 }
 
 fn apart<T: Vectors>(input: &Input, first: (&str, &T), second: (&str, &T)) -> Error {
@@ -83,7 +85,11 @@ fn apart<T: Vectors>(input: &Input, first: (&str, &T), second: (&str, &T)) -> Er
 
 /// Whether a column with this error may be one that nobody wants.
 fn may_be_left_out(error: &Error) -> bool {
-    matches!(error, Error::Unsupported { .. } | Error::UnknownDType { .. })
+    matches!(
+        error,
+        Error::Damage(DamageError::Unsupported { .. })
+            | Error::Open(OpenError::UnknownDType { .. })
+    )
 }
 
 fn all<T: Vectors>(
@@ -104,7 +110,7 @@ fn all<T: Vectors>(
     let bytes = |column: &T| column.rows().0.saturating_mul(column.row_bytes() as u64);
     let Some(largest) = chosen.iter().map(|(_, column)| column).max_by_key(|c| bytes(c)) else {
         let available = in_words(names.iter().map(String::as_str));
-        let none = || Error::NoActivations { path: input.path().to_owned(), available };
+        let none = || OpenError::NoActivations { path: input.path().to_owned(), available }.into();
         return Err(faulty.into_iter().next().unwrap_or_else(none));
     };
     let rows = largest.rows();

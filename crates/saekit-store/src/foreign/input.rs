@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::DamageError;
 use crate::{Blob, Error, Result};
 
 /// A file of one of the layouts.
@@ -53,16 +54,22 @@ impl Input {
 
     /// The error for bytes that contradict the layout.
     pub(super) fn damaged(&self, problem: impl Into<String>) -> Error {
-        Error::Damaged { path: self.path.clone(), layout: self.layout, problem: problem.into() }
+        DamageError::Damaged {
+            path: self.path.clone(),
+            layout: self.layout,
+            problem: problem.into(),
+        }
+        .into()
     }
 
     /// The error for what is sound but cannot be read.
     pub(super) fn unsupported(&self, found: impl Into<String>, expected: &str) -> Error {
-        Error::Unsupported {
+        DamageError::Unsupported {
             path: self.path.clone(),
             found: found.into(),
             expected: expected.to_owned(),
         }
+        .into()
     }
 
     /// The error for row `row` of `column`.
@@ -73,12 +80,13 @@ impl Input {
         found: String,
         expected: String,
     ) -> Error {
-        Error::IrregularRow {
+        DamageError::IrregularRow {
             path: self.path.clone(),
             column: column.to_owned(),
             row,
             found,
             expected,
         }
+        .into()
     }
 }

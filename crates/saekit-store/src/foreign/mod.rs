@@ -23,6 +23,7 @@ use std::sync::Arc;
 use self::input::Input;
 pub(crate) use self::parquet_lists::{Content, Header};
 pub(crate) use self::two_bytes::check as check_two_bytes;
+use crate::error::{DamageError, WriteError};
 use crate::shard::Shard;
 use crate::{Blob, DType, Result};
 
@@ -107,11 +108,12 @@ pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Resul
             safetensors::open(&Input::new(blob, path, "safetensors"), mapping)
         }
         Some(Layout::Npy) => npy::open(&Input::new(blob, path, "npy"), mapping),
-        None => Err(crate::Error::Unsupported {
+        None => Err(DamageError::Unsupported {
             path: path.to_owned(),
             found: "another extension".to_owned(),
             expected: ".parquet, .arrow, .safetensors or .npy".to_owned(),
-        }),
+        }
+        .into()),
     }
 }
 
@@ -119,7 +121,7 @@ pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Resul
 /// Fails where they cannot be numbered from `mapping.first_sequence` on.
 fn sequences(rows: u64, context: Option<u64>, mapping: &Mapping) -> Result<u32> {
     let Some(context) = context else { return Ok(0) };
-    let too_many = crate::Error::TooManySequences { limit: u32::MAX };
+    let too_many = WriteError::TooManySequences { limit: u32::MAX }.into();
     let Ok(sequences) = u32::try_from(rows / context.max(1)) else { return Err(too_many) };
     let last = mapping.first_sequence.checked_add(sequences);
     last.map(|_| sequences).ok_or(too_many)

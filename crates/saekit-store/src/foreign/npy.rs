@@ -8,7 +8,8 @@ use super::choose::{Kind, choose};
 use super::extents::{Extents, Plain, Value};
 use super::safetensors::shorten;
 use super::{Found, Input, Mapping, integers, two_bytes};
-use crate::{DType, Error, Result};
+use crate::error::OpenError;
+use crate::{DType, Result};
 
 /// What the array is called where nobody wants it under another name.
 const NAME: &str = "activations";
@@ -27,11 +28,12 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
         .ok_or_else(|| input.damaged(format!("its header is `{}`", shorten(header.trim_end()))))?;
     let plain = header.check(input, name, mapping)?;
     if integers::named(input, mapping, plain.context.is_some())?.is_some() {
-        return Err(Error::Options {
+        return Err(OpenError::Options {
             path: input.path().to_owned(),
             problem: "an array has no columns of documents and positions".to_owned(),
             remedy: "leave out `--document` and `--position`".to_owned(),
-        });
+        }
+        .into());
     }
     let row_bytes = (plain.width * plain.value.bytes()) as u64;
     let expected = plain.rows.checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(start));

@@ -12,6 +12,7 @@ use super::extents::{Extents, Plain, Value};
 use super::integers::{self, Integer};
 use super::npy::shaped;
 use super::{Found, Input, Mapping};
+use crate::error::OpenError;
 use crate::{DType, Error, Result};
 
 /// What the format allows.
@@ -57,7 +58,7 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
 }
 
 fn no_tensors(input: &Input) -> Error {
-    Error::NoActivations { path: input.path().to_owned(), available: "none".to_owned() }
+    OpenError::NoActivations { path: input.path().to_owned(), available: "none".to_owned() }.into()
 }
 
 /// The tensors, whose offsets are made those in the file, and notes on the metadata.

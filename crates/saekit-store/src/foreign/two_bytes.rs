@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{Input, Mapping};
+use crate::error::OpenError;
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE};
-use crate::{DType, Error, Result};
+use crate::{DType, Result};
 
 /// The dtype of `column`, which holds plain bytes: what the file's key-values `get` say, for the
 /// column or for all, or else what `mapping` says.
@@ -28,9 +29,8 @@ pub(super) fn dtype<'a>(
     }
     // Only these are ever said of bytes without a type; an i8 row has its scale beside them.
     let given = mapping.dtype.filter(|dtype| *dtype != DType::I8);
-    given.ok_or_else(|| Error::UnknownDType {
-        path: input.path().to_owned(),
-        column: column.to_owned(),
+    given.ok_or_else(|| {
+        OpenError::UnknownDType { path: input.path().to_owned(), column: column.to_owned() }.into()
     })
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn check(path: &Path, column: &str, found: DType, given: Option<DType
         Some(given) if given != found && found.bytes() == 2 => {
             let problem = format!("its column `{column}` is {found}, not {given}");
             let remedy = "leave out `--two-bytes`".to_owned();
-            Err(Error::Options { path: path.to_owned(), problem, remedy })
+            Err(OpenError::Options { path: path.to_owned(), problem, remedy }.into())
         }
         _ => Ok(()),
     }

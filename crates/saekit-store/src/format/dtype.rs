@@ -7,6 +7,8 @@ use half::slice::{HalfBitsSliceExt as _, HalfFloatSliceExt as _};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use crate::error::WriteError;
+
 /// How a row's values lie in a shard, little-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -210,8 +212,9 @@ impl FromStr for DType {
     type Err = crate::Error;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| crate::Error::Spec {
-            problem: format!("dtype `{name}`, expected f16, bf16, f32 or i8"),
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| {
+            WriteError::Spec { problem: format!("dtype `{name}`, expected f16, bf16, f32 or i8") }
+                .into()
         })
     }
 }

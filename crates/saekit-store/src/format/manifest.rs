@@ -3,8 +3,9 @@ use std::path::{Component, Path};
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::error::OpenError;
 use crate::format::names::{self, POSITION, SEQUENCE};
-use crate::{ColumnSpec, DType, Dataset, Error, Result};
+use crate::{ColumnSpec, DType, Dataset, Result};
 
 /// `manifest.json`: what a store holds, and the hash of each of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,11 +100,11 @@ impl Manifest {
         let version = names::check_format(bytes, path)?;
         if version != u64::from(Self::VERSION) {
             let (path, supported) = (path.to_owned(), Self::VERSION);
-            return Err(Error::OtherVersion { path, found: version, supported });
+            return Err(OpenError::OtherVersion { path, found: version, supported }.into());
         }
         let manifest: Self = saekit_core::files::parse_json(bytes, path, "store manifest")?;
         match manifest.problem() {
-            Some(problem) => Err(Error::Manifest { path: path.to_owned(), problem }),
+            Some(problem) => Err(OpenError::Manifest { path: path.to_owned(), problem }.into()),
             None => Ok(manifest),
         }
     }

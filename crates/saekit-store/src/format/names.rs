@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use saekit_core::files::partial_path;
 use serde::Deserialize;
 
-use crate::{Error, Manifest, Result};
+use crate::error::{OpenError, WriteError};
+use crate::{Manifest, Result};
 
 /// The file without which there is no store.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -42,14 +43,14 @@ pub(crate) fn shard_file(index: usize) -> String {
 /// what an unfinished store left, but for the files in `keep` and, if there are any, the state.
 pub(crate) fn begin(dir: &Path, keep: &[PathBuf]) -> Result<()> {
     if dir.join(MANIFEST).exists() {
-        return Err(Error::StoreExists { dir: dir.to_owned() });
+        return Err(WriteError::StoreExists { dir: dir.to_owned() }.into());
     }
     let shards = dir.join(SHARDS);
     fs::create_dir_all(&shards).map_err(saekit_core::Error::io("create folder", &shards))?;
     let marker = dir.join(UNFINISHED);
     let leftovers = own_files(dir)?;
     if let (false, Some(path)) = (marker.exists(), leftovers.first()) {
-        return Err(Error::InTheWay { path: path.clone() });
+        return Err(WriteError::InTheWay { path: path.clone() }.into());
     }
     fs::write(&marker, []).map_err(saekit_core::Error::io("write", &marker))?;
     let state = dir.join(STATE);
@@ -101,7 +102,7 @@ struct Header {
 pub(crate) fn check_format(bytes: &[u8], path: &Path) -> Result<u64> {
     let header: Header = saekit_core::files::parse_json(bytes, path, "store manifest")?;
     if header.format != Manifest::FORMAT {
-        return Err(Error::OtherFormat { path: path.to_owned(), found: header.format });
+        return Err(OpenError::OtherFormat { path: path.to_owned(), found: header.format }.into());
     }
     Ok(header.version)
 }

@@ -3,9 +3,10 @@ use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::error::WriteError;
 use crate::format::names::{POSITION, SEQUENCE};
 use crate::write::resume_state::settings;
-use crate::{DType, Error, Result};
+use crate::{DType, Result};
 
 /// Row groups a parquet file can number.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
@@ -99,7 +100,7 @@ impl StoreSpec {
 
     /// Fails where the columns cannot be those of a shard.
     pub(crate) fn check(&self) -> Result<()> {
-        let fail = |problem: String| Err(Error::Spec { problem });
+        let fail = |problem: String| Err(WriteError::Spec { problem }.into());
         if self.columns.is_empty() {
             return fail("it has no columns; name at least one hook point".to_owned());
         }

@@ -12,12 +12,11 @@ use std::time::Duration;
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt, Matrix};
 
+use crate::error::{StreamError, WriteError};
 use crate::format::manifest::in_words;
 use crate::live::sink::{Line, LiveGroup, LiveSink};
 use crate::stream::pools::{self, Pools};
-use crate::{
-    ColumnSpec, Cursor, Error, Result, RowBatch, RowSink, RowSource, StoreSpec, StreamConfig,
-};
+use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSink, RowSource, StoreSpec, StreamConfig};
 
 /// How often a wait for rows looks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -224,12 +223,14 @@ impl Plan {
         let LiveConfig { spec, rows, stream, .. } = &config;
         spec.check()?;
         if *rows == 0 {
-            return Err(Error::Spec { problem: "no row would be in it".to_owned() });
+            return Err(WriteError::Spec { problem: "no row would be in it".to_owned() }.into());
         }
         let columns = stream.columns.iter().map(|column| Selected::new(spec, column));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         if columns.is_empty() {
-            return Err(Error::NoColumn { path: nowhere(), available: available(spec) });
+            return Err(
+                StreamError::NoColumn { path: nowhere(), available: available(spec) }.into()
+            );
         }
         let groups = pools::row_groups(*rows, spec.shard_rows(), spec.row_group_rows());
         let numbers = if spec.has_tokens { 12 } else { 4 };
@@ -238,7 +239,7 @@ impl Plan {
         let group_bytes = u64::from(largest) * (values as u64 + numbers);
         let pool_bytes = stream.pool_bytes;
         let pools = Pools::new(groups.len(), group_bytes, pool_bytes)
-            .map_err(|needed| Error::PoolTooSmall { path: nowhere(), pool_bytes, needed })?;
+            .map_err(|needed| StreamError::PoolTooSmall { path: nowhere(), pool_bytes, needed })?;
         let specs = columns.iter().map(|column| spec.columns[column.index].clone()).collect();
         Ok(Self { config, columns, specs, groups, pools })
     }
@@ -274,13 +275,13 @@ impl Plan {
         let (path, rows) = (nowhere(), self.config.rows);
         if cursor.store_sha256 != self.config.sha256 {
             let (expected, found) = (self.config.sha256.clone(), cursor.store_sha256.clone());
-            return Err(Error::OtherStore { path, expected, found });
+            return Err(StreamError::OtherStore { path, expected, found }.into());
         }
         if cursor.order_sha256 != self.order_sha256() {
-            return Err(Error::OtherOrder { path });
+            return Err(StreamError::OtherOrder { path }.into());
         }
         if cursor.row > rows {
-            return Err(Error::CursorRange { path, row: cursor.row, rows });
+            return Err(StreamError::CursorRange { path, row: cursor.row, rows }.into());
         }
         Ok(())
     }
@@ -301,7 +302,7 @@ impl Selected {
         let found = spec.columns.iter().position(|column| column.name == *name);
         let Some(index) = found else {
             let (column, available) = (name.to_string(), available(spec));
-            return Err(Error::UnknownColumn { path: nowhere(), column, available });
+            return Err(StreamError::UnknownColumn { path: nowhere(), column, available }.into());
         };
         let row_bytes = spec.dtype.row_bytes(spec.columns[index].width);
         Ok(Self { index, row_bytes, scale: *scale })

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use saekit_core::Interrupt;
 
+use crate::error::WriteError;
 use crate::write::row_collector::Intake;
 use crate::{Error, LiveConfig, Result, RowBlock, RowSink, TokenizedSequence};
 
@@ -83,7 +84,7 @@ impl<'a> LiveSink<'a> {
     }
 
     fn miscounted(&self, found: u64) -> Error {
-        Error::Miscounted { expected: self.expected, found }
+        WriteError::Miscounted { expected: self.expected, found }.into()
     }
 
     /// Waits until another row group may be begun.

@@ -7,15 +7,14 @@ use saekit_core::{HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
+use crate::error::{DamageError, OpenError};
 use crate::foreign::{self, Found, FoundColumn, Mapping};
 use crate::format::names::UNFINISHED;
 use crate::format::stats::ColumnStats;
 use crate::open::opening::Opening;
 use crate::open::saved_dataset::{self, SavedDatasets};
 use crate::read::row_buffer::{Rows, Selection};
-use crate::{
-    ColumnInfo, ColumnSpec, Error, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage,
-};
+use crate::{ColumnInfo, ColumnSpec, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage};
 
 /// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
 const MOST_GROUPS: u64 = 1 << 18;
@@ -52,14 +51,14 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
 fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
     let location = storage.location();
     if !storage.exists()? {
-        return Err(Error::Missing { path: location.to_owned() });
+        return Err(OpenError::Missing { path: location.to_owned() }.into());
     }
     let mut files = storage.list()?;
     if files.iter().any(|file| file.path == UNFINISHED) {
-        return Err(Error::Unfinished { dir: location.to_owned() });
+        return Err(OpenError::Unfinished { dir: location.to_owned() }.into());
     }
     if let Some(file) = files.iter().find(|file| is_weights(&file.path)) {
-        return Err(Error::Weights { path: storage.path(&file.path) });
+        return Err(OpenError::Weights { path: storage.path(&file.path) }.into());
     }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
     files.retain(|file| !hidden(file));
@@ -69,7 +68,7 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
     let saved = SavedDatasets::find(storage, &files)?;
     files.retain(|file| saved.has(&file.path));
     if files.is_empty() {
-        return Err(Error::NotAStore { dir: location.to_owned() });
+        return Err(OpenError::NotAStore { dir: location.to_owned() }.into());
     }
     Ok(files)
 }
@@ -107,7 +106,8 @@ impl Adopted {
         opening: &Opening<'_>,
     ) -> Result<()> {
         let path = storage.path(&file.path);
-        let blob = storage.open(&file.path)?.ok_or(Error::MissingFile { path: path.clone() })?;
+        let blob =
+            storage.open(&file.path)?.ok_or(DamageError::MissingFile { path: path.clone() })?;
         let version = blob.version().map(str::to_owned);
         let config = &opening.config.foreign;
         let mapping = Mapping {
@@ -157,12 +157,13 @@ impl Adopted {
         if found.columns == self.columns && found.has_tokens == self.has_tokens {
             return Ok(());
         }
-        Err(Error::MixedColumns {
+        Err(OpenError::MixedColumns {
             path: storage.path(&file.path),
             found: describe(&found.columns, found.has_tokens),
             first: storage.path(first),
             expected: describe(&self.columns, self.has_tokens),
-        })
+        }
+        .into())
     }
 
     fn finish(self, storage: Arc<dyn Storage>, sha256: String) -> Catalog {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use saekit_core::files::sha256;
 
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
+use crate::error::{OpenError, Result};
 use crate::foreign::check_two_bytes;
 use crate::format::manifest::{Manifest, ShardInfo};
 use crate::format::names::MANIFEST;
@@ -71,7 +71,7 @@ fn apply(config: &ForeignConfig, path: &Path, manifest: &mut Manifest) -> Result
     for name in &config.columns {
         if !columns.iter().any(|column| column.name.as_str() == name) {
             let (path, column) = (path.to_owned(), name.clone());
-            return Err(Error::MissingColumn { path, column, available });
+            return Err(OpenError::MissingColumn { path, column, available }.into());
         }
     }
     if !config.columns.is_empty() {
@@ -80,7 +80,7 @@ fn apply(config: &ForeignConfig, path: &Path, manifest: &mut Manifest) -> Result
     if config.document.is_some() || config.position.is_some() {
         let problem = "saekit's own store says itself which document a row is of".to_owned();
         let remedy = "leave out `--document` and `--position`".to_owned();
-        return Err(Error::Options { path: path.to_owned(), problem, remedy });
+        return Err(OpenError::Options { path: path.to_owned(), problem, remedy }.into());
     }
     let mut columns = manifest.columns.iter();
     columns.try_for_each(|c| check_two_bytes(path, c.name.as_str(), c.dtype, config.dtype))

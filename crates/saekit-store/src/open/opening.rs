@@ -7,7 +7,7 @@ use saekit_core::files::sha256;
 use saekit_core::{Interrupt, Observer};
 
 use crate::catalog::{Catalog, Skipped};
-use crate::error::{Error, Result};
+use crate::error::{Error, OpenError, Result};
 use crate::memory::give_back;
 use crate::open::config::{Damaged, OpenConfig};
 use crate::storage::Storage;
@@ -52,12 +52,13 @@ impl Opening<'_> {
         catalog.skipped = std::mem::take(&mut self.skipped);
         if catalog.manifest.rows == 0 {
             return match catalog.skipped.first() {
-                Some(skipped) => Err(Error::NothingLeft {
+                Some(skipped) => Err(OpenError::NothingLeft {
                     dir: catalog.location(),
                     skipped: catalog.skipped.len(),
                     problem: skipped.problem.clone(),
-                }),
-                None => Err(Error::NoRows { dir: catalog.location() }),
+                }
+                .into()),
+                None => Err(OpenError::NoRows { dir: catalog.location() }.into()),
             };
         }
         give_back();

@@ -9,6 +9,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::error::DamageError;
 use crate::{Blob, Error, Result};
 
 /// As much of the end of a file as holds most footers: one round trip where there are any.
@@ -133,7 +134,8 @@ pub(crate) fn read_footer(blob: &Arc<dyn Blob>, path: &Path) -> Result<ParquetMe
         return Ok(metadata);
     }
     let problem = "its footer describes row groups that cannot be in it".to_owned();
-    Err(Error::Parquet { path: path.to_owned(), source: ParquetError::General(problem) })
+    Err(DamageError::Parquet { path: path.to_owned(), source: ParquetError::General(problem) }
+        .into())
 }
 
 /// Whether a row group can lie in a file of `bytes` bytes; the parquet reader takes it for granted.

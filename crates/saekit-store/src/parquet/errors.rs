@@ -4,6 +4,7 @@ use std::path::Path;
 
 use parquet::errors::ParquetError;
 
+use crate::error::DamageError;
 use crate::{Error, Result};
 
 impl Error {
@@ -16,7 +17,7 @@ impl Error {
             Err(Ok(source)) => {
                 saekit_core::Error::Io { action: "read", path: path.clone(), source }.into()
             }
-            Err(Err(source)) => Self::Parquet { path: path.clone(), source },
+            Err(Err(source)) => DamageError::Parquet { path: path.clone(), source }.into(),
         }
     }
 }

@@ -4,6 +4,7 @@ use saekit_core::{HookPoint, Interrupt, Matrix};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
+use crate::error::StreamError;
 use crate::{ColumnSpec, DType, Error, Result, RowBatch};
 
 /// The columns a source reads, and the factors of their rows.
@@ -27,7 +28,7 @@ impl Selection {
     pub(crate) fn new(store: &Catalog, columns: &[(HookPoint, f32)]) -> Result<Self> {
         if columns.is_empty() {
             let available = store.manifest.available();
-            return Err(Error::NoColumn { path: store.location(), available });
+            return Err(StreamError::NoColumn { path: store.location(), available }.into());
         }
         let mut selection = Self { columns: vec![], specs: vec![], tokens: store.has_sequences };
         for (name, scale) in columns {
@@ -225,13 +226,14 @@ impl Rows {
                 let shard = &store.shards[group.shard as usize];
                 let before = shard.group_rows().iter().take(group.index as usize);
                 let before: u64 = before.map(|rows| u64::from(*rows)).sum();
-                return Error::StoredNonFinite {
+                return StreamError::StoredNonFinite {
                     path: shard.path().to_owned(),
                     column: store.manifest.columns[column.index].name.to_string(),
                     row: before + u64::from(group.skip) + (row - first) as u64,
                     element,
                     value: values[element],
-                };
+                }
+                .into();
             }
             first += rows;
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
+use crate::error::StreamError;
 use crate::memory::give_back;
 use crate::read::row_buffer::{Rows, Selection};
 use crate::select::packed_file::{Packed, PackedWriter, Run};
@@ -165,7 +166,7 @@ impl RowFilter {
     fn check(&self, store: &Catalog) -> Result<()> {
         let fail = |problem: &str, remedy: &str| {
             let (path, problem) = (store.location(), problem.to_owned());
-            Err(Error::Filter { path, problem, remedy: remedy.to_owned() })
+            Err(StreamError::Filter { path, problem, remedy: remedy.to_owned() }.into())
         };
         if !(0.0..1.0).contains(&self.held_out) {
             return fail("the part held out is not in 0 to 1", "hold out 0.05, for example");
@@ -263,11 +264,12 @@ impl RowSet {
         }
         observer.end();
         if counts.kept == 0 {
-            return Err(Error::Filter {
+            return Err(StreamError::Filter {
                 path: store.location(),
                 problem: format!("no row is left ({counts})"),
                 remedy: "loosen the filter".to_owned(),
-            });
+            }
+            .into());
         }
         Ok(Self(Arc::new(Kept { filter, bits: bits.finish()?, counts })))
     }
@@ -411,11 +413,12 @@ impl Judge<'_> {
     }
 
     fn unknown_token(&self, group: RowRange, (sequence, position): (u32, u32)) -> Error {
-        Error::UnknownToken {
+        StreamError::UnknownToken {
             path: self.store.shards[group.shard as usize].path().to_owned(),
             row_group: group.index as usize,
             sequence,
             position,
         }
+        .into()
     }
 }

@@ -9,6 +9,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::native_pages::{Chunked, Column};
+use crate::error::{DamageError, OpenError};
 use crate::format::manifest::in_words;
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::parquet::blob::read_footer;
@@ -89,13 +90,13 @@ fn pages_kept(metadata: &ParquetMetaData, info: &ShardInfo, manifest: &Manifest)
 /// Opens the file at `path` in `storage` unless it is missing or its size is not `bytes`.
 pub(crate) fn open_sized(storage: &dyn Storage, path: &str, bytes: u64) -> Result<Arc<dyn Blob>> {
     let Some(blob) = storage.open(path)? else {
-        return Err(Error::MissingFile { path: storage.path(path) });
+        return Err(DamageError::MissingFile { path: storage.path(path) }.into());
     };
     let found = blob.bytes();
     if found == bytes {
         return Ok(blob);
     }
-    Err(Error::Size { path: storage.path(path), expected: bytes, found })
+    Err(DamageError::Size { path: storage.path(path), expected: bytes, found }.into())
 }
 
 /// Fails unless the footer of the file at `path` counts `expected` rows.
@@ -104,7 +105,7 @@ pub(crate) fn check_rows(metadata: &ParquetMetaData, path: &Path, expected: u64)
     if found == expected {
         return Ok(());
     }
-    Err(Error::Rows { path: path.to_owned(), expected, found })
+    Err(DamageError::Rows { path: path.to_owned(), expected, found }.into())
 }
 
 /// The footer of a shard, to be checked.
@@ -125,22 +126,24 @@ impl Footer<'_> {
         let named = |column: &ColumnDescPtr| column.path().parts() == [name];
         let Some(index) = columns.iter().position(named) else {
             let names: Vec<_> = columns.iter().map(|column| column.path().string()).collect();
-            return Err(Error::MissingColumn {
+            return Err(OpenError::MissingColumn {
                 path: self.path.to_owned(),
                 column: name.to_owned(),
                 available: in_words(names.iter().map(String::as_str)),
-            });
+            }
+            .into());
         };
         let found = &columns[index];
         let nullable = found.max_def_level() > 0 || found.max_rep_level() > 0;
         let nulls = || Some("a column without nulls".to_owned()).filter(|_| nullable);
         if let Some(expected) = check(found).or_else(nulls) {
-            return Err(Error::ColumnType {
+            return Err(DamageError::ColumnType {
                 path: self.path.to_owned(),
                 column: name.to_owned(),
                 expected,
                 found: describe(found),
-            });
+            }
+            .into());
         }
         let groups = self.metadata.row_groups().iter();
         Ok(Column::new(found, row_bytes, groups.map(|group| group.column(index))))
@@ -158,12 +161,13 @@ impl Footer<'_> {
         if found == Some(expected) {
             return Ok(());
         }
-        Err(Error::FooterKey {
+        Err(DamageError::FooterKey {
             path: self.path.to_owned(),
             key: key.to_owned(),
             expected: expected.to_owned(),
             found: found.map(str::to_owned),
-        })
+        }
+        .into())
     }
 
     fn key(&self, key: &str) -> Option<&str> {

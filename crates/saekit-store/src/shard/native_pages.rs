@@ -11,6 +11,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::native::NativeShard;
+use crate::error::DamageError;
 use crate::foreign::{Content, Header};
 use crate::parquet::blob::BlobReader;
 use crate::parquet::page_writer::page_rows;
@@ -240,12 +241,13 @@ impl Chunked<'_> {
     }
 
     fn error(&self, problem: &str) -> Error {
-        Error::Page {
+        DamageError::Page {
             path: self.shard.path.clone(),
             column: self.column.descriptor.name().to_owned(),
             row_group: self.group,
             problem: problem.to_owned(),
         }
+        .into()
     }
 
     /// Fails unless the page at byte `offset` has its checksum.
@@ -256,7 +258,7 @@ impl Chunked<'_> {
             return Ok(());
         }
         let (path, column) = (self.shard.path.clone(), self.column.descriptor.name().to_owned());
-        Err(Error::Checksum { path, column, offset, expected, found })
+        Err(DamageError::Checksum { path, column, offset, expected, found }.into())
     }
 
     fn pages(&self, reader: BlobReader) -> Result<SerializedPageReader<BlobReader>> {

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use saekit_core::files::HashingWriter;
 use saekit_core::{Error as CoreError, Result};
 
-use crate::Error;
+use crate::error::DamageError;
 
 /// Bytes read at a time where a whole file is hashed.
 const HASHED_AT_ONCE: usize = 4 << 20;
@@ -97,7 +97,7 @@ pub(crate) fn check_sha256(blob: &dyn Blob, path: &Path, expected: &str) -> crat
     if found.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
-    Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), found })
+    Err(DamageError::Hash { path: path.to_owned(), expected: expected.to_owned(), found }.into())
 }
 
 /// A folder on a disk.

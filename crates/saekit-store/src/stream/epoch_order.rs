@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
+use crate::error::StreamError;
 use crate::memory::give_back;
 use crate::read::row_buffer::Selection;
 use crate::stream::pools::{self, Pools};
 use crate::stream::slices::Parts;
-use crate::{Error, Result, RowSet, StreamConfig};
+use crate::{Result, RowSet, StreamConfig};
 
 /// How far rows move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ impl Plan {
             parts = parts.cut(part_rows, pools.map_or(0, |pools| pools.groups_per_pool()));
         }
         let pools = pools_of(&parts, row_bytes, *pool_bytes).map_err(|needed| {
-            Error::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
+            StreamError::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
         let kept = rows.clone();
         let rows = kept.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);

@@ -3,6 +3,7 @@
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 
+use crate::error::StreamError;
 use crate::{ColumnSpec, Cursor, Error, Result, RowBatch, RowSource};
 
 /// Rows of several sources, each row from a source drawn by weight.
@@ -26,7 +27,7 @@ impl<S: RowSource> Mixture<S> {
     ///
     /// Fails where there is no source, a weight is not positive, or columns differ.
     pub fn new(sources: Vec<(S, f64)>, seed: u64) -> Result<Self> {
-        let fail = |problem: String| Err(Error::Mixture { problem });
+        let fail = |problem: String| Err(StreamError::Mixture { problem }.into());
         let Some((first, _)) = sources.first() else {
             return fail("there are no sources".to_owned());
         };
@@ -89,7 +90,10 @@ fn weave(
     let mut batch = RowBatch { columns, sequences: vec![], positions: vec![] };
     for (to, pick) in picks.iter().enumerate() {
         let part = parts[*pick].as_ref().filter(|part| next[*pick] < part.rows());
-        let ended = || Error::Mixture { problem: format!("source {pick} has ended") };
+        let ended = || {
+            let problem = format!("source {pick} has ended");
+            Error::from(StreamError::Mixture { problem })
+        };
         let (part, row) = (part.ok_or_else(ended)?, next[*pick]);
         for (column, from) in batch.columns.iter_mut().zip(&part.columns) {
             column.row_mut(to).copy_from_slice(from.row(row));
@@ -145,7 +149,7 @@ impl<S: RowSource> RowSource for Mixture<S> {
         let is_own = cursor.order_sha256 == self.order_sha256();
         if !is_own || cursor.parts.len() != self.sources.len() {
             let problem = "the position to go on from belongs to other sources or weights";
-            return Err(Error::Mixture { problem: problem.to_owned() }.into());
+            return Err(Error::from(StreamError::Mixture { problem: problem.to_owned() }).into());
         }
         for (source, part) in self.sources.iter_mut().zip(&cursor.parts) {
             source.seek(part)?;

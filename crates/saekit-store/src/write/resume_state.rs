@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use saekit_core::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 
+use crate::error::WriteError;
 use crate::format::names::{STATE, shard_file};
 use crate::format::stats::ColumnStats;
-use crate::{Error, Result, ShardInfo, StoreSpec};
+use crate::{Result, ShardInfo, StoreSpec};
 
 /// A file beside the mark of an unfinished store, written anew after each shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,8 @@ impl State {
         match read_json(&path, "state of an unfinished store") {
             Ok(state) => Ok(Some(state)),
             Err(source) => {
-                Err(Error::CannotGoOn { dir: dir.to_owned(), problem: source.to_string() })
+                Err(WriteError::CannotGoOn { dir: dir.to_owned(), problem: source.to_string() }
+                    .into())
             }
         }
     }
@@ -66,17 +68,18 @@ impl State {
             let begun = self.settings.iter().find(|(begun, _)| begun == name);
             let begun = begun.map_or("nothing", |(_, value)| value);
             if begun != now {
-                return Err(Error::OtherSettings {
+                return Err(WriteError::OtherSettings {
                     dir: dir.to_owned(),
                     setting: name.clone(),
                     begun: begun.to_owned(),
                     now: now.clone(),
-                });
+                }
+                .into());
             }
         }
         match self.problem(new, dir) {
             None => Ok(()),
-            Some(problem) => Err(Error::CannotGoOn { dir: dir.to_owned(), problem }),
+            Some(problem) => Err(WriteError::CannotGoOn { dir: dir.to_owned(), problem }.into()),
         }
     }
 

@@ -3,8 +3,9 @@
 
 use saekit_core::MatrixView;
 
+use crate::error::WriteError;
 use crate::write::shard_file::ShardBuffer;
-use crate::{DType, Error, Result, RowBlock, StoreSpec};
+use crate::{DType, Result, RowBlock, StoreSpec};
 
 /// The shard that is being filled, and how many rows and sequences came before.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Intake {
     /// Counts a sequence and gives its number.
     pub(crate) fn push_sequence(&mut self) -> Result<u32> {
         let number = self.sequences;
-        let next = number.checked_add(1).ok_or(Error::TooManySequences { limit: u32::MAX })?;
+        let next = number.checked_add(1).ok_or(WriteError::TooManySequences { limit: u32::MAX })?;
         self.sequences = next;
         Ok(number)
     }
@@ -59,7 +60,7 @@ impl Intake {
             return Ok(());
         }
         let problem = format!("row {} was left out, which is not in its shards", self.rows);
-        Err(Error::Spec { problem })
+        Err(WriteError::Spec { problem }.into())
     }
 
     /// Gathers at most `limit` rows of `block`, from row `from` on, until the shard is full, and says
@@ -109,7 +110,7 @@ impl Intake {
             None => Ok(()),
             Some(sequence) => {
                 let (sequence, sequences) = (*sequence, self.sequences);
-                Err(Error::UnknownSequence { sequence, sequences })
+                Err(WriteError::UnknownSequence { sequence, sequences }.into())
             }
         }
     }
@@ -131,9 +132,9 @@ impl Intake {
             None => format!("row {}", self.rows + row as u64),
         };
         if !value.is_finite() {
-            return Err(Error::NonFinite { hook, place, element, value });
+            return Err(WriteError::NonFinite { hook, place, element, value }.into());
         }
-        let (dtype, remedy) = (self.spec.dtype, DType::holding(value));
-        Err(Error::Overflow { hook, place, element, value, dtype, remedy })
+        let (dtype, remedy) = (self.spec.dtype.name(), DType::holding(value).name());
+        Err(WriteError::Overflow { hook, place, element, value, dtype, remedy }.into())
     }
 }

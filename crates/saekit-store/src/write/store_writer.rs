@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 
 use saekit_core::files::write_json;
 
+use crate::error::{OpenError, WriteError};
 use crate::format::names::{self, MANIFEST};
 use crate::tokens::TokensWriter;
 use crate::write::resume_state::State;
 use crate::write::row_collector::Intake;
 use crate::write::shard_file::ShardFormat;
-use crate::{Error, Manifest, Result, RowBlock, RowSink, StoreSpec, TokenizedSequence};
+use crate::{Manifest, Result, RowBlock, RowSink, StoreSpec, TokenizedSequence};
 
 /// Writes a store, shard by shard.
 ///
@@ -68,7 +69,7 @@ impl StoreWriter {
         self.guarded(|writer| {
             let Some(tokens) = &mut writer.tokens else {
                 let problem = "its spec says it has no tokens, but it was given a sequence";
-                return Err(Error::Spec { problem: problem.to_owned() });
+                return Err(WriteError::Spec { problem: problem.to_owned() }.into());
             };
             let number = writer.intake.push_sequence()?;
             tokens.push(sequence)?;
@@ -107,7 +108,7 @@ impl StoreWriter {
     /// Does `work` unless something failed before, and remembers whether it failed.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.failed {
-            return Err(Error::WriterFailed { dir: self.dir.clone() });
+            return Err(WriteError::WriterFailed { dir: self.dir.clone() }.into());
         }
         let done = work(self);
         self.failed = done.is_err();
@@ -126,12 +127,12 @@ impl StoreWriter {
 
     fn write_rest(&mut self) -> Result<Manifest> {
         if self.intake.rows == 0 {
-            return Err(Error::NoRows { dir: self.dir.clone() });
+            return Err(OpenError::NoRows { dir: self.dir.clone() }.into());
         }
         if self.intake.rows < self.intake.first_row {
             let (rows, before) = (self.intake.rows, self.intake.first_row);
             let problem = format!("its shards hold {before} rows, but only {rows} came again");
-            return Err(Error::CannotGoOn { dir: self.dir.clone(), problem });
+            return Err(WriteError::CannotGoOn { dir: self.dir.clone(), problem }.into());
         }
         if self.intake.shard.rows() > 0 {
             self.write_shard()?;

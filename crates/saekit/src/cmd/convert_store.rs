@@ -60,7 +60,7 @@ pub(crate) struct Args {
 /// Converts, and prints what came of it.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if !args.force && args.out.join("manifest.json").exists() {
-        return Err(saekit_store::Error::StoreExists { dir: args.out.clone() }.into());
+        return Err(saekit_store::WriteError::StoreExists { dir: args.out.clone() }.into());
     }
     let store = args.options.open(&args.store, session)?;
     if is_inside(store.dir(), &args.out) {

@@ -142,7 +142,7 @@ pub(crate) fn kept(out: &Path) -> String {
 /// Fails where `out` holds a store that may not be replaced, before any work is done.
 fn refuse_existing(out: &Path, force: bool) -> Result<()> {
     if !force && out.join("manifest.json").exists() {
-        return Err(saekit_store::Error::StoreExists { dir: out.to_owned() }.into());
+        return Err(saekit_store::WriteError::StoreExists { dir: out.to_owned() }.into());
     }
     Ok(())
 }

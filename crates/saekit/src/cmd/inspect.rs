@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use saekit_analysis::Finished;
 use saekit_core::Error as CoreError;
 use saekit_dictionary::{Activation, Dictionary, format};
-use saekit_store::{ColumnInfo, ColumnProfile, Manifest, Store};
+use saekit_store::{ColumnInfo, ColumnProfile, Manifest, OpenError, Store};
 use serde_json::Value;
 
 use crate::failure::{OnInterrupt as _, Usage};
@@ -90,7 +90,9 @@ fn open(args: &Args, session: &Session) -> Result<Store> {
     let nothing = |error: &anyhow::Error| {
         matches!(
             error.downcast_ref(),
-            Some(saekit_store::Error::NotAStore { .. } | saekit_store::Error::Weights { .. })
+            Some(saekit_store::Error::Open(
+                OpenError::NotAStore { .. } | OpenError::Weights { .. }
+            ))
         )
     };
     if args.path.is_dir() && store.as_ref().is_err_and(nothing) {

@@ -7,7 +7,8 @@ use anyhow::Result;
 use saekit_core::{HookPoint, Provenance};
 use saekit_learners::LearnerConfig;
 use saekit_store::{
-    ColumnInfo, Mixture, ReadAhead, RowSource, Store, StreamConfig, scale, scale_of_first,
+    ColumnInfo, Mixture, ReadAhead, RowSource, Store, StreamConfig, StreamError, scale,
+    scale_of_first,
 };
 use saekit_train::{RunConfig, RunPlan, Summary};
 
@@ -240,7 +241,9 @@ impl Job<'_> {
 
     /// What is wrong with the rows of `share`: the pool is given to stores by their weights.
     fn of_several(&self, share: &Share<'_>, error: saekit_store::Error) -> anyhow::Error {
-        let saekit_store::Error::PoolTooSmall { needed, .. } = error else { return error.into() };
+        let saekit_store::Error::Stream(StreamError::PoolTooSmall { needed, .. }) = error else {
+            return error.into();
+        };
         let part = share.weight / self.total_weight();
         let (needed, percent) = (needed as f64 / part, human::percent(Some(part)));
         let text = format!(

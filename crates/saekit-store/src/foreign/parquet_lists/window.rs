@@ -4,6 +4,7 @@ use super::super::Input;
 use super::codec::Codec;
 use super::header::{Content, Header};
 use super::thrift::Fault;
+use crate::error::DamageError;
 use crate::{Error, Result};
 
 /// Bytes that are read at a time.
@@ -203,13 +204,14 @@ impl<'a> Pages<'a> {
         if found == expected {
             return Ok(());
         }
-        Err(Error::Checksum {
+        Err(DamageError::Checksum {
             path: self.input.path().to_owned(),
             column: self.column.to_owned(),
             offset: page.offset,
             expected,
             found,
-        })
+        }
+        .into())
     }
 
     /// The bytes of `page`, which is in memory.

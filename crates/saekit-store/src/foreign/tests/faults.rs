@@ -15,6 +15,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::{Golden, golden, opened, read};
+use crate::error::OpenError;
 use crate::foreign::Mapping;
 use crate::{DType, Error};
 
@@ -123,7 +124,7 @@ fn a_missing_column_is_an_error_that_lists_those_there_are() {
         let columns = vec!["nothing".to_owned()];
         let mapping = Mapping { columns, ..golden.mapping(100) };
         let error = error(file, golden.bytes(), &mapping);
-        assert!(matches!(error, Error::MissingColumn { .. }), "{error}");
+        assert!(matches!(error, Error::Open(OpenError::MissingColumn { .. })), "{error}");
         assert_says(&error, &[file, "`nothing`", "`doc`", "`pos`"]);
         let mapping = Mapping { document: Some("nothing".to_owned()), ..golden.mapping(100) };
         assert_says(&self::error(file, golden.bytes(), &mapping), &["`nothing`", "`doc`"]);
@@ -176,7 +177,7 @@ fn two_bytes_without_a_dtype_are_an_error() {
         let golden = Golden::named(file);
         let mapping = Mapping { dtype: None, ..golden.mapping(100) };
         let error = error(file, golden.bytes(), &mapping);
-        assert!(matches!(error, Error::UnknownDType { .. }), "{error}");
+        assert!(matches!(error, Error::Open(OpenError::UnknownDType { .. })), "{error}");
         assert_says(&error, &[file, "f16 and bf16 cannot be told apart"]);
     }
 }
