@@ -52,6 +52,16 @@ pub enum Error {
         /// Where and why parsing stopped.
         source: serde_json::Error,
     },
+    /// Something else stands where a file should be.
+    #[error("{} is {found}; {remedy}", path.display())]
+    NotTheFile {
+        /// The file's path.
+        path: PathBuf,
+        /// The thing that is there.
+        found: String,
+        /// How to get the file.
+        remedy: &'static str,
+    },
     /// The user asked to stop (Ctrl-C); what was promised to survive is on disk.
     #[error("interrupted")]
     Interrupted,

@@ -10,20 +10,26 @@
 //!   optional [`Edit`] of those activations, and the vocabulary.
 //! * [`metrics`]: the definitions of the figures we report.
 //! * [`rng`]: counter-based random numbers, so that a seed and an index decide everything.
-//! * [`files`]: writes that are whole or absent.
+//! * [`files`]: writes that are whole or absent; [`input`]: reads that name what is there instead.
+//! * [`border`]: panics of libraries as errors.
+//! * [`pieces`]: tokens as text.
 
+pub mod border;
 mod codec;
 mod codes;
 mod error;
 pub mod files;
+pub mod input;
 mod interrupt;
 mod learner;
 mod matrix;
 pub mod metrics;
 mod model;
+pub mod pieces;
 mod progress;
 mod provenance;
 pub mod rng;
+mod stand_in;
 
 pub use codec::{Codec, CodecShape};
 pub use codes::{Codes, SparseCodes};
@@ -34,3 +40,4 @@ pub use matrix::{Matrix, MatrixView};
 pub use model::{Edit, Encoding, HookPoint, LanguageModel, ModelInfo, TokenBatch, Tokenizer};
 pub use progress::{Observer, Silent};
 pub use provenance::Provenance;
+pub use stand_in::{STAND_IN_BYTES, stand_in};

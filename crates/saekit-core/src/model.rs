@@ -140,9 +140,15 @@ pub trait Tokenizer: Send + Sync {
     /// The text of `ids`.
     fn decode(&self, ids: &[u32]) -> Result<String>;
 
-    /// One token as people should see it: its text where it is valid UTF-8, its vocabulary entry
-    /// otherwise; `None` past the end.
+    /// One token by itself, as people should see it: its text, with bytes that are part of a
+    /// character as `<0xC3>`. No two tokens have the same. `None` past the end.
     fn token(&self, id: u32) -> Option<String>;
+
+    /// The bytes that token `id` adds to a text in which other tokens stand before it; `None` past
+    /// the end. A character may be spread over several tokens.
+    fn piece(&self, id: u32) -> Option<Vec<u8>> {
+        self.token(id).map(String::into_bytes)
+    }
 
     /// Number of token ids.
     fn d_vocab(&self) -> usize;

@@ -105,6 +105,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Makes a panic, which is always a bug of ours or of a driver, say so in two lines.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
+        if saekit_core::border::is_caught() {
+            return; // it becomes an error that names a file
+        }
         let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
         writeln!(
             io::stderr(),
