@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use saekit_core::rng::{Permutation, Rng};
 use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
 
-use crate::error::DamageError;
+use crate::error::{DamageError, Error, Result};
+use crate::format::dtype::DType;
+use crate::format::manifest::Manifest;
 use crate::format::names::PILES;
+use crate::format::spec::{ColumnSpec, StoreSpec};
+use crate::rows::sink::{RowBlock, RowSink as _};
+use crate::rows::source::{Cursor, RowBatch, RowSource as _};
+use crate::select::row_selection::RowSet;
 use crate::store::Store;
-use crate::{
-    ColumnSpec, Cursor, DType, Error, Manifest, Result, RowBatch, RowBlock, RowSet, RowSink as _,
-    RowSource as _, ScannedRows, StoreSpec, StoreWriter,
-};
+use crate::stream::scanned::ScannedRows;
+use crate::write::store_writer::StoreWriter;
 
 /// Rows handled at a time.
 const ROWS: usize = 1024;
@@ -95,7 +99,8 @@ impl<'a> Conversion<'a> {
             specs.push(store.column(name)?.spec());
         }
         if specs.is_empty() {
-            specs = manifest.columns.iter().map(crate::ColumnInfo::spec).collect();
+            specs =
+                manifest.columns.iter().map(crate::format::manifest::ColumnInfo::spec).collect();
         }
         let columns = specs.iter().map(|spec| (spec.name.clone(), 1.0)).collect();
         let spec = StoreSpec {

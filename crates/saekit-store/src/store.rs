@@ -8,17 +8,19 @@ use saekit_core::{HookPoint, Interrupt, Observer, Silent};
 use crate::catalog::{Catalog, Skipped};
 use crate::error::{Error, Result};
 use crate::format::manifest::{ColumnInfo, Manifest};
-use crate::format::names;
 use crate::open;
 use crate::open::config::OpenConfig;
 use crate::read::profile::ColumnProfile;
 use crate::rows::source::RowSource as _;
-use crate::select::row_selection::{RowFilter, RowSet};
-use crate::shard::native::open_sized;
-use crate::storage::{Folder, Storage, check_sha256};
+use crate::select::filter::RowFilter;
+use crate::select::row_selection::RowSet;
+use crate::storage::folder::Folder;
+use crate::storage::{Storage, check_sha256, open_sized};
+use crate::stream::config::StreamConfig;
 use crate::stream::scanned::ScannedRows;
-use crate::stream::shuffled::{ShuffledRows, StreamConfig};
+use crate::stream::shuffled::ShuffledRows;
 use crate::tokens::Tokens;
+use crate::write::folder;
 
 /// Rows read at a time where all are looked at.
 const VERIFIED_AT_ONCE: usize = 1024;
@@ -77,7 +79,7 @@ impl Store {
     /// Removes the store, finished or not, in `dir`: its manifest, shards and tokens table, and
     /// nothing else. Does nothing where there is none; fails where the manifest is not a store's.
     pub fn remove(dir: impl AsRef<Path>) -> Result<()> {
-        names::remove(dir.as_ref())
+        folder::remove(dir.as_ref())
     }
 
     /// Its folder, or its address.

@@ -18,15 +18,14 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use saekit_core::files::{HashingWriter, partial_path};
 
-use crate::error::{DamageError, OpenError, StreamError};
-use crate::format::manifest::in_words;
+use crate::error::{DamageError, Error, OpenError, Result, StreamError};
+use crate::format::manifest::{FileInfo, in_words};
 use crate::format::names::TOKENS;
-use crate::parquet::blob::{BlobReader, read_footer};
+use crate::parquet::blob::{BlobReader, check_rows, read_footer};
 use crate::parquet::errors::into_io;
 use crate::parquet::row_groups::RowGroups;
-use crate::shard::native::{check_rows, open_sized};
-use crate::storage::check_sha256;
-use crate::{Blob, Error, FileInfo, Result, Storage};
+use crate::rows::sequence::TokenizedSequence;
+use crate::storage::{Blob, Storage, check_sha256, open_sized};
 
 /// The columns, in order.
 const COLUMNS: [&str; 4] = ["token_ids", "document", "byte_start", "byte_end"];
@@ -35,26 +34,10 @@ const GROUP_TOKENS: usize = 1 << 18;
 /// Sequences after which a row group is written, however short they are.
 const GROUP_SEQUENCES: usize = 1 << 16;
 
-/// A sequence as it went through the model: one entry a token in each field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenizedSequence {
-    /// Token ids.
-    pub ids: Vec<u32>,
-    /// The record of the input each token came from, counted from 0. A token that was added, such
-    /// as BOS, counts to the record of the token after it.
-    pub documents: Vec<u32>,
-    /// First byte of the token's text in its record.
-    pub byte_starts: Vec<u32>,
-    /// Byte after the last of the token's text in its record; equal to the start where the token
-    /// stands for no text.
-    pub byte_ends: Vec<u32>,
-}
-
-impl TokenizedSequence {
-    /// The fields in the order of the columns.
-    fn fields(&self) -> [&[u32]; 4] {
-        [&self.ids, &self.documents, &self.byte_starts, &self.byte_ends]
-    }
+/// The fields of a sequence in the order of [`COLUMNS`].
+fn fields(sequence: &TokenizedSequence) -> [&[u32]; 4] {
+    let TokenizedSequence { ids, documents, byte_starts, byte_ends } = sequence;
+    [ids, documents, byte_starts, byte_ends]
 }
 
 impl fmt::Debug for TokensWriter {
@@ -88,11 +71,11 @@ impl TokensWriter {
 
     /// Appends a sequence.
     pub(crate) fn push(&mut self, sequence: &TokenizedSequence) -> Result<()> {
-        for (name, field) in COLUMNS.iter().zip(sequence.fields()) {
+        for (name, field) in COLUMNS.iter().zip(fields(sequence)) {
             let what = format!("number of `{name}` of a sequence");
             saekit_core::Error::check_size(&what, sequence.ids.len(), field.len())?;
         }
-        for (column, field) in self.columns.iter_mut().zip(sequence.fields()) {
+        for (column, field) in self.columns.iter_mut().zip(fields(sequence)) {
             column.extend_from_slice(field);
         }
         self.lengths.push(sequence.ids.len());

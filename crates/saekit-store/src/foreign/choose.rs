@@ -1,9 +1,8 @@
 //! Which of a file's columns are read.
 
 use super::{Input, Mapping};
-use crate::error::{DamageError, OpenError};
+use crate::error::{DamageError, Error, OpenError, Result};
 use crate::format::manifest::in_words;
-use crate::{Error, Result};
 
 /// A column of a file, as far as its type tells.
 pub(super) enum Kind<T> {

@@ -6,8 +6,9 @@ use std::path::Path;
 use super::choose::Vectors;
 use super::integers::Integer;
 use super::{Found, FoundColumn, Input, Mapping};
+use crate::error::Result;
+use crate::format::dtype::DType;
 use crate::shard::Shard;
-use crate::{DType, Result};
 
 /// Doubles are read and rounded as many at a time.
 const DOUBLES: usize = 8192;
@@ -190,6 +191,20 @@ impl Extents {
         }
         Ok(())
     }
+}
+
+/// Vectors of a tensor with `shape`.
+pub(super) fn shaped(shape: &[u64], value: Value) -> Option<Plain> {
+    let (rows, context, width) = match *shape {
+        [rows, width] => (rows, None, width),
+        [contexts, context, width] if context > 0 => {
+            (contexts.checked_mul(context)?, Some(context), width)
+        }
+        _ => return None,
+    };
+    let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
+    width.checked_mul(8)?;
+    Some(Plain { width, value, rows, context })
 }
 
 /// Rounds doubles to singles; one beyond their range becomes infinite.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::DamageError;
-use crate::{Blob, Error, Result};
+use crate::error::{DamageError, Error, Result};
+use crate::storage::Blob;
 
 /// A file of one of the layouts.
 #[derive(Clone, Debug)]
@@ -89,4 +89,13 @@ impl Input {
         }
         .into()
     }
+}
+
+/// The beginning of a long text.
+pub(super) fn shorten(text: &str) -> String {
+    const LONG: usize = 200;
+    let printable =
+        |c: char| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c };
+    let short: String = text.chars().take(LONG).map(printable).collect();
+    if text.chars().nth(LONG).is_none() { short } else { format!("{short} ...") }
 }

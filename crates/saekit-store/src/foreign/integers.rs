@@ -1,7 +1,7 @@
 //! Columns of whole numbers, which are the sequence or the position of rows.
 
 use super::{Input, Mapping};
-use crate::Result;
+use crate::error::Result;
 
 /// How a whole number is stored, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,11 +21,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::input::Input;
-pub(crate) use self::parquet_lists::{Content, Header};
 pub(crate) use self::two_bytes::check as check_two_bytes;
-use crate::error::{DamageError, WriteError};
+use crate::error::{DamageError, Result, WriteError};
+use crate::format::dtype::DType;
 use crate::shard::Shard;
-use crate::{Blob, DType, Result};
+use crate::storage::Blob;
 
 /// What a file of somebody else's layout holds.
 #[derive(Debug)]

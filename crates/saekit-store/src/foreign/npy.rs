@@ -5,11 +5,11 @@
 //! `{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }`.
 
 use super::choose::{Kind, choose};
-use super::extents::{Extents, Plain, Value};
-use super::safetensors::shorten;
+use super::extents::{Extents, Plain, Value, shaped};
+use super::input::shorten;
 use super::{Found, Input, Mapping, integers, two_bytes};
-use crate::error::OpenError;
-use crate::{DType, Result};
+use crate::error::{OpenError, Result};
+use crate::format::dtype::DType;
 
 /// What the array is called where nobody wants it under another name.
 const NAME: &str = "activations";
@@ -125,20 +125,6 @@ impl Header {
             input.unsupported(found, "[rows, width] or [contexts, context, width], none of them 0")
         })
     }
-}
-
-/// Vectors of a tensor with `shape`.
-pub(super) fn shaped(shape: &[u64], value: Value) -> Option<Plain> {
-    let (rows, context, width) = match *shape {
-        [rows, width] => (rows, None, width),
-        [contexts, context, width] if context > 0 => {
-            (contexts.checked_mul(context)?, Some(context), width)
-        }
-        _ => return None,
-    };
-    let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
-    width.checked_mul(8)?;
-    Some(Plain { width, value, rows, context })
 }
 
 /// What follows the key `key` and its colon.

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::choose::{Kind, Vectors as _, choose, missing};
-use super::extents::{Extents, Plain, Value};
+use super::extents::{Extents, Plain, Value, shaped};
+use super::input::shorten;
 use super::integers::{self, Integer};
-use super::npy::shaped;
 use super::{Found, Input, Mapping};
-use crate::error::OpenError;
-use crate::{DType, Error, Result};
+use crate::error::{Error, OpenError, Result};
+use crate::format::dtype::DType;
 
 /// What the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -87,15 +87,6 @@ fn read_header(input: &Input) -> Result<(Tensors, Vec<String>)> {
     }
     lie_side_by_side(input, &mut tensors, 8 + len)?;
     Ok((tensors, notes))
-}
-
-/// The beginning of a long text.
-pub(super) fn shorten(text: &str) -> String {
-    const LONG: usize = 200;
-    let printable =
-        |c: char| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c };
-    let short: String = text.chars().take(LONG).map(printable).collect();
-    if text.chars().nth(LONG).is_none() { short } else { format!("{short} ...") }
 }
 
 /// Fails unless the tensors fill the file from `start` on without gap or overlap, each as long as

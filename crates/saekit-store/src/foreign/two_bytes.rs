@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{Input, Mapping};
-use crate::error::OpenError;
+use crate::error::{OpenError, Result};
+use crate::format::dtype::DType;
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE};
-use crate::{DType, Result};
 
 /// The dtype of `column`, which holds plain bytes: what the file's key-values `get` say, for the
 /// column or for all, or else what `mapping` says.

@@ -209,7 +209,7 @@ impl fmt::Display for DType {
 }
 
 impl FromStr for DType {
-    type Err = crate::Error;
+    type Err = crate::error::Error;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| {

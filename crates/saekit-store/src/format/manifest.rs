@@ -3,9 +3,10 @@ use std::path::{Component, Path};
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::error::OpenError;
-use crate::format::names::{self, POSITION, SEQUENCE};
-use crate::{ColumnSpec, DType, Dataset, Result};
+use crate::error::{OpenError, Result};
+use crate::format::dtype::DType;
+use crate::format::names::{POSITION, SEQUENCE};
+use crate::format::spec::{ColumnSpec, Dataset};
 
 /// `manifest.json`: what a store holds, and the hash of each of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,7 +98,7 @@ impl Manifest {
 
     /// Reads and checks the manifest `bytes`, which lie at `path`.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let version = names::check_format(bytes, path)?;
+        let version = check_format(bytes, path)?;
         if version != u64::from(Self::VERSION) {
             let (path, supported) = (path.to_owned(), Self::VERSION);
             return Err(OpenError::OtherVersion { path, found: version, supported }.into());
@@ -178,6 +179,22 @@ impl ColumnInfo {
     pub(crate) fn row_bytes(&self) -> usize {
         self.dtype.row_bytes(self.width)
     }
+}
+
+/// What every version of a manifest says.
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
+}
+
+/// The version of the manifest `bytes`, which lie at `path`; fails where it is not a store's.
+pub(crate) fn check_format(bytes: &[u8], path: &Path) -> Result<u64> {
+    let header: Header = saekit_core::files::parse_json(bytes, path, "store manifest")?;
+    if header.format != Manifest::FORMAT {
+        return Err(OpenError::OtherFormat { path: path.to_owned(), found: header.format }.into());
+    }
+    Ok(header.version)
 }
 
 /// Names in backticks, with commas.

@@ -3,10 +3,9 @@ use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::error::WriteError;
+use crate::error::{Result, WriteError};
+use crate::format::dtype::DType;
 use crate::format::names::{POSITION, SEQUENCE};
-use crate::write::resume_state::settings;
-use crate::{DType, Result};
 
 /// Row groups a parquet file can number.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
@@ -137,4 +136,31 @@ impl Default for StoreSpec {
             has_tokens: true,
         }
     }
+}
+
+/// Everything in `spec` that decides the bytes of a store, by names that people know, and `more`.
+pub(crate) fn settings(spec: &StoreSpec, more: &[(&str, String)]) -> Vec<(String, String)> {
+    let StoreSpec { model, tokenizer_sha256, dataset, context_size, prepend_bos, .. } = spec;
+    let columns = spec.columns.iter().map(|column| format!("{} x {}", column.name, column.width));
+    let own = [
+        ("version of saekit", env!("CARGO_PKG_VERSION").to_owned()),
+        ("model", json(model)),
+        ("tokenizer", json(tokenizer_sha256)),
+        ("data", json(dataset)),
+        ("context size", json(context_size)),
+        ("BOS", json(prepend_bos)),
+        ("excluded tokens", json(&spec.excluded_tokens)),
+        ("seed", json(&spec.seed)),
+        ("hook points", columns.collect::<Vec<_>>().join(", ")),
+        ("dtype", spec.dtype.to_string()),
+        ("shard size", json(&spec.shard_bytes)),
+        ("row group size", json(&spec.row_group_bytes)),
+        ("tokens table", json(&spec.has_tokens)),
+    ];
+    let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(more).collect()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers, text and lists of them")
 }

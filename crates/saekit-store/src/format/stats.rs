@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use crate::format::dtype::DType;
 use crate::format::manifest::ColumnInfo;
-use crate::{ColumnSpec, DType};
+use crate::format::spec::ColumnSpec;
 
 /// Running statistics of a column, in double precision, in the order rows are pushed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Rows that go from a model straight into training, in the order of the store they would make.
 
+pub(crate) mod config;
 pub(crate) mod sink;
 
 use std::convert::Infallible;
@@ -12,30 +13,18 @@ use std::time::Duration;
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt, Matrix};
 
-use crate::error::{StreamError, WriteError};
+use crate::error::{Result, StreamError, WriteError};
 use crate::format::manifest::in_words;
-use crate::live::sink::{Line, LiveGroup, LiveSink};
+use crate::format::spec::{ColumnSpec, StoreSpec};
+use crate::live::config::LiveConfig;
+use crate::live::sink::{Line, LiveSink};
+use crate::rows::sink::RowSink;
+use crate::rows::source::{Cursor, RowBatch, RowSource};
 use crate::stream::pools::{self, Pools};
-use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSink, RowSource, StoreSpec, StreamConfig};
+use crate::write::shard_buffer::LiveGroup;
 
 /// How often a wait for rows looks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Rows to be computed while they are used.
-#[derive(Clone, Debug)]
-pub struct LiveConfig {
-    /// The store they would make.
-    pub spec: StoreSpec,
-    /// Rows an epoch: all that the producer gives.
-    pub rows: u64,
-    /// SHA-256, hex, of everything that decides the rows: it stands in cursors for the hash of a
-    /// store.
-    pub sha256: String,
-    /// The seed of the order, the memory of pools, and the columns with their factors.
-    pub stream: StreamConfig,
-    /// Asks a wait for rows to stop.
-    pub interrupt: Interrupt,
-}
 
 /// Rows harvested while they are used, in the window order, epoch after epoch; nothing is written.
 ///

@@ -4,30 +4,12 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use saekit_core::Interrupt;
 
-use crate::error::WriteError;
+use crate::error::{Error, Result, WriteError};
+use crate::live::config::LiveConfig;
+use crate::rows::sequence::TokenizedSequence;
+use crate::rows::sink::{RowBlock, RowSink};
 use crate::write::row_collector::Intake;
-use crate::{Error, LiveConfig, Result, RowBlock, RowSink, TokenizedSequence};
-
-/// The rows of a row group, as stored.
-#[derive(Debug, Default)]
-pub(crate) struct LiveGroup {
-    /// One a column of the spec, row after row.
-    pub(crate) columns: Vec<Vec<u8>>,
-    pub(crate) sequences: Vec<u32>,
-    pub(crate) positions: Vec<u32>,
-    pub(crate) rows: usize,
-}
-
-impl LiveGroup {
-    /// Frees the columns whose place `wanted` refuses.
-    pub(crate) fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            if !wanted(index) {
-                *column = Vec::new();
-            }
-        }
-    }
-}
+use crate::write::shard_buffer::LiveGroup;
 
 /// What is asked of the producer, and where it answers.
 #[derive(Debug)]

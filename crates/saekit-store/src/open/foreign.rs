@@ -7,14 +7,18 @@ use saekit_core::{HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::error::{DamageError, OpenError};
+use crate::error::{DamageError, OpenError, Result};
 use crate::foreign::{self, Found, FoundColumn, Mapping};
+use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo};
 use crate::format::names::UNFINISHED;
+use crate::format::spec::ColumnSpec;
 use crate::format::stats::ColumnStats;
+use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;
 use crate::open::saved_dataset::{self, SavedDatasets};
-use crate::read::row_buffer::{Rows, Selection};
-use crate::{ColumnInfo, ColumnSpec, ForeignConfig, Listed, Manifest, Result, ShardInfo, Storage};
+use crate::read::projection::Selection;
+use crate::read::row_buffer::Rows;
+use crate::storage::{Listed, Storage};
 
 /// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
 const MOST_GROUPS: u64 = 1 << 18;

@@ -13,8 +13,8 @@ use crate::format::names::MANIFEST;
 use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;
 use crate::shard::Shard;
-use crate::shard::native::{NativeShard, open_sized};
-use crate::storage::{Blob, Storage, check_sha256, read_all};
+use crate::shard::native::NativeShard;
+use crate::storage::{Blob, Storage, check_sha256, open_sized, read_all};
 use crate::tokens::Tokens;
 
 /// Shards that are opened side by side: far away, where each takes a round trip or two, and nearby.

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::storage::read_all;
-use crate::{Listed, Result, Storage};
+use crate::error::Result;
+use crate::storage::{Listed, Storage, read_all};
 
 /// The file that lists the others.
 const STATE: &str = "state.json";

@@ -9,8 +9,8 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::error::DamageError;
-use crate::{Blob, Error, Result};
+use crate::error::{DamageError, Error, Result};
+use crate::storage::Blob;
 
 /// As much of the end of a file as holds most footers: one round trip where there are any.
 const TAIL: u64 = 64 << 10;
@@ -136,6 +136,15 @@ pub(crate) fn read_footer(blob: &Arc<dyn Blob>, path: &Path) -> Result<ParquetMe
     let problem = "its footer describes row groups that cannot be in it".to_owned();
     Err(DamageError::Parquet { path: path.to_owned(), source: ParquetError::General(problem) }
         .into())
+}
+
+/// Fails unless the footer of the file at `path` counts `expected` rows.
+pub(crate) fn check_rows(metadata: &ParquetMetaData, path: &Path, expected: u64) -> Result<()> {
+    let found = metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum();
+    if found == expected {
+        return Ok(());
+    }
+    Err(DamageError::Rows { path: path.to_owned(), expected, found }.into())
 }
 
 /// Whether a row group can lie in a file of `bytes` bytes; the parquet reader takes it for granted.

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use parquet::errors::ParquetError;
 
-use crate::error::DamageError;
-use crate::{Error, Result};
+use crate::error::{DamageError, Error, Result};
 
 impl Error {
     /// What the parquet reader said of the file at `path`; the system's own reason where there is

@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 
-use crate::shard::Chunk;
+use crate::parquet::column_chunk::Chunk;
 
 /// Of a footer only what reading takes: as the parquet crate keeps it, that of a long table takes many
 /// times as much.

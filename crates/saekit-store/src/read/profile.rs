@@ -3,10 +3,11 @@
 use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::Serialize;
 
-use crate::Result;
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::read::row_buffer::{Rows, Selection};
+use crate::error::Result;
+use crate::read::projection::Selection;
+use crate::read::row_buffer::Rows;
 
 /// A dimension stands out where its root mean square is so many times that of the median dimension.
 const OUTLIER: f64 = 6.0;

@@ -1,6 +1,7 @@
 use saekit_core::MatrixView;
 
-use crate::{Result, TokenizedSequence};
+use crate::error::Result;
+use crate::rows::sequence::TokenizedSequence;
 
 /// Rows on their way somewhere: row `i` of every column is the same token's.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use saekit_core::Error as CoreError;
 
-use crate::Result;
-use crate::storage::read_exact_at;
+use crate::error::Result;
+use crate::storage::folder::read_exact_at;
 
 /// Bytes that a [`Cached`] reads at once.
 const BLOCK_BYTES: u64 = 4096;

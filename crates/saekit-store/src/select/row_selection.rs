@@ -1,84 +1,21 @@
-//! Which rows of a store are used: parts by document, and rows left out by token, place or norm.
+//! The rows of a store that a filter leaves, a bit per row.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use saekit_core::files::sha256;
-use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, Interrupt, Observer};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::catalog::row_range::RowRange;
-use crate::error::StreamError;
+use crate::error::{Result, StreamError};
 use crate::memory::give_back;
-use crate::read::row_buffer::{Rows, Selection};
+use crate::read::row_buffer::Rows;
+use crate::select::classify::Judge;
+use crate::select::filter::{Reason, RowFilter};
 use crate::select::packed_file::{Packed, PackedWriter, Run};
-use crate::select::token_exclusions::{TokenLookup, TokenReasons};
-use crate::{Error, Result, TokenizedSequence};
-
-/// Which rows to use; by default all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RowFilter {
-    /// Part of the documents that is held out, 0 to 1; of the sequences, where a store has no tokens
-    /// table. Which documents those are is decided by [`split_seed`](Self::split_seed) and their
-    /// number alone.
-    pub held_out: f64,
-    /// Decides which documents are held out.
-    pub split_seed: u64,
-    /// Which of the two parts to use.
-    pub part: Part,
-    /// Positions in a sequence that are used, from the first to before the last; `None` is all.
-    pub positions: Option<(u32, u32)>,
-    /// Tokens whose rows are left out, ascending.
-    pub exclude_tokens: Vec<u32>,
-    /// Only rows of tokens in such spans are used, where any are given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub between: Option<Between>,
-    /// Rows whose norm is more than so many times the mean norm of their column are left out.
-    pub max_norm: Option<f64>,
-    /// Rows that hold NaN or infinity are left out, where reading them would be an error.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub drop_non_finite: bool,
-}
-
-/// Spans of tokens in a sequence, such as what one side says in a chat: from after the tokens `begin`,
-/// one after the other, to before the next token `end`, or to the end of the sequence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Between {
-    /// Tokens before a span; at least one.
-    pub begin: Vec<u32>,
-    /// The token after it.
-    pub end: u32,
-}
-
-impl Between {
-    /// For each of the tokens `ids` of a sequence whether it lies in a span.
-    pub(crate) fn inside(&self, ids: &[u32]) -> Vec<bool> {
-        let mut is_inside = false;
-        let mut inside = Vec::with_capacity(ids.len());
-        for (position, id) in ids.iter().enumerate() {
-            is_inside &= *id != self.end;
-            inside.push(is_inside);
-            is_inside |= ids[..=position].ends_with(&self.begin);
-        }
-        inside
-    }
-}
-
-/// A side of a split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// What is not held out.
-    #[default]
-    Train,
-    /// What is.
-    HeldOut,
-}
+use crate::select::token_exclusions::TokenReasons;
 
 /// The rows of a store that a [`RowFilter`] leaves; made by [`Store::select`](crate::Store::select).
 /// Clones share a temporary file without a name, of a bit a row, which goes with the last of them.
@@ -135,94 +72,6 @@ impl fmt::Display for RowCounts {
             mark = ',';
         }
         Ok(())
-    }
-}
-
-/// Why a row is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    OtherPart,
-    Position,
-    Token,
-    Outside,
-    Norm,
-    NonFinite,
-}
-
-impl RowFilter {
-    /// Whether every row is used.
-    pub fn is_all(&self) -> bool {
-        let Self { held_out, part, positions, exclude_tokens, max_norm, .. } = self;
-        let by_value = max_norm.is_some() || self.drop_non_finite;
-        *held_out == 0.0
-            && *part == Part::Train
-            && positions.is_none()
-            && exclude_tokens.is_empty()
-            && self.between.is_none()
-            && !by_value
-    }
-
-    /// Fails where it cannot be applied to `store`.
-    fn check(&self, store: &Catalog) -> Result<()> {
-        let fail = |problem: &str, remedy: &str| {
-            let (path, problem) = (store.location(), problem.to_owned());
-            Err(StreamError::Filter { path, problem, remedy: remedy.to_owned() }.into())
-        };
-        if !(0.0..1.0).contains(&self.held_out) {
-            return fail("the part held out is not in 0 to 1", "hold out 0.05, for example");
-        }
-        if self.max_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
-            return fail("the largest norm is not positive", "give 10, for example");
-        }
-        let by_row = self.held_out > 0.0 || self.part == Part::HeldOut || self.positions.is_some();
-        if by_row && !store.has_sequences {
-            let remedy = "name them with --document and --position, or filter before storing";
-            return fail("its rows have no sequence and position", remedy);
-        }
-        if self.is_by_token() && store.tokens.is_none() {
-            return fail("it has no tokens table", "leave tokens out before storing");
-        }
-        if self.between.as_ref().is_some_and(|between| between.begin.is_empty()) {
-            return fail("no token begins a span", "give one, or several that follow each other");
-        }
-        Ok(())
-    }
-
-    /// Whether the tokens table matters, where there is one.
-    fn needs_table(&self) -> bool {
-        self.held_out > 0.0 || self.part == Part::HeldOut || self.is_by_token()
-    }
-
-    /// Whether the token of a row matters.
-    fn is_by_token(&self) -> bool {
-        !self.exclude_tokens.is_empty() || self.between.is_some()
-    }
-
-    /// Whether document `number` is held out.
-    fn holds_out(&self, number: u32) -> bool {
-        Rng::new(self.split_seed, "store.split").uniform(u64::from(number)) < self.held_out
-    }
-
-    fn is_other_part(&self, document: u32) -> bool {
-        self.holds_out(document) != (self.part == Part::HeldOut)
-    }
-
-    /// Why the token at `position` of `sequence` is left out, if it is.
-    pub(crate) fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Reason> {
-        if self.is_other_part(sequence.documents[position]) {
-            return Some(Reason::OtherPart);
-        }
-        let excluded = self.exclude_tokens.binary_search(&sequence.ids[position]).is_ok();
-        excluded.then_some(Reason::Token)
-    }
-
-    /// Why a row is left out by its numbers alone, if it is.
-    fn numbers(&self, (sequence, position): (u32, u32), has_table: bool) -> Option<Reason> {
-        if !has_table && self.is_other_part(sequence) {
-            return Some(Reason::OtherPart);
-        }
-        let outside = |(start, end): (u32, u32)| !(start..end).contains(&position);
-        self.positions.is_some_and(outside).then_some(Reason::Position)
     }
 }
 
@@ -326,99 +175,5 @@ impl RowCounts {
             Some(Reason::NonFinite) => &mut self.non_finite,
         };
         *count += 1;
-    }
-}
-
-/// Decides about the rows of one group after the other.
-struct Judge<'a> {
-    store: &'a Catalog,
-    columns: &'a [HookPoint],
-    filter: &'a RowFilter,
-    /// Where the table matters.
-    tokens: Option<TokenLookup<'a>>,
-    rows: Rows,
-}
-
-impl Judge<'_> {
-    /// For each row of `group` why it is left out, if it is.
-    fn group(&mut self, group: RowRange, interrupt: &Interrupt) -> Result<Vec<Option<Reason>>> {
-        let mut reasons = self.by_number(group)?;
-        for column in self.columns {
-            self.by_value(group, column, interrupt, &mut reasons)?;
-        }
-        Ok(reasons)
-    }
-
-    /// For each row of `group` why its sequence and position leave it out, if they do.
-    fn by_number(&mut self, group: RowRange) -> Result<Vec<Option<Reason>>> {
-        let (store, rows) = (self.store, group.rows as usize);
-        if !store.has_sequences {
-            return Ok(vec![None; rows]);
-        }
-        let (mut sequences, mut positions) = (vec![0; rows], vec![0; rows]);
-        let shard = &store.shards[group.shard as usize];
-        let index = group.index as usize;
-        shard.read_tokens(index, group.range(), &mut sequences, &mut positions)?;
-        let reason = |at| {
-            let by_token = self.by_token(group, at)?;
-            let by_numbers = self.filter.numbers(at, store.tokens.is_some());
-            Ok(match by_token {
-                Some(Reason::OtherPart) => by_token,
-                _ => by_numbers.or(by_token),
-            })
-        };
-        sequences.into_iter().zip(positions).map(reason).collect()
-    }
-
-    /// Why the token of a row of `group` leaves it out, if it does.
-    fn by_token(&mut self, group: RowRange, at: (u32, u32)) -> Result<Option<Reason>> {
-        let Some(tokens) = &mut self.tokens else { return Ok(None) };
-        match tokens.find(at)? {
-            Some(token) => tokens.reason(token),
-            None => Err(self.unknown_token(group, at)),
-        }
-    }
-
-    /// Puts into `reasons`, for each row of `group` that has none yet, why its values in `column` leave
-    /// it out, if they do.
-    fn by_value(
-        &mut self,
-        group: RowRange,
-        column: &HookPoint,
-        interrupt: &Interrupt,
-        reasons: &mut [Option<Reason>],
-    ) -> Result<()> {
-        let RowFilter { max_norm, drop_non_finite, .. } = *self.filter;
-        if max_norm.is_none() && !drop_non_finite {
-            return Ok(());
-        }
-        let store = self.store;
-        let selection = Selection::new(store, &[(column.clone(), 1.0)])?;
-        self.rows.fill(store, &selection, &[group], interrupt)?;
-        let info = &store.manifest.columns[store.column_index(column)?];
-        let limit = max_norm.map_or(f64::INFINITY, |max_norm| max_norm * info.mean_norm);
-        let mut batch = selection.batch(1);
-        for (row, reason) in reasons.iter_mut().enumerate() {
-            let values = batch.columns[0].row_mut(0);
-            let is_finite = self.rows.load(row, &selection, 0, values);
-            let squares = values.iter().map(|v| f64::from(*v).powi(2));
-            let is_large = squares.sum::<f64>().sqrt() > limit;
-            if !is_finite && !drop_non_finite {
-                self.rows.copy(row, (store, &selection), 0, &mut batch)?; // which says where it is
-            }
-            let large = is_large.then_some(Reason::Norm);
-            *reason = reason.or(if is_finite { large } else { Some(Reason::NonFinite) });
-        }
-        Ok(())
-    }
-
-    fn unknown_token(&self, group: RowRange, (sequence, position): (u32, u32)) -> Error {
-        StreamError::UnknownToken {
-            path: self.store.shards[group.shard as usize].path().to_owned(),
-            row_group: group.index as usize,
-            sequence,
-            position,
-        }
-        .into()
     }
 }

@@ -2,9 +2,11 @@
 
 use saekit_core::Interrupt;
 
+use crate::error::Result;
+use crate::rows::sequence::TokenizedSequence;
+use crate::select::filter::{Reason, RowFilter};
 use crate::select::packed_file::{Cached, Packed, PackedWriter};
-use crate::select::row_selection::{Reason, RowFilter};
-use crate::{Result, TokenizedSequence, Tokens};
+use crate::tokens::Tokens;
 
 /// What a token can be left out for, by the number that stands for it; 0 is for nothing.
 const REASONS: [Reason; 3] = [Reason::OtherPart, Reason::Token, Reason::Outside];

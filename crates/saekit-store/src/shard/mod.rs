@@ -7,8 +7,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use self::native_pages::Chunk;
-use crate::Result;
+use crate::error::Result;
 
 /// The rows of one file, read a group of rows at a time.
 ///

@@ -9,12 +9,12 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::native_pages::{Chunked, Column};
-use crate::error::{DamageError, OpenError};
-use crate::format::manifest::in_words;
+use crate::error::{DamageError, Error, OpenError, Result};
+use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, in_words};
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
-use crate::parquet::blob::read_footer;
+use crate::parquet::blob::{check_rows, read_footer};
 use crate::shard::Shard;
-use crate::{Blob, ColumnInfo, Error, Manifest, Result, ShardInfo, Storage};
+use crate::storage::{Blob, Storage, open_sized};
 
 /// Pages of a store whose places are kept at most, about.
 const PAGES_KEPT: u64 = 1 << 18;
@@ -85,27 +85,6 @@ fn pages_kept(metadata: &ParquetMetaData, info: &ShardInfo, manifest: &Manifest)
     let of_shard = PAGES_KEPT as f64 * info.bytes as f64 / all.max(1.0);
     let columns = metadata.file_metadata().schema_descr().num_columns();
     of_shard as u64 / (metadata.num_row_groups() * columns).max(1) as u64
-}
-
-/// Opens the file at `path` in `storage` unless it is missing or its size is not `bytes`.
-pub(crate) fn open_sized(storage: &dyn Storage, path: &str, bytes: u64) -> Result<Arc<dyn Blob>> {
-    let Some(blob) = storage.open(path)? else {
-        return Err(DamageError::MissingFile { path: storage.path(path) }.into());
-    };
-    let found = blob.bytes();
-    if found == bytes {
-        return Ok(blob);
-    }
-    Err(DamageError::Size { path: storage.path(path), expected: bytes, found }.into())
-}
-
-/// Fails unless the footer of the file at `path` counts `expected` rows.
-pub(crate) fn check_rows(metadata: &ParquetMetaData, path: &Path, expected: u64) -> Result<()> {
-    let found = metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum();
-    if found == expected {
-        return Ok(());
-    }
-    Err(DamageError::Rows { path: path.to_owned(), expected, found }.into())
 }
 
 /// The footer of a shard, to be checked.

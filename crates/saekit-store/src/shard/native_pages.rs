@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader as _};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::native::NativeShard;
-use crate::error::DamageError;
-use crate::foreign::{Content, Header};
+use crate::error::{DamageError, Error, Result};
 use crate::parquet::blob::BlobReader;
+use crate::parquet::column_chunk::Chunk;
+use crate::parquet::page_header::{Content, Header};
 use crate::parquet::page_writer::page_rows;
-use crate::{Error, Result};
 
 /// As much as holds the header of a page that saekit writes.
 const HEADER_BYTES: usize = 64;
@@ -40,14 +40,6 @@ pub(super) struct Column {
 /// By row group and rows before a page in it, the bytes before its header; of pages after the first.
 type Found = BTreeMap<(u32, u32), u32>;
 
-/// Where the pages of a column in a row group lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
-    start: u64,
-    bytes: u64,
-    compression: Compression,
-}
-
 impl Column {
     /// A column of `row_bytes` bytes a row, whose chunks `chunks` describe.
     pub(super) fn new<'a>(
@@ -57,35 +49,6 @@ impl Column {
     ) -> Self {
         let (descriptor, chunks) = (Arc::clone(descriptor), chunks.map(Chunk::of).collect());
         Self { descriptor, row_bytes, chunks, found: Mutex::default() }
-    }
-}
-
-impl Chunk {
-    /// What `column` says of it.
-    pub(crate) fn of(column: &ColumnChunkMetaData) -> Self {
-        let (start, bytes) = column.byte_range();
-        Self { start, bytes, compression: column.compression() }
-    }
-
-    /// Whether pages are compressed; `None` where that is so in another way than zstd's.
-    fn is_zstd(&self) -> Option<bool> {
-        match self.compression {
-            Compression::UNCOMPRESSED => Some(false),
-            Compression::ZSTD(_) => Some(true),
-            _ => None,
-        }
-    }
-
-    /// What the parquet crate needs to know to read the pages.
-    pub(crate) fn metadata(
-        self,
-        descriptor: &ColumnDescPtr,
-    ) -> parquet::errors::Result<ColumnChunkMetaData> {
-        ColumnChunkMetaData::builder(Arc::clone(descriptor))
-            .set_compression(self.compression)
-            .set_data_page_offset(self.start.cast_signed())
-            .set_total_compressed_size(self.bytes.cast_signed())
-            .build()
     }
 }
 

@@ -5,39 +5,16 @@ use std::collections::BinaryHeap;
 
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::error::StreamError;
+use crate::error::{Result, StreamError};
 use crate::memory::give_back;
-use crate::read::row_buffer::Selection;
+use crate::read::projection::Selection;
+use crate::select::row_selection::RowSet;
+use crate::stream::config::{Shuffle, StreamConfig};
 use crate::stream::pools::{self, Pools};
 use crate::stream::slices::Parts;
-use crate::{Result, RowSet, StreamConfig};
-
-/// How far rows move.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shuffle {
-    /// Over the whole store: each pool has as many rows of each shard as its size allows, other
-    /// ones in every epoch.
-    #[default]
-    Full,
-    /// Within pools of consecutive row groups: the order that rows have as they are harvested, so
-    /// that training from a store and training while harvesting see the same.
-    Window,
-}
-
-impl Shuffle {
-    /// Its name in flags and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Window => "window",
-        }
-    }
-}
 
 /// Everything that decides the order of every epoch.
 #[derive(Debug)]

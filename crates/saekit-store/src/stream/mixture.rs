@@ -3,8 +3,9 @@
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 
-use crate::error::StreamError;
-use crate::{ColumnSpec, Cursor, Error, Result, RowBatch, RowSource};
+use crate::error::{Error, Result, StreamError};
+use crate::format::spec::ColumnSpec;
+use crate::rows::source::{Cursor, RowBatch, RowSource};
 
 /// Rows of several sources, each row from a source drawn by weight.
 ///

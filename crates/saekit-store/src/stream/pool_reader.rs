@@ -7,9 +7,11 @@ use std::thread::{Builder, JoinHandle};
 use saekit_core::Interrupt;
 
 use crate::catalog::Catalog;
-use crate::read::row_buffer::{Rows, Selection};
+use crate::error::{Error, Result};
+use crate::read::projection::Selection;
+use crate::read::row_buffer::Rows;
+use crate::stream::config::StreamConfig;
 use crate::stream::epoch_order::Plan;
-use crate::{Error, Result, StreamConfig};
 
 /// The rows of a pool and the order in which they come.
 #[derive(Debug)]

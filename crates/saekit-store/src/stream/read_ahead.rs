@@ -4,7 +4,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{ColumnSpec, Cursor, RowBatch, RowSource};
+use crate::format::spec::ColumnSpec;
+use crate::rows::source::{Cursor, RowBatch, RowSource};
 
 /// What the thread is asked for.
 enum Request {

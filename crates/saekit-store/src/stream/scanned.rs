@@ -5,9 +5,12 @@ use saekit_core::{HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::read::row_buffer::{Rows, Selection};
-use crate::select::row_selection::UsedRows;
-use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource};
+use crate::error::Result;
+use crate::format::spec::ColumnSpec;
+use crate::read::projection::Selection;
+use crate::read::row_buffer::Rows;
+use crate::rows::source::{Cursor, RowBatch, RowSource};
+use crate::select::row_selection::{RowSet, UsedRows};
 
 /// Rows of which it is looked up together whether they are used.
 const USED_AT_ONCE: u64 = 1 << 16;

@@ -1,47 +1,12 @@
 use std::sync::Arc;
 
-use saekit_core::HookPoint;
-
 use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::format::spec::ColumnSpec;
+use crate::rows::source::{Cursor, RowBatch, RowSource};
 use crate::shard::Shard;
+use crate::stream::config::StreamConfig;
 use crate::stream::pool_reader::{Job, Place, Pool, Prefetch};
-use crate::{ColumnSpec, Cursor, Result, RowBatch, RowSet, RowSource, Shuffle};
-
-/// How to stream a store.
-#[derive(Clone, Debug)]
-pub struct StreamConfig {
-    /// Decides the order of every epoch.
-    pub seed: u64,
-    /// How far rows move.
-    pub shuffle: Shuffle,
-    /// Memory for rows, bytes: half is consumed while the other half is read.
-    pub pool_bytes: u64,
-    /// The columns to read, and the factor their rows are multiplied by.
-    pub columns: Vec<(HookPoint, f32)>,
-    /// The rows to use, chosen from the same store; all unless given.
-    pub rows: Option<RowSet>,
-    /// Rows from the beginning after which no more are expected, so that what comes then is not read
-    /// ahead. They can be had nevertheless.
-    pub limit: Option<u64>,
-}
-
-impl StreamConfig {
-    /// Default of [`pool_bytes`](Self::pool_bytes): 256 MiB.
-    pub const POOL_BYTES: u64 = 256 << 20;
-}
-
-impl Default for StreamConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            shuffle: Shuffle::default(),
-            pool_bytes: Self::POOL_BYTES,
-            columns: Vec::new(),
-            rows: None,
-            limit: None,
-        }
-    }
-}
 
 /// The rows of a store in a random order, epoch after epoch; made by
 /// [`Store::stream`](crate::Store::stream).

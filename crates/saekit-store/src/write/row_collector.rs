@@ -3,9 +3,11 @@
 
 use saekit_core::MatrixView;
 
-use crate::error::WriteError;
-use crate::write::shard_file::ShardBuffer;
-use crate::{DType, Result, RowBlock, StoreSpec};
+use crate::error::{Result, WriteError};
+use crate::format::dtype::DType;
+use crate::format::spec::StoreSpec;
+use crate::rows::sink::RowBlock;
+use crate::write::shard_buffer::ShardBuffer;
 
 /// The shard that is being filled, and how many rows and sequences came before.
 #[derive(Debug)]

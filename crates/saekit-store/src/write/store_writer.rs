@@ -2,13 +2,17 @@ use std::path::{Path, PathBuf};
 
 use saekit_core::files::write_json;
 
-use crate::error::{OpenError, WriteError};
-use crate::format::names::{self, MANIFEST};
+use crate::error::{OpenError, Result, WriteError};
+use crate::format::manifest::Manifest;
+use crate::format::names::{MANIFEST, shard_file};
+use crate::format::spec::StoreSpec;
+use crate::rows::sequence::TokenizedSequence;
+use crate::rows::sink::{RowBlock, RowSink};
 use crate::tokens::TokensWriter;
+use crate::write::folder;
 use crate::write::resume_state::State;
 use crate::write::row_collector::Intake;
 use crate::write::shard_file::ShardFormat;
-use crate::{Manifest, Result, RowBlock, RowSink, StoreSpec, TokenizedSequence};
 
 /// Writes a store, shard by shard.
 ///
@@ -48,7 +52,7 @@ impl StoreWriter {
     pub fn resume(dir: impl AsRef<Path>, spec: StoreSpec, more: &[(&str, String)]) -> Result<Self> {
         spec.check()?;
         let (dir, new) = (dir.as_ref(), State::new(&spec, more));
-        let begun = if names::is_unfinished(dir) { State::read(dir)? } else { None };
+        let begun = if folder::is_unfinished(dir) { State::read(dir)? } else { None };
         if let Some(state) = &begun {
             state.check(&new, dir)?;
         }
@@ -57,7 +61,7 @@ impl StoreWriter {
 
     /// Clears `dir` of everything but the shards in `state`.
     fn begin(dir: &Path, spec: StoreSpec, state: State) -> Result<Self> {
-        names::begin(dir, &state.files(dir))?;
+        folder::begin(dir, &state.files(dir))?;
         let tokens = spec.has_tokens.then(|| TokensWriter::create(dir)).transpose()?;
         let (dir, format) = (dir.to_owned(), ShardFormat::new(&spec));
         let intake = Intake::new(spec, state.rows());
@@ -119,7 +123,7 @@ impl StoreWriter {
         let Intake { spec, shard, .. } = &mut self.intake;
         let index = self.state.shards.len();
         let order = spec.shard_order(index as u64, shard.rows());
-        let file = names::shard_file(index);
+        let file = shard_file(index);
         self.state.shards.push(self.format.write(&self.dir, file, shard, &order)?);
         shard.clear();
         self.state.write(&self.dir)
@@ -157,7 +161,7 @@ impl StoreWriter {
             shards: self.state.shards.clone(),
         };
         write_json(&self.dir.join(MANIFEST), &manifest)?;
-        names::end(&self.dir)?;
+        folder::end(&self.dir)?;
         Ok(manifest)
     }
 }

@@ -5,7 +5,7 @@ use arrow::ipc;
 use super::super::Input;
 use super::messages::Message;
 use super::schema::{Field, Leaf, List, Parts};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Offsets and bits are read as many bytes at a time.
 const STEP: u64 = 1 << 16;

@@ -7,7 +7,7 @@
 use arrow::ipc;
 
 use super::super::Input;
-use crate::Result;
+use crate::error::Result;
 
 const MAGIC: &[u8] = b"ARROW1";
 const CONTINUATION: u32 = u32::MAX;

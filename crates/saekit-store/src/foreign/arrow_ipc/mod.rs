@@ -14,10 +14,11 @@ use self::messages::Messages;
 use self::schema::{Field, Keys, Leaf};
 use super::choose::{Kind, Vectors as _, choose, missing};
 use super::extents::{Extents, Plain, Value};
+use super::input::shorten;
 use super::integers::{self, Integer};
-use super::safetensors::shorten;
 use super::{Found, Input, MAX_WIDTH, Mapping, two_bytes};
-use crate::{DType, Result};
+use crate::error::Result;
+use crate::format::dtype::DType;
 
 /// Opens a file; which of the two formats it has, its first bytes tell.
 pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {

@@ -6,7 +6,8 @@ use super::super::Input;
 use super::super::extents;
 use super::super::integers::Integer;
 use super::messages::Head;
-use crate::{DType, Result};
+use crate::error::Result;
+use crate::format::dtype::DType;
 
 /// A column.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::super::Input;
 use super::codec::Codec;
-use super::header::{Content, Header, offset_index};
 use super::levels::{Measure, Odd, Shape};
 use super::values::{Encoding, Item, Values};
 use super::window::{DataPage, HEADER, PageAt, Pages, STEP};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::parquet::page_header::{Content, Header, offset_index};
 
 /// Offset indexes have some bytes a page.
 const MAX_INDEX: u64 = 64 << 20;

@@ -7,8 +7,8 @@ use parquet::schema::types::ColumnDescriptor;
 use super::super::Input;
 use super::chunk::Chunk;
 use super::codec::Codec;
-use super::thrift::{Compact, Type};
-use crate::Result;
+use crate::error::Result;
+use crate::parquet::thrift::{Compact, Type};
 
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED: &[u8] = b"PARE";

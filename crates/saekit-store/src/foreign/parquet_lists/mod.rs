@@ -8,16 +8,13 @@ mod chunk;
 mod codec;
 mod delta;
 mod footer;
-mod header;
 mod levels;
 mod plan;
 mod runs;
 mod shard;
-mod thrift;
 mod values;
 mod window;
 
-pub(crate) use self::header::{Content, Header};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
 use self::chunk::{Chunk, Column, Reader};
@@ -27,10 +24,11 @@ use self::plan::Group;
 use self::shard::Lists;
 use self::values::Item;
 use super::choose::{Kind, Vectors, choose, missing};
+use super::input::shorten;
 use super::integers::{self, Integer};
-use super::safetensors::shorten;
 use super::{Found, FoundColumn, Input, MAX_WIDTH, Mapping, two_bytes};
-use crate::{DType, Result};
+use crate::error::Result;
+use crate::format::dtype::DType;
 
 /// Keys that say nothing to a user.
 const DULL_KEYS: [&str; 3] = ["ARROW:schema", "pandas", "huggingface"];

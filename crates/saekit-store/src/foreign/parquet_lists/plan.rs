@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::Input;
 use super::chunk::{Chunk, Column, Reader};
-use crate::Result;
+use crate::error::Result;
 
 /// Pages that hold more than this are not read.
 const MAX_GROUP: u64 = 1 << 30;

@@ -8,7 +8,7 @@ use super::super::extents::number_contexts;
 use super::super::integers::Integer;
 use super::chunk::{Chunk, Column, Reader};
 use super::plan::Group;
-use crate::Result;
+use crate::error::Result;
 use crate::shard::Shard;
 
 /// A parquet file whose columns were chosen.

@@ -2,10 +2,9 @@
 
 use super::super::Input;
 use super::codec::Codec;
-use super::header::{Content, Header};
-use super::thrift::Fault;
-use crate::error::DamageError;
-use crate::{Error, Result};
+use crate::error::{DamageError, Error, Result};
+use crate::parquet::page_header::{Content, Header};
+use crate::parquet::thrift::Fault;
 
 /// Bytes that are read at a time.
 pub(super) const STEP: u64 = 1 << 20;

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 use super::super::{Layout, layout_of};
 use super::{Golden, Read, opened, read};
-use crate::Result;
+use crate::error::Result;
 
 fn read_all(golden: &Golden, bytes: Vec<u8>, group_bytes: usize) -> Result<Read> {
     let found = opened(&golden.file, bytes, &golden.mapping(group_bytes))?;

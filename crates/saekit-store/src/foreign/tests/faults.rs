@@ -15,9 +15,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::{Golden, golden, opened, read};
-use crate::error::OpenError;
+use crate::error::{Error, OpenError};
 use crate::foreign::Mapping;
-use crate::{DType, Error};
+use crate::format::dtype::DType;
 
 fn mapping() -> Mapping {
     Mapping { group_bytes: 1 << 20, ..Mapping::default() }

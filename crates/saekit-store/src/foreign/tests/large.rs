@@ -11,8 +11,9 @@ use parquet::basic::Encoding;
 use parquet::file::properties::WriterProperties;
 
 use super::{Bytes, opened, read};
+use crate::error::Result;
 use crate::foreign::{Mapping, open};
-use crate::{Blob, Result};
+use crate::storage::Blob;
 
 const ROWS: usize = 4000;
 const WIDTH: usize = 64;

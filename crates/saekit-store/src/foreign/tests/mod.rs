@@ -13,7 +13,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Found, FoundColumn, Mapping, open};
-use crate::{Blob, DType, Result};
+use crate::error::Result;
+use crate::format::dtype::DType;
+use crate::storage::Blob;
 
 /// A file in memory.
 #[derive(Debug)]

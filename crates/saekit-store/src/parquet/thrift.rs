@@ -17,7 +17,7 @@ pub(crate) enum Fault {
 
 /// The type of a field or an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     True,
     False,
     Byte,
@@ -51,23 +51,23 @@ impl Type {
 
 /// Reads values from the beginning of bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Compact<'a> {
+pub(crate) struct Compact<'a> {
     bytes: &'a [u8],
     depth: u8,
 }
 
 impl<'a> Compact<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, depth: 0 }
     }
 
     /// Bytes not read yet.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len()
     }
 
     /// Reads a struct; `field` reads or skips the value of each of its fields.
-    pub(super) fn fields(
+    pub(crate) fn fields(
         &mut self,
         mut field: impl FnMut(&mut Self, i16, Type) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
@@ -92,23 +92,23 @@ impl<'a> Compact<'a> {
     }
 
     /// Type and number of the elements of a list.
-    pub(super) fn list(&mut self) -> Result<(Type, u64), Fault> {
+    pub(crate) fn list(&mut self) -> Result<(Type, u64), Fault> {
         let head = self.byte()?;
         let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
         Ok((Type::new(head & 0x0F)?, count))
     }
 
-    pub(super) fn integer(&mut self) -> Result<i64, Fault> {
+    pub(crate) fn integer(&mut self) -> Result<i64, Fault> {
         let zigzag = self.varint()?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
     /// An integer that may not be negative.
-    pub(super) fn size(&mut self) -> Result<u64, Fault> {
+    pub(crate) fn size(&mut self) -> Result<u64, Fault> {
         u64::try_from(self.integer()?).or(Err(Fault::Broken))
     }
 
-    pub(super) fn skip(&mut self, kind: Type) -> Result<(), Fault> {
+    pub(crate) fn skip(&mut self, kind: Type) -> Result<(), Fault> {
         match kind {
             Type::True | Type::False => Ok(()),
             Type::Byte => self.take(1).map(|_| ()),

@@ -1,6 +1,6 @@
 //! The header of a page.
 
-use super::thrift::{Compact, Fault, Type};
+use crate::parquet::thrift::{Compact, Fault, Type};
 
 /// What a page holds, where it can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Data {
 }
 
 /// Reads the offset index of a column chunk: where each page begins, and its first row.
-pub(super) fn offset_index(bytes: &[u8]) -> Result<Vec<[u64; 2]>, Fault> {
+pub(crate) fn offset_index(bytes: &[u8]) -> Result<Vec<[u64; 2]>, Fault> {
     let (mut compact, mut pages) = (Compact::new(bytes), Vec::new());
     compact.fields(|compact, id, kind| {
         if (id, kind) != (1, Type::List) {
