@@ -16,8 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("saekit-lm", &["saekit-core"]),
     ("saekit-harvest", &["saekit-core", "saekit-store"]),
     ("saekit-learners", &["saekit-core", "saekit-dictionary", "saekit-kernels"]),
-    ("saekit-train", &["saekit-core", "saekit-store"]),
-    ("saekit-eval", &["saekit-core", "saekit-store"]),
+    ("saekit-train", &["saekit-core"]),
+    ("saekit-eval", &["saekit-core"]),
     ("saekit-analysis", &["saekit-core", "saekit-kernels", "saekit-store"]),
     ("saekit-pages", &["saekit-analysis", "saekit-core"]),
     ("saekit-remote", &["saekit-core", "saekit-store"]),
@@ -105,6 +105,16 @@ fn burn_stays_in_the_model_and_the_learners() {
         let uses_burn = ["burn", "burn-tensor", "cubecl"].iter().any(|dep| reached.contains(*dep));
         let may_use_burn = ["saekit-lm", "saekit-learners"].contains(name);
         assert_eq!(uses_burn, may_use_burn, "{name} reaches {reached:?}");
+    }
+}
+
+#[test]
+fn training_and_evaluation_know_no_file_of_rows() {
+    for name in ["saekit-core", "saekit-train", "saekit-eval"] {
+        let reached = closure(name);
+        for stranger in ["arrow", "parquet"] {
+            assert!(!reached.contains(stranger), "{name} reaches {stranger}");
+        }
     }
 }
 

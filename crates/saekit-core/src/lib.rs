@@ -6,6 +6,7 @@
 //!
 //! * [`Codec`]: rows to [`Codes`] and back. A trained autoencoder is one.
 //! * [`Learner`]: a training method in mid-run, one [`Batch`] a step, finished into a codec.
+//! * [`RowSource`] and [`RowSink`]: who gives rows of activations, and who takes them.
 //! * [`LanguageModel`] and [`Tokenizer`]: activations at a [`HookPoint`], next-token losses with an
 //!   optional [`Edit`] of those activations, and the vocabulary.
 //! * [`metrics`]: the definitions of the figures we report.
@@ -29,6 +30,7 @@ pub mod pieces;
 mod progress;
 mod provenance;
 pub mod rng;
+mod rows;
 mod stand_in;
 
 pub use codec::{Codec, CodecShape};
@@ -40,4 +42,7 @@ pub use matrix::{Matrix, MatrixView};
 pub use model::{Edit, Encoding, HookPoint, LanguageModel, ModelInfo, TokenBatch, Tokenizer};
 pub use progress::{Observer, Silent};
 pub use provenance::Provenance;
+pub use rows::{
+    ColumnSpec, Cursor, RowBatch, RowBlock, RowSink, RowSource, Shuffle, TokenizedSequence,
+};
 pub use stand_in::{STAND_IN_BYTES, stand_in};

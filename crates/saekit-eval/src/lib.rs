@@ -1,7 +1,7 @@
 //! What a codec loses: how well it reconstructs rows of a store, and what putting its
 //! reconstruction in place of the activations costs the language model.
 //!
-//! * [`reconstruction()`] reads a [`RowSource`](saekit_store::RowSource) and gives the figures of
+//! * [`reconstruction()`] reads a [`RowSource`](saekit_core::RowSource) and gives the figures of
 //!   [`saekit_core::metrics`].
 //! * [`cross_entropy()`] splices a codec into a [`LanguageModel`](saekit_core::LanguageModel) and
 //!   compares next-token losses.

@@ -1,6 +1,5 @@
 use saekit_core::metrics::{CodeMetrics, CodeStats, Reconstruction, ReconstructionMetrics};
-use saekit_core::{Codec, Interrupt, MatrixView, Observer};
-use saekit_store::{ColumnSpec, RowBatch, RowSource};
+use saekit_core::{Codec, ColumnSpec, Interrupt, MatrixView, Observer, RowBatch, RowSource};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};

@@ -5,9 +5,8 @@ mod toys;
 
 use saekit_core::metrics::{CodeStats, Reconstruction};
 use saekit_core::rng::Rng;
-use saekit_core::{Codec, Error as CoreError, Interrupt, Matrix, Observer, Silent};
+use saekit_core::{Codec, Error as CoreError, Interrupt, Matrix, Observer, RowSource as _, Silent};
 use saekit_eval::{Error, ReconstructionOptions, ReconstructionReport, Result, reconstruction};
-use saekit_store::RowSource as _;
 use toys::{Rows, Scaling};
 
 const HALVE: Scaling = Scaling { d: 3, factor: 0.5, sparse: true };

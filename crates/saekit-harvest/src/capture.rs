@@ -99,7 +99,7 @@ impl Block {
     /// Hands over sequences and rows.
     pub(crate) fn write(&self, sink: &mut dyn RowSink) -> Result<()> {
         let numbers = self.batch.sequences.iter().map(|sequence| sink.push_sequence(sequence));
-        let numbers = numbers.collect::<saekit_store::Result<Vec<u32>>>()?;
+        let numbers = numbers.collect::<saekit_core::Result<Vec<u32>>>()?;
         if self.columns.is_empty() {
             return Ok(sink.skip_rows(self.places.len() as u64)?);
         }

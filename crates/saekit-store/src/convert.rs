@@ -5,15 +5,16 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use saekit_core::rng::{Permutation, Rng};
-use saekit_core::{Error as CoreError, HookPoint, Interrupt, MatrixView, Observer};
+use saekit_core::{
+    ColumnSpec, Cursor, Error as CoreError, HookPoint, Interrupt, MatrixView, Observer, RowBatch,
+    RowBlock, RowSink as _, RowSource as _,
+};
 
 use crate::error::{DamageError, Error, Result};
 use crate::format::dtype::DType;
 use crate::format::manifest::Manifest;
 use crate::format::names::PILES;
-use crate::format::spec::{ColumnSpec, StoreSpec};
-use crate::rows::sink::{RowBlock, RowSink as _};
-use crate::rows::source::{Cursor, RowBatch, RowSource as _};
+use crate::format::spec::StoreSpec;
 use crate::select::row_selection::RowSet;
 use crate::store::Store;
 use crate::stream::scanned::ScannedRows;

@@ -67,7 +67,6 @@ mod memory;
 mod open;
 mod parquet;
 mod read;
-mod rows;
 mod select;
 mod shard;
 mod storage;
@@ -76,26 +75,28 @@ mod stream;
 mod tokens;
 mod write;
 
+// The contracts that the store implements, so that those who use it need not name the core too.
+pub use saekit_core::{
+    ColumnSpec, Cursor, RowBatch, RowBlock, RowSink, RowSource, Shuffle, TokenizedSequence,
+};
+
 pub use catalog::Skipped;
 pub use convert::ConvertConfig;
 pub use error::{DamageError, Error, OpenError, Result, StreamError, WriteError};
 pub use format::dtype::DType;
 pub use format::manifest::{ColumnInfo, FileInfo, Manifest, ShardInfo};
-pub use format::spec::{ColumnSpec, Dataset, StoreSpec};
+pub use format::spec::{Dataset, StoreSpec};
 pub use format::stats::scale;
 pub use live::LiveRows;
 pub use live::config::LiveConfig;
 pub use open::config::{Damaged, ForeignConfig, OpenConfig};
 pub use read::profile::ColumnProfile;
-pub use rows::sequence::TokenizedSequence;
-pub use rows::sink::{RowBlock, RowSink};
-pub use rows::source::{Cursor, RowBatch, RowSource};
 pub use select::filter::{Between, Part, RowFilter};
 pub use select::row_selection::{RowCounts, RowSet};
 pub use storage::folder::Folder;
 pub use storage::{Blob, Listed, Storage};
 pub use store::{Store, Verified};
-pub use stream::config::{Shuffle, StreamConfig};
+pub use stream::config::StreamConfig;
 pub use stream::mixture::Mixture;
 pub use stream::read_ahead::ReadAhead;
 pub use stream::scale::scale_of_first;

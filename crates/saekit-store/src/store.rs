@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use saekit_core::{HookPoint, Interrupt, Observer, Silent};
+use saekit_core::{HookPoint, Interrupt, Observer, RowSource as _, Silent};
 
 use crate::catalog::{Catalog, Skipped};
 use crate::error::{Error, Result};
@@ -11,7 +11,6 @@ use crate::format::manifest::{ColumnInfo, Manifest};
 use crate::open;
 use crate::open::config::OpenConfig;
 use crate::read::profile::ColumnProfile;
-use crate::rows::source::RowSource as _;
 use crate::select::filter::RowFilter;
 use crate::select::row_selection::RowSet;
 use crate::storage::folder::Folder;

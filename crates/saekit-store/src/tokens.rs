@@ -18,13 +18,14 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use saekit_core::files::{HashingWriter, partial_path};
 
+use saekit_core::TokenizedSequence;
+
 use crate::error::{DamageError, Error, OpenError, Result, StreamError};
 use crate::format::manifest::{FileInfo, in_words};
 use crate::format::names::TOKENS;
 use crate::parquet::blob::{BlobReader, check_rows, read_footer};
 use crate::parquet::errors::into_io;
 use crate::parquet::row_groups::RowGroups;
-use crate::rows::sequence::TokenizedSequence;
 use crate::storage::{Blob, Storage, check_sha256, open_sized};
 
 /// The columns, in order.

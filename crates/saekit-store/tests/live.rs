@@ -160,11 +160,11 @@ struct Watched<'a> {
 }
 
 impl RowSink for Watched<'_> {
-    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> saekit_store::Result<u32> {
+    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> saekit_core::Result<u32> {
         self.sink.push_sequence(sequence)
     }
 
-    fn push_rows(&mut self, block: &RowBlock<'_>) -> saekit_store::Result<()> {
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> saekit_core::Result<()> {
         self.pushed.fetch_add(block.rows() as u64, Ordering::SeqCst);
         self.sink.push_rows(block)
     }
@@ -173,7 +173,7 @@ impl RowSink for Watched<'_> {
         self.sink.first_row()
     }
 
-    fn skip_rows(&mut self, rows: u64) -> saekit_store::Result<()> {
+    fn skip_rows(&mut self, rows: u64) -> saekit_core::Result<()> {
         self.sink.skip_rows(rows)
     }
 }

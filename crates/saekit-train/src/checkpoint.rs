@@ -9,8 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use saekit_core::files::{partial_path, read_json, write_atomic, write_json};
-use saekit_core::{Error as CoreError, State, StateTensor};
-use saekit_store::Cursor;
+use saekit_core::{Cursor, Error as CoreError, State, StateTensor};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 

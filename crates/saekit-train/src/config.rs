@@ -1,4 +1,4 @@
-use saekit_store::Shuffle;
+use saekit_core::Shuffle;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};

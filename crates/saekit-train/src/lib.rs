@@ -2,7 +2,7 @@
 //! on after it was stopped.
 //!
 //! Nothing here knows what is being trained. [`Run`] drives any [`saekit_core::Learner`] from any
-//! [`saekit_store::RowSource`]; [`RunFolder`] keeps the plan, the metrics and the checkpoints.
+//! [`saekit_core::RowSource`]; [`RunFolder`] keeps the plan, the metrics and the checkpoints.
 
 mod checkpoint;
 mod config;

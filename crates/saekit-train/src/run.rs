@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use saekit_core::files::{partial_path, write_json};
 use saekit_core::{
-    Batch, Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, Scales,
-    StepReport,
+    Batch, Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, RowBatch,
+    RowSource, Scales, StepReport,
 };
-use saekit_store::{RowBatch, RowSource};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Standing;

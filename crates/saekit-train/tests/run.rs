@@ -7,10 +7,10 @@ use std::path::Path;
 
 use saekit_core::rng::Rng;
 use saekit_core::{
-    Batch, Codec, CodecShape, Codes, HookPoint, Interrupt, Learner, Matrix, MatrixView, Observer,
-    Progress, Provenance, Scales, Silent, State, StateTensor, StepReport,
+    Batch, Codec, CodecShape, Codes, ColumnSpec, Cursor, HookPoint, Interrupt, Learner, Matrix,
+    MatrixView, Observer, Progress, Provenance, RowBatch, RowSource, Scales, Silent, State,
+    StateTensor, StepReport,
 };
-use saekit_store::{ColumnSpec, Cursor, RowBatch, RowSource};
 use saekit_train::{Columns, Run, RunConfig, RunFolder, Summary};
 
 const D: usize = 3;

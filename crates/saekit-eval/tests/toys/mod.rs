@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use saekit_core::{
-    Codec, CodecShape, Codes, Edit, Error, HookPoint, LanguageModel, Matrix, MatrixView, ModelInfo,
-    Provenance, Result, SparseCodes, TokenBatch,
+    Codec, CodecShape, Codes, ColumnSpec, Cursor, Edit, Error, HookPoint, LanguageModel, Matrix,
+    MatrixView, ModelInfo, Provenance, Result, RowBatch, RowSource, SparseCodes, TokenBatch,
 };
-use saekit_store::{ColumnSpec, Cursor, RowBatch, RowSource};
 
 /// Writes back what it reads times a factor.
 pub(crate) struct Scaling {

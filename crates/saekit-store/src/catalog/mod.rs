@@ -5,12 +5,11 @@ pub(crate) mod row_range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use saekit_core::HookPoint;
+use saekit_core::{Cursor, HookPoint};
 
 use self::row_range::RowRange;
 use crate::error::{Result, StreamError};
 use crate::format::manifest::Manifest;
-use crate::rows::source::Cursor;
 use crate::shard::Shard;
 use crate::storage::Storage;
 use crate::tokens::Tokens;

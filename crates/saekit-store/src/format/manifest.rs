@@ -1,12 +1,12 @@
 use std::path::{Component, Path};
 
-use saekit_core::{HookPoint, ModelInfo};
+use saekit_core::{ColumnSpec, HookPoint, ModelInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OpenError, Result};
 use crate::format::dtype::DType;
 use crate::format::names::{POSITION, SEQUENCE};
-use crate::format::spec::{ColumnSpec, Dataset};
+use crate::format::spec::Dataset;
 
 /// `manifest.json`: what a store holds, and the hash of each of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

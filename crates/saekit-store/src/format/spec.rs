@@ -1,6 +1,6 @@
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
-use saekit_core::{HookPoint, ModelInfo};
+use saekit_core::{ColumnSpec, ModelInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, WriteError};
@@ -9,15 +9,6 @@ use crate::format::names::{POSITION, SEQUENCE};
 
 /// Row groups a parquet file can number.
 const MAX_ROW_GROUPS: usize = i16::MAX as usize;
-
-/// A column of activations: the hook point it was read at and how wide its rows are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnSpec {
-    /// The hook point, which is also the column's name.
-    pub name: HookPoint,
-    /// Values a row.
-    pub width: usize,
-}
 
 /// The data a store was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

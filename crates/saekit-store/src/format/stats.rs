@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 
+use saekit_core::ColumnSpec;
+
 use crate::format::dtype::DType;
 use crate::format::manifest::ColumnInfo;
-use crate::format::spec::ColumnSpec;
 
 /// Running statistics of a column, in double precision, in the order rows are pushed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

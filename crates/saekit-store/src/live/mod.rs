@@ -11,15 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use saekit_core::files::sha256;
-use saekit_core::{HookPoint, Interrupt, Matrix};
+use saekit_core::{ColumnSpec, Cursor, HookPoint, Interrupt, Matrix, RowBatch, RowSink, RowSource};
 
 use crate::error::{Result, StreamError, WriteError};
 use crate::format::manifest::in_words;
-use crate::format::spec::{ColumnSpec, StoreSpec};
+use crate::format::spec::StoreSpec;
 use crate::live::config::LiveConfig;
 use crate::live::sink::{Line, LiveSink};
-use crate::rows::sink::RowSink;
-use crate::rows::source::{Cursor, RowBatch, RowSource};
 use crate::stream::pools::{self, Pools};
 use crate::write::shard_buffer::LiveGroup;
 

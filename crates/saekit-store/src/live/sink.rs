@@ -2,12 +2,10 @@
 
 use std::sync::mpsc::{Receiver, Sender};
 
-use saekit_core::Interrupt;
+use saekit_core::{Interrupt, RowBlock, RowSink, TokenizedSequence};
 
 use crate::error::{Error, Result, WriteError};
 use crate::live::config::LiveConfig;
-use crate::rows::sequence::TokenizedSequence;
-use crate::rows::sink::{RowBlock, RowSink};
 use crate::write::row_collector::Intake;
 use crate::write::shard_buffer::LiveGroup;
 
@@ -100,15 +98,15 @@ fn hung_up<E>(_: E) -> Error {
 }
 
 impl RowSink for LiveSink<'_> {
-    fn push_sequence(&mut self, _: &TokenizedSequence) -> Result<u32> {
-        self.intake.push_sequence()
+    fn push_sequence(&mut self, _: &TokenizedSequence) -> saekit_core::Result<u32> {
+        Ok(self.intake.push_sequence()?)
     }
 
-    fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> saekit_core::Result<()> {
         self.intake.check(block)?;
         let rows = self.intake.rows + block.rows() as u64;
         if rows > self.expected {
-            return Err(self.miscounted(rows));
+            return Err(self.miscounted(rows).into());
         }
         let group_rows = self.intake.spec.row_group_rows();
         let mut next = self.intake.skip(block.rows() as u64) as usize;
@@ -129,7 +127,7 @@ impl RowSink for LiveSink<'_> {
         self.intake.first_row
     }
 
-    fn skip_rows(&mut self, rows: u64) -> Result<()> {
-        self.intake.skip_all(rows)
+    fn skip_rows(&mut self, rows: u64) -> saekit_core::Result<()> {
+        Ok(self.intake.skip_all(rows)?)
     }
 }

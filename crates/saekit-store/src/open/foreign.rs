@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use saekit_core::files::sha256;
-use saekit_core::{HookPoint, Interrupt};
+use saekit_core::{ColumnSpec, HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
@@ -11,7 +11,6 @@ use crate::error::{DamageError, OpenError, Result};
 use crate::foreign::{self, Found, FoundColumn, Mapping};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo};
 use crate::format::names::UNFINISHED;
-use crate::format::spec::ColumnSpec;
 use crate::format::stats::ColumnStats;
 use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;

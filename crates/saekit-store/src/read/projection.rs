@@ -1,12 +1,10 @@
 //! The columns that a source reads.
 
-use saekit_core::{HookPoint, Matrix};
+use saekit_core::{ColumnSpec, HookPoint, Matrix, RowBatch};
 
 use crate::catalog::Catalog;
 use crate::error::{Result, StreamError};
 use crate::format::dtype::DType;
-use crate::format::spec::ColumnSpec;
-use crate::rows::source::RowBatch;
 
 /// The columns a source reads, and the factors of their rows.
 #[derive(Debug)]

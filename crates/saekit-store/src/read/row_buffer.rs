@@ -1,12 +1,11 @@
 //! Rows in memory as they are stored, and batches made of them.
 
-use saekit_core::Interrupt;
+use saekit_core::{Interrupt, RowBatch};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{Error, Result, StreamError};
 use crate::read::projection::{Selected, Selection};
-use crate::rows::source::RowBatch;
 
 /// Rows of a few row groups, as stored. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]

@@ -3,9 +3,10 @@
 use saekit_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
+use saekit_core::TokenizedSequence;
+
 use crate::catalog::Catalog;
 use crate::error::{Result, StreamError};
-use crate::rows::sequence::TokenizedSequence;
 
 /// Which rows to use; by default all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,8 @@
 //! Which tokens of a store's table a filter leaves out.
 
-use saekit_core::Interrupt;
+use saekit_core::{Interrupt, TokenizedSequence};
 
 use crate::error::Result;
-use crate::rows::sequence::TokenizedSequence;
 use crate::select::filter::{Reason, RowFilter};
 use crate::select::packed_file::{Cached, Packed, PackedWriter};
 use crate::tokens::Tokens;

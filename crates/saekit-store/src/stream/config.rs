@@ -1,7 +1,6 @@
 //! How to stream a store: the order, the memory, the columns and the rows.
 
-use saekit_core::HookPoint;
-use serde::{Deserialize, Serialize};
+use saekit_core::{HookPoint, Shuffle};
 
 use crate::select::row_selection::RowSet;
 
@@ -37,29 +36,6 @@ impl Default for StreamConfig {
             columns: Vec::new(),
             rows: None,
             limit: None,
-        }
-    }
-}
-
-/// How far rows move.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shuffle {
-    /// Over the whole store: each pool has as many rows of each shard as its size allows, other
-    /// ones in every epoch.
-    #[default]
-    Full,
-    /// Within pools of consecutive row groups: the order that rows have as they are harvested, so
-    /// that training from a store and training while harvesting see the same.
-    Window,
-}
-
-impl Shuffle {
-    /// Its name in flags and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Window => "window",
         }
     }
 }

@@ -6,13 +6,15 @@ use std::collections::BinaryHeap;
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 
+use saekit_core::Shuffle;
+
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{Result, StreamError};
 use crate::memory::give_back;
 use crate::read::projection::Selection;
 use crate::select::row_selection::RowSet;
-use crate::stream::config::{Shuffle, StreamConfig};
+use crate::stream::config::StreamConfig;
 use crate::stream::pools::{self, Pools};
 use crate::stream::slices::Parts;
 

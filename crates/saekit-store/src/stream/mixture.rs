@@ -3,9 +3,9 @@
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
 
+use saekit_core::{ColumnSpec, Cursor, RowBatch, RowSource};
+
 use crate::error::{Error, Result, StreamError};
-use crate::format::spec::ColumnSpec;
-use crate::rows::source::{Cursor, RowBatch, RowSource};
 
 /// Rows of several sources, each row from a source drawn by weight.
 ///

@@ -1,11 +1,9 @@
 //! Batches made ready while the one before is used.
 
+use saekit_core::{ColumnSpec, Cursor, RowBatch, RowSource};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use crate::format::spec::ColumnSpec;
-use crate::rows::source::{Cursor, RowBatch, RowSource};
 
 /// What the thread is asked for.
 enum Request {

@@ -1,8 +1,9 @@
 //! The factor that scales rows, from the first of them.
 
+use saekit_core::RowSource;
+
 use crate::format::dtype::DType;
 use crate::format::stats::ColumnStats;
-use crate::rows::source::RowSource;
 
 /// Rows read at a time to look at their norms.
 const LOOKED_AT_ONCE: u64 = 1024;

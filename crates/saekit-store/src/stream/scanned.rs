@@ -1,15 +1,13 @@
 use std::sync::Arc;
 
 use saekit_core::files::sha256;
-use saekit_core::{HookPoint, Interrupt};
+use saekit_core::{ColumnSpec, Cursor, HookPoint, Interrupt, RowBatch, RowSource};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::Result;
-use crate::format::spec::ColumnSpec;
 use crate::read::projection::Selection;
 use crate::read::row_buffer::Rows;
-use crate::rows::source::{Cursor, RowBatch, RowSource};
 use crate::select::row_selection::{RowSet, UsedRows};
 
 /// Rows of which it is looked up together whether they are used.

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
+use saekit_core::{ColumnSpec, Cursor, RowBatch, RowSource};
+
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::format::spec::ColumnSpec;
-use crate::rows::source::{Cursor, RowBatch, RowSource};
 use crate::shard::Shard;
 use crate::stream::config::StreamConfig;
 use crate::stream::pool_reader::{Job, Place, Pool, Prefetch};

@@ -1,12 +1,11 @@
 //! Rows on their way into a shard: checked, rounded to the dtype and gathered, wherever the shard
 //! goes.
 
-use saekit_core::MatrixView;
+use saekit_core::{MatrixView, RowBlock};
 
 use crate::error::{Result, WriteError};
 use crate::format::dtype::DType;
 use crate::format::spec::StoreSpec;
-use crate::rows::sink::RowBlock;
 use crate::write::shard_buffer::ShardBuffer;
 
 /// The shard that is being filled, and how many rows and sequences came before.

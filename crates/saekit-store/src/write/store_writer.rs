@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use saekit_core::files::write_json;
 
+use saekit_core::{RowBlock, RowSink, TokenizedSequence};
+
 use crate::error::{OpenError, Result, WriteError};
 use crate::format::manifest::Manifest;
 use crate::format::names::{MANIFEST, shard_file};
 use crate::format::spec::StoreSpec;
-use crate::rows::sequence::TokenizedSequence;
-use crate::rows::sink::{RowBlock, RowSink};
 use crate::tokens::TokensWriter;
 use crate::write::folder;
 use crate::write::resume_state::State;
@@ -167,20 +167,20 @@ impl StoreWriter {
 }
 
 impl RowSink for StoreWriter {
-    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> Result<u32> {
-        Self::push_sequence(self, sequence)
+    fn push_sequence(&mut self, sequence: &TokenizedSequence) -> saekit_core::Result<u32> {
+        Ok(Self::push_sequence(self, sequence)?)
     }
 
-    fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
-        Self::push_rows(self, block)
+    fn push_rows(&mut self, block: &RowBlock<'_>) -> saekit_core::Result<()> {
+        Ok(Self::push_rows(self, block)?)
     }
 
-    /// Rows in whole shards of the store that is gone on with.
+    /// Rows in whole shards of the store that is resumed.
     fn first_row(&self) -> u64 {
         self.intake.first_row
     }
 
-    fn skip_rows(&mut self, rows: u64) -> Result<()> {
-        self.guarded(|writer| writer.intake.skip_all(rows))
+    fn skip_rows(&mut self, rows: u64) -> saekit_core::Result<()> {
+        Ok(self.guarded(|writer| writer.intake.skip_all(rows))?)
     }
 }

@@ -1,9 +1,6 @@
-use saekit_core::MatrixView;
+use crate::{MatrixView, Result, TokenizedSequence};
 
-use crate::error::Result;
-use crate::rows::sequence::TokenizedSequence;
-
-/// Rows on their way somewhere: row `i` of every column is the same token's.
+/// Rows on their way into a [`RowSink`]: row `i` of every column belongs to the same token.
 #[derive(Clone, Copy, Debug)]
 pub struct RowBlock<'a> {
     /// The sequence of each row, as [`RowSink::push_sequence`] numbered it; empty where there are no
@@ -11,7 +8,7 @@ pub struct RowBlock<'a> {
     pub sequences: &'a [u32],
     /// The position of each row in its sequence; empty where there are no tokens.
     pub positions: &'a [u32],
-    /// One matrix a column of the spec, in its order, `[rows, width]`, unscaled.
+    /// One matrix per column, `[rows, width]`, in the order that the sink expects, unscaled.
     pub columns: &'a [MatrixView<'a>],
 }
 
@@ -22,18 +19,17 @@ impl RowBlock<'_> {
     }
 }
 
-/// Where a harvest's rows go, in order, each sequence before its rows.
+/// Takes the rows of a harvest, in order, each sequence before its rows.
 pub trait RowSink {
     /// Takes a sequence of tokens and returns its number.
     fn push_sequence(&mut self, sequence: &TokenizedSequence) -> Result<u32>;
 
-    /// Takes the next rows. Those before [`first_row`](Self::first_row) are passed over.
+    /// Takes the next rows and ignores those before [`first_row`](Self::first_row).
     fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()>;
 
-    /// The first row that has to be computed.
+    /// The first row that has to be computed: the sink has those before it from an earlier harvest.
     fn first_row(&self) -> u64;
 
-    /// Passes over the next `rows` rows, all of them before [`first_row`](Self::first_row), in the
-    /// place of pushing them.
+    /// Skips the next `rows` rows, all before [`first_row`](Self::first_row), instead of pushing them.
     fn skip_rows(&mut self, rows: u64) -> Result<()>;
 }
