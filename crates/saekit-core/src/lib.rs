@@ -14,6 +14,7 @@
 //! * [`files`]: writes that are whole or absent; [`input`]: reads that name what is there instead.
 //! * [`border`]: panics of libraries as errors.
 //! * [`pieces`]: tokens as text.
+//! * [`number`]: numbers as people read them.
 
 pub mod border;
 mod codec;
@@ -26,6 +27,7 @@ mod learner;
 mod matrix;
 pub mod metrics;
 mod model;
+pub mod number;
 pub mod pieces;
 mod progress;
 mod provenance;

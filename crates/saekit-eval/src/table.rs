@@ -2,6 +2,8 @@ use std::fmt::{self, Display, Formatter};
 
 use saekit_core::metrics::{CodeMetrics, DensityHistogram, ReconstructionMetrics};
 
+use saekit_core::number;
+
 use crate::{Ablated, CrossEntropyReport, Evaluation, ReconstructionReport};
 
 /// Columns of the terminal that a table fits in.
@@ -16,7 +18,11 @@ impl Display for Evaluation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let shape = self.shape;
         text(f, "codec", &self.codec)?;
-        text(f, "latents", &format!("{} of width {}", thousands(shape.d_code), shape.d_out))?;
+        text(
+            f,
+            "latents",
+            &format!("{} of width {}", number::count(shape.d_code as u64), shape.d_out),
+        )?;
         for (label, value) in [("store", &self.on.store), ("column", &self.on.column)] {
             if let Some(value) = value {
                 text(f, label, value)?;
@@ -35,7 +41,7 @@ impl Display for Evaluation {
 impl Display for ReconstructionReport {
     /// A table of at most 80 columns.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "reconstruction of {} rows", thousands(self.metrics.rows))?;
+        writeln!(f, "reconstruction of {} rows", number::count(self.metrics.rows))?;
         rows_table(f, &self.metrics)?;
         writeln!(f, "\ncodes")?;
         codes_table(f, &self.codes)
@@ -45,7 +51,7 @@ impl Display for ReconstructionReport {
 impl Display for CrossEntropyReport {
     /// A table of at most 80 columns.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (tokens, sequences) = (thousands(self.tokens), thousands(self.sequences));
+        let (tokens, sequences) = (number::count(self.tokens), number::count(self.sequences));
         writeln!(f, "cross-entropy over {tokens} tokens of {sequences} sequences")?;
         text(f, "  spliced at", self.hook.as_str())?;
         writeln!(f, "{:LABEL$}{:>10}{:>12}", "", "nats/token", "recovered")?;
@@ -79,7 +85,7 @@ fn rows_table(f: &mut Formatter<'_>, metrics: &ReconstructionMetrics) -> fmt::Re
 fn codes_table(f: &mut Formatter<'_>, codes: &CodeMetrics) -> fmt::Result {
     figure(f, "L0", codes.l0)?;
     figure(f, "L1", codes.l1)?;
-    let (dead, all) = (thousands(codes.dead), thousands(codes.d_code));
+    let (dead, all) = (number::count(codes.dead as u64), number::count(codes.d_code as u64));
     let percent =
         codes.dead_fraction.map_or(String::new(), |part| format!(" ({:.2} %)", 100.0 * part));
     text(f, "  never fired", &format!("{dead} of {all}{percent}"))?;
@@ -101,7 +107,7 @@ fn histogram(f: &mut Formatter<'_>, density: &DensityHistogram) -> fmt::Result {
         let bar = "#".repeat((count * BAR).div_ceil(most));
         let (from, to) = (DensityHistogram::edge(i), DensityHistogram::edge(i + 1));
         let range = format!("{from:.2} .. {to:.2}");
-        writeln!(f, "    {range:>14} {:>9} {bar}", thousands(*count))?;
+        writeln!(f, "    {range:>14} {:>9} {bar}", number::count(*count as u64))?;
     }
     Ok(())
 }
@@ -125,19 +131,6 @@ fn loss(f: &mut Formatter<'_>, label: &str, nats: f64, recovered: Option<f64>) -
 fn number(value: f64) -> String {
     let plain = value == 0.0 || (1e-3..1e5).contains(&value.abs());
     if plain { format!("{value:.4}") } else { format!("{value:.3e}") }
-}
-
-/// `n` with its digits in groups of three.
-fn thousands(n: impl Display) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// The end of `value`, in at most `width` characters.

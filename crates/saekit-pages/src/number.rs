@@ -1,9 +1,7 @@
-//! Numbers as people read them.
+//! Figures as people read them: significant digits, shares, columns of numbers.
 
-/// `n` with its digits in groups of three.
-pub(crate) fn count(n: u64) -> String {
-    group(&n.to_string())
-}
+pub(crate) use saekit_core::number::count;
+use saekit_core::number::grouped;
 
 /// Four significant digits, without zeros at the end; `-` for what is not a number.
 pub(crate) fn figure(value: f64) -> String {
@@ -64,25 +62,12 @@ fn significant(value: f64, digits: u8) -> String {
     let decimals = usize::try_from(i32::from(digits) - 1 - exponent).unwrap_or(0);
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    trim(&format!("{}.{fraction}", group(whole))).to_owned()
+    trim(&format!("{}.{fraction}", grouped(whole))).to_owned()
 }
 
 /// `text` without zeros after its decimal point.
 fn trim(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
-}
-
-/// Digits, perhaps after a sign, in groups of three.
-fn group(whole: &str) -> String {
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |rest| ("-", rest));
-    let mut text = sign.to_owned();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

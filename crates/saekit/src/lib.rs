@@ -54,11 +54,15 @@
 //! # Ok(()) }
 //! ```
 
+pub use saekit_analysis as analysis;
 pub use saekit_core as core;
 pub use saekit_dictionary as dictionary;
 pub use saekit_eval as eval;
 pub use saekit_harvest as harvest;
+pub use saekit_kernels as kernels;
 pub use saekit_learners as learners;
 pub use saekit_lm as lm;
+pub use saekit_pages as pages;
+pub use saekit_remote as remote;
 pub use saekit_store as store;
 pub use saekit_train as train;

@@ -2,15 +2,11 @@
 
 mod assets;
 mod cmd;
-mod config;
-mod device;
-mod failure;
-mod human;
-mod inputs;
-mod location;
+mod exit;
+mod models;
+mod options;
 mod progress;
 mod report;
-mod rows;
 mod session;
 
 use std::process::ExitCode;
@@ -18,8 +14,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    failure::install_panic_hook();
+    exit::install_panic_hook();
     let cli = cmd::Cli::parse();
     let session = session::Session::new(cli.quiet);
-    failure::exit_code(cli.command.run(&session))
+    exit::exit_code(cli.command.run(&session))
 }

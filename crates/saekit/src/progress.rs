@@ -4,9 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use saekit_core::Observer;
-
-use crate::human;
+use saekit_core::{Observer, number};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -119,7 +117,7 @@ impl Phase {
 
     fn summary(&self) -> String {
         let Self { name, done, unit, note, begun, .. } = self;
-        let time = human::seconds(begun.elapsed().as_secs_f64());
+        let time = number::seconds(begun.elapsed().as_secs_f64());
         format!("{name}: {} in {time}{}{note}", amount(*done, unit), separator(note))
     }
 }
@@ -129,7 +127,7 @@ fn separator(note: &str) -> &'static str {
 }
 
 fn amount(n: u64, unit: &str) -> String {
-    if unit == "bytes" { human::bytes(n) } else { format!("{} {unit}", human::count(n)) }
+    if unit == "bytes" { number::bytes(n) } else { format!("{} {unit}", number::count(n)) }
 }
 
 fn bar(phase: &str, total: Option<u64>, unit: &str) -> ProgressBar {

@@ -5,14 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use saekit_analysis::{Summary, TELLING_RULE};
-use saekit_core::Error as CoreError;
 use saekit_core::files::{read_json, sha256_file};
 use saekit_core::metrics::DensityHistogram;
+use saekit_core::{Error as CoreError, number};
 use saekit_eval::Evaluation;
 use saekit_pages::{Curve, FeatureLine, Figure, Report, facts, warnings};
 use serde_json::Value;
-
-use crate::human;
 
 /// Features shown from either end of the order.
 const SHOWN: usize = 12;
@@ -57,13 +55,13 @@ fn lead(summary: &Summary) -> String {
     let from = &summary.provenance;
     let rows = from
         .rows
-        .map_or_else(String::new, |rows| format!(" trained on {} rows", human::count(rows)));
+        .map_or_else(String::new, |rows| format!(" trained on {} rows", number::count(rows)));
     format!(
         "A dictionary of {} latents{rows} of {} in {}, analysed on {} rows of {}.",
-        human::count(summary.shape.d_code as u64),
+        number::count(summary.shape.d_code as u64),
         summary.column,
         from.model.as_deref().unwrap_or("a model that is not named"),
-        human::count(summary.rows),
+        number::count(summary.rows),
         summary.dataset.as_deref().unwrap_or(&summary.store)
     )
 }
@@ -72,7 +70,7 @@ fn lead(summary: &Summary) -> String {
 fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let four = |value: Option<f64>| value.map(|v| format!("{v:.4}"));
     let two = |value: Option<f64>| value.map(|v| format!("{v:.2}"));
-    let percent = |value: Option<f64>| value.map(|v| human::percent(Some(v)));
+    let percent = |value: Option<f64>| value.map(|v| number::percent(Some(v)));
     let rows = evaluation.reconstruction.as_ref();
     let losses = evaluation.cross_entropy.as_ref();
     let figures = [

@@ -7,7 +7,7 @@ use std::process;
 
 use saekit_core::{Interrupt, Observer as _};
 
-use crate::failure::INTERRUPTED;
+use crate::exit::INTERRUPTED;
 use crate::progress::Reporter;
 
 /// One invocation of the binary.

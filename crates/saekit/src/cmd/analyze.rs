@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use saekit_analysis::{Analysis, Feature, IndexSource, Settings, Subject, Summary};
-use saekit_core::{Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer};
+use saekit_core::{
+    Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer, number,
+};
 use saekit_pages::{FeatureLine, Report, SiteWriter};
 use saekit_store::{RowSource as _, Store};
 
-use crate::device;
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::human;
-use crate::inputs::{Lm, Trained};
-use crate::location::StoreOptions;
+use crate::exit::{OnInterrupt as _, Usage};
+use crate::models::{Lm, Trained};
+use crate::options::device;
+use crate::options::store::StoreOptions;
 use crate::report;
 use crate::session::{self, Session};
 
@@ -209,10 +210,10 @@ fn quote(job: &Job<'_>) -> Result<String> {
     let examples = latents * (top + quantiles * per_quantile) as u64;
     Ok(format!(
         "to analyse: {} rows, {} latents, about {} of index and {} of pages on disk",
-        human::count(rows),
-        human::count(latents),
-        human::bytes(rows * fires * INDEX_BYTES / batch.rows().max(1) as u64),
-        human::bytes(examples * EXAMPLE_BYTES)
+        number::count(rows),
+        number::count(latents),
+        number::bytes(rows * fires * INDEX_BYTES / batch.rows().max(1) as u64),
+        number::bytes(examples * EXAMPLE_BYTES)
     ))
 }
 

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use saekit_core::HookPoint;
+use saekit_core::{HookPoint, number};
 use saekit_store::{ConvertConfig, DType, Store, StoreSpec};
 
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::human;
-use crate::location::StoreOptions;
-use crate::rows::RowOptions;
+use crate::exit::{OnInterrupt as _, Usage};
+use crate::options::rows::RowOptions;
+use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -89,8 +88,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         .convert(&args.out, &config, &mut session.observer(), interrupt)
         .on_interrupt(interrupt, || format!("{out} is not finished; the same command goes on"))?;
     let bytes = manifest.shards.iter().map(|shard| shard.bytes).sum();
-    let (rows, shards) = (human::count(manifest.rows), human::count(manifest.shards.len() as u64));
-    let mut text = format!("{out}: {rows} rows in {shards} shards, {}\n", human::bytes(bytes));
+    let (rows, shards) =
+        (number::count(manifest.rows), number::count(manifest.shards.len() as u64));
+    let mut text = format!("{out}: {rows} rows in {shards} shards, {}\n", number::bytes(bytes));
     for column in &manifest.columns {
         text += &super::inspect::stored(column);
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use saekit_analysis::{Finished, Settings as AnalysisSettings};
 use saekit_core::files::{read_json, write_json};
-use saekit_core::{Error as CoreError, HookPoint};
+use saekit_core::{Error as CoreError, HookPoint, number};
 use saekit_dictionary::format;
 use saekit_eval::Evaluation;
 use saekit_harvest::HarvestConfig;
@@ -16,15 +16,14 @@ use saekit_store::Store;
 use saekit_train::RunConfig;
 use serde::{Deserialize, Serialize};
 
-use super::train_stores::{self, Share};
+use super::train::stores::{self, Share};
 use super::{analyze, eval, export, harvest};
 use crate::assets;
-use crate::device::{self, Chosen};
-use crate::failure::OnInterrupt as _;
-use crate::human;
-use crate::inputs::{Lm, Trained};
-use crate::location::StoreOptions;
-use crate::rows::RowOptions;
+use crate::exit::OnInterrupt as _;
+use crate::models::{Lm, Trained};
+use crate::options::device::{self, Chosen};
+use crate::options::rows::RowOptions;
+use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -166,7 +165,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         format!("{} keeps what is done; the same command goes on from there", args.out.display())
     })?;
     session::print(&results(&evaluation, demo.dir))?;
-    session.say(&format!("took {}", human::seconds(begun.elapsed().as_secs_f64())));
+    session.say(&format!("took {}", number::seconds(begun.elapsed().as_secs_f64())));
     Ok(())
 }
 
@@ -228,7 +227,7 @@ impl Demo<'_> {
         let Settings { hook, epochs, batch_rows, d_sae, k, lr, log_every, .. } = *self.settings;
         let mut learner = top_k::Config::new(d_sae, k);
         learner.adam = AdamConfig { lr, ..AdamConfig::default() };
-        let job = train_stores::Job {
+        let job = stores::Job {
             shares: vec![Share { path: store.dir(), store: store.clone(), weight: 1.0 }],
             hook: HookPoint::new(hook),
             options: StoreOptions::default(),
@@ -245,7 +244,7 @@ impl Demo<'_> {
             out: &self.path(RUN),
             force: false,
         };
-        train_stores::perform(&job, self.session)?;
+        stores::perform(&job, self.session)?;
         Ok(())
     }
 
@@ -363,10 +362,10 @@ fn results(evaluation: &Evaluation, dir: &Path) -> String {
     let losses = evaluation.cross_entropy.as_ref();
     let figures = [
         ("FVU", four(rows.and_then(|r| r.metrics.fvu))),
-        ("CE recovered, zero ablation", human::percent(losses.and_then(|l| l.ce_recovered_zero))),
-        ("CE recovered, mean ablation", human::percent(losses.and_then(|l| l.ce_recovered_mean))),
+        ("CE recovered, zero ablation", number::percent(losses.and_then(|l| l.ce_recovered_zero))),
+        ("CE recovered, mean ablation", number::percent(losses.and_then(|l| l.ce_recovered_mean))),
         ("L0", four(rows.and_then(|r| r.codes.l0))),
-        ("dead latents", human::percent(rows.and_then(|r| r.codes.dead_fraction))),
+        ("dead latents", number::percent(rows.and_then(|r| r.codes.dead_fraction))),
     ];
     let figures = figures.map(|(name, value)| format!("  {name:<28}{value:>10}\n")).concat();
     let at = |name: &str| dir.join(name).display().to_string();

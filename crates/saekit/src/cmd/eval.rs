@@ -17,11 +17,11 @@ use saekit_store::{Part, RowSet, RowSource as _, ScannedRows, Store, Tokens};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
-use crate::device;
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::inputs::{Lm, Trained};
-use crate::location::StoreOptions;
-use crate::rows::RowOptions;
+use crate::exit::{OnInterrupt as _, Usage};
+use crate::models::{Lm, Trained};
+use crate::options::device;
+use crate::options::rows::RowOptions;
+use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\

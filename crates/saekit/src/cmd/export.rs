@@ -4,13 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use saekit_core::Error as CoreError;
 use saekit_core::files::partial_path;
+use saekit_core::{Error as CoreError, number};
 use saekit_dictionary::format::{self, Format};
 
-use crate::failure::Usage;
-use crate::human;
-use crate::inputs::Trained;
+use crate::exit::Usage;
+use crate::models::Trained;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -115,7 +114,7 @@ fn summary(format: &dyn Format, out: &Path) -> Result<String> {
     for entry in fs::read_dir(out).map_err(CoreError::io("read", out))? {
         let path = entry.map_err(CoreError::io("read", out))?.path();
         let bytes = path.metadata().map_err(CoreError::io("read", &path))?.len();
-        files.push(format!("{} ({})", path.display(), human::bytes(bytes)));
+        files.push(format!("{} ({})", path.display(), number::bytes(bytes)));
     }
     files.sort();
     Ok(format!("{}\nin Python: {}\n", files.join("\n"), python(format.name(), out)))

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use saekit_core::{HookPoint, Tokenizer};
+use saekit_core::{HookPoint, Tokenizer, number};
 use saekit_harvest::{Harvest, HarvestConfig, HarvestReport, Quote};
 use saekit_store::{DType, Store, StoreSpec};
 
-use crate::device;
-use crate::failure::OnInterrupt as _;
-use crate::human;
-use crate::inputs::Lm;
+use crate::exit::OnInterrupt as _;
+use crate::models::Lm;
+use crate::options::device;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -151,11 +150,11 @@ fn quote_line(quote: &Quote) -> String {
     let about = if quote.exact { "" } else { "about " };
     format!(
         "to harvest: {} documents, {about}{} tokens, {about}{} rows, about {} on disk, about {}",
-        human::count(quote.documents),
-        human::count(quote.tokens),
-        human::count(quote.rows),
-        human::bytes(quote.bytes),
-        human::seconds(quote.seconds),
+        number::count(quote.documents),
+        number::count(quote.tokens),
+        number::count(quote.rows),
+        number::bytes(quote.bytes),
+        number::seconds(quote.seconds),
     )
 }
 
@@ -164,19 +163,19 @@ fn summary(report: &HarvestReport, lm: &Lm, out: &Path) -> String {
     let head = format!(
         "{}: {} rows of {} tokens ({} sequences, {} documents), {} in {}, {:.0} rows/s\n",
         out.display(),
-        human::count(*rows),
-        human::count(*tokens),
-        human::count(*sequences),
-        human::count(*documents),
-        human::bytes(*bytes),
-        human::seconds(*seconds),
+        number::count(*rows),
+        number::count(*tokens),
+        number::count(*sequences),
+        number::count(*documents),
+        number::bytes(*bytes),
+        number::seconds(*seconds),
         report.rows_per_second(),
     );
     let excluded = &report.manifest.excluded_tokens;
     let names: Vec<_> = excluded.iter().map(|id| token(lm.vocabulary(), *id)).collect();
     let excluded = match names.as_slice() {
         [] => "none".to_owned(),
-        names => format!("{} ({} rows)", names.join(", "), human::count(report.excluded)),
+        names => format!("{} ({} rows)", names.join(", "), number::count(report.excluded)),
     };
     let columns: Vec<_> = report.manifest.columns.iter().map(super::inspect::stored).collect();
     format!("{head}special tokens excluded: {excluded}\n{}", columns.concat())

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use saekit_analysis::Finished;
-use saekit_core::Error as CoreError;
+use saekit_core::{Error as CoreError, number};
 use saekit_dictionary::{Activation, Dictionary, format};
 use saekit_store::{ColumnInfo, ColumnProfile, Manifest, OpenError, Store};
 use serde_json::Value;
 
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::human;
-use crate::inputs;
-use crate::location::{self, StoreOptions};
+use crate::exit::{OnInterrupt as _, Usage};
+use crate::models;
+use crate::options::store::{self, StoreOptions};
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         return Ok(session::print(&text)?);
     }
     let store = open(args, session)?;
-    let mut text = store_text(&store, &location::shown(path));
+    let mut text = store_text(&store, &store::shown(path));
     let interrupt = &session.interrupt;
     if let Some(rows) = args.stats {
         for column in &store.manifest().columns {
@@ -111,7 +110,7 @@ fn open(args: &Args, session: &Session) -> Result<Store> {
 fn profile_text(profile: &ColumnProfile) -> String {
     let ColumnProfile { column, rows, non_finite_rows, norms, mean, variance, outliers } = profile;
     let [least, mean_norm, largest] = norms;
-    let mut text = format!("\n{column}, over {} rows\n", human::count(*rows));
+    let mut text = format!("\n{column}, over {} rows\n", number::count(*rows));
     text += &field("norms", format!("{least:.4} to {largest:.4}, mean {mean_norm:.4}"));
     text += &field("mean of values", format!("{mean:.6}"));
     text += &field("variance a dimension", format!("{variance:.6}"));
@@ -121,7 +120,7 @@ fn profile_text(profile: &ColumnProfile) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more };
     text += &field("outlier dimensions", named);
-    text + &field("rows not finite", human::count(*non_finite_rows))
+    text + &field("rows not finite", number::count(*non_finite_rows))
 }
 
 /// A line that says how well a column was stored.
@@ -134,7 +133,7 @@ pub(super) fn stored(column: &ColumnInfo) -> String {
 
 /// What is said of a folder that is a run, an analysis or a dictionary.
 fn other_text(path: &Path) -> Result<Option<String>> {
-    if inputs::is_run(path) {
+    if models::is_run(path) {
         return run_text(path).map(Some);
     }
     if let Ok(analysis) = Finished::open(path) {
@@ -168,20 +167,20 @@ fn store_text(store: &Store, location: &str) -> String {
     let bytes = shards.iter().map(|shard| shard.bytes).chain(tokens.iter().map(|file| file.bytes));
     let mut text = field("store", location);
     text += &field("manifest sha256", store.sha256());
-    text += &field("rows", human::count(*rows));
+    text += &field("rows", number::count(*rows));
     text += &field(
         "on disk",
         format!(
             "{} in {} shard{}",
-            human::bytes(bytes.sum()),
-            human::count(shards.len() as u64),
+            number::bytes(bytes.sum()),
+            number::count(shards.len() as u64),
             if shards.len() == 1 { "" } else { "s" }
         ),
     );
     text += &field(
         "sequences",
         match (tokens.is_some(), store.has_sequences()) {
-            (true, _) => human::count(*sequences),
+            (true, _) => number::count(*sequences),
             (false, true) => "numbers only (no tokens)".to_owned(),
             (false, false) => "none (no tokens)".to_owned(),
         },
@@ -254,7 +253,7 @@ fn last_line(path: &Path) -> Result<Option<Value>> {
 fn metrics_text(line: &Value) -> String {
     let figure = |name: &&str| {
         let value = line.get(*name)?;
-        let count = value.as_u64().map(human::count);
+        let count = value.as_u64().map(number::count);
         let value = count.or_else(|| Some(format!("{:.6}", value.as_f64()?)));
         Some(field(&name.replace('_', " "), value?))
     };

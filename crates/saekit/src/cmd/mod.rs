@@ -11,8 +11,6 @@ mod features;
 mod harvest;
 mod inspect;
 mod train;
-mod train_live;
-mod train_stores;
 mod verify;
 
 use anyhow::Result;
@@ -20,8 +18,6 @@ use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 
 use crate::session::Session;
-
-pub(crate) use self::train_live::HarvestOptions;
 
 const ABOUT: &str = "Sparse autoencoders on language-model activations: from sentences to a \
                      trained, evaluated, exported dictionary";

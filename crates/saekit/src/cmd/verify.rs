@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::failure::OnInterrupt as _;
-use crate::human;
-use crate::location::StoreOptions;
+use saekit_core::number;
+
+use crate::exit::OnInterrupt as _;
+use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -39,13 +40,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
     let hashed = match verified.hashed {
         0 => "no hashes to compare: `saekit convert-store` writes a store that has them".to_owned(),
-        hashed => format!("{} hashes agree", human::count(hashed)),
+        hashed => format!("{} hashes agree", number::count(hashed)),
     };
     Ok(session::print(&format!(
         "{}: {} rows in {} files ({}) are sound; {hashed}",
         store.dir().display(),
-        human::count(verified.rows),
-        human::count(verified.files),
-        human::bytes(verified.bytes),
+        number::count(verified.rows),
+        number::count(verified.files),
+        number::bytes(verified.bytes),
     ))?)
 }

@@ -7,10 +7,11 @@ use saekit_core::HookPoint;
 use saekit_harvest::HarvestConfig;
 
 use super::Report;
+use crate::assets;
 use crate::cmd::harvest::{Job, perform};
-use crate::inputs::Lm;
+use crate::models::Lm;
+use crate::options::device;
 use crate::session::Session;
-use crate::{assets, device};
 
 /// Arguments of the case.
 #[derive(Debug, clap::Args)]

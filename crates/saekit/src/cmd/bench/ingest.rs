@@ -17,8 +17,8 @@ use saekit_store::{
 };
 
 use super::{Repeat, Report, median, synthetic};
-use crate::failure::Usage;
-use crate::location::StoreOptions;
+use crate::exit::Usage;
+use crate::options::store::StoreOptions;
 use crate::session::Session;
 
 /// Training steps before those that count.

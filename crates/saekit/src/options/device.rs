@@ -152,7 +152,7 @@ mod wgpu {
 #[cfg(not(feature = "wgpu"))]
 mod wgpu {
     use super::Adapter;
-    use crate::failure::Usage;
+    use crate::exit::Usage;
 
     pub(super) fn open() -> anyhow::Result<Adapter> {
         Err(Usage(
@@ -188,7 +188,7 @@ mod cuda {
 #[cfg(not(feature = "cuda"))]
 mod cuda {
     use super::Chosen;
-    use crate::failure::Usage;
+    use crate::exit::Usage;
 
     pub(super) fn open() -> anyhow::Result<Chosen> {
         Err(Usage(

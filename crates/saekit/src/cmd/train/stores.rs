@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use saekit_core::{HookPoint, Provenance};
+use saekit_core::{HookPoint, Provenance, number};
 use saekit_learners::LearnerConfig;
 use saekit_store::{
     ColumnInfo, Mixture, ReadAhead, RowSource, Store, StreamConfig, StreamError, scale,
@@ -12,13 +12,12 @@ use saekit_store::{
 };
 use saekit_train::{RunConfig, RunPlan, Summary};
 
-use super::train::Training;
-use crate::config::{PlannedStore, TrainConfig};
-use crate::device::Chosen;
-use crate::failure::Usage;
-use crate::human;
-use crate::location::{self, StoreOptions};
-use crate::rows::RowOptions;
+use super::config::{PlannedStore, TrainConfig};
+use super::run::Training;
+use crate::exit::Usage;
+use crate::options::device::Chosen;
+use crate::options::rows::RowOptions;
+use crate::options::store::{self, StoreOptions};
 use crate::session::Session;
 
 /// The part of its time that training may wait for rows before it says so.
@@ -57,7 +56,7 @@ pub(crate) struct Share<'a> {
 impl Share<'_> {
     /// Where it is, without what may be secret.
     fn shown(&self) -> String {
-        location::shown(self.path)
+        store::shown(self.path)
     }
 }
 
@@ -168,7 +167,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let summary = training.execute(&mut source, session)?;
     let share = source.waited().as_secs_f64() / begun.elapsed().as_secs_f64();
     if share > PATIENCE {
-        let share = human::percent(Some(share));
+        let share = number::percent(Some(share));
         session.say(&format!("training waited for rows for {share} of its time"));
     }
     Ok(summary)
@@ -245,7 +244,7 @@ impl Job<'_> {
             return error.into();
         };
         let part = share.weight / self.total_weight();
-        let (needed, percent) = (needed as f64 / part, human::percent(Some(part)));
+        let (needed, percent) = (needed as f64 / part, number::percent(Some(part)));
         let text = format!(
             "{} has {percent} of the rows, and this part of the pool cannot hold two of its row \
              groups; say `--pool-mib {}`",

@@ -1,83 +1,24 @@
 //! `saekit train` on rows that are harvested while it trains; nothing is stored.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use saekit_core::{HookPoint, Interrupt, Provenance};
-use saekit_harvest::{Harvest, HarvestConfig};
-use saekit_store::{
-    DType, LiveConfig, LiveRows, RowSink, Shuffle, StoreSpec, StreamConfig, scale_of_first,
-};
+use saekit_harvest::Harvest;
+use saekit_store::{LiveConfig, LiveRows, RowSink, Shuffle, StreamConfig, scale_of_first};
 use saekit_train::Summary;
-use serde::{Deserialize, Serialize};
 
-use super::train::Training;
-use crate::config::{PlannedStore, TrainConfig};
-use crate::device::Chosen;
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::inputs::Lm;
-use crate::location::StoreOptions;
+use super::config::{PlannedStore, TrainConfig};
+use super::run::Training;
+use crate::exit::{OnInterrupt as _, Usage};
+use crate::models::Lm;
+use crate::options::device::Chosen;
+use crate::options::harvest::HarvestOptions;
+use crate::options::store::StoreOptions;
 use crate::session::Session;
 
 /// Rows whose mean norm decides the scale where nothing is said: that of all is not known.
 const SCALE_ROWS: u64 = 16_384;
-
-/// A harvest that is not stored, as flags and as the `[harvest]` table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "Harvest while training")]
-pub(crate) struct HarvestOptions {
-    /// Hugging Face folder of the model whose activations to train on, in the place of a store
-    #[arg(long, value_name = "DIR", conflicts_with = "store")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<PathBuf>,
-    /// Files (.txt, .jsonl, .parquet) or folders of them for the model to read
-    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "store")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    text: Vec<PathBuf>,
-    /// Tokens a context, BOS included [default: the model's longest, at most 1024]
-    #[arg(long, value_name = "TOKENS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<usize>,
-    /// What rows are rounded to, as in a store: f16, bf16, f32 or i8 [default: f16]
-    #[arg(long, value_name = "DTYPE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dtype: Option<DType>,
-    /// Rows an epoch at most [default: all text]
-    #[arg(long, value_name = "ROWS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    harvest_rows: Option<u64>,
-    /// Rows that are permuted together, as a shard of a store; held in memory [default: 512]
-    #[arg(long, value_name = "MIB")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shard_mib: Option<u64>,
-    /// Tokens in a forward pass [default: 4096]
-    #[arg(long, value_name = "TOKENS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch_tokens: Option<usize>,
-}
-
-impl HarvestOptions {
-    /// Whether nothing was said.
-    pub(crate) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn config(&self, hook: &HookPoint, seed: u64) -> HarvestConfig {
-        let defaults = HarvestConfig::default();
-        HarvestConfig {
-            inputs: self.text.clone(),
-            hooks: vec![hook.clone()],
-            context_size: self.context,
-            seed,
-            max_rows: self.harvest_rows,
-            batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
-            dtype: self.dtype.unwrap_or(defaults.dtype),
-            shard_bytes: self.shard_mib.map_or(StoreSpec::SHARD_BYTES, |mib| mib << 20),
-            ..defaults
-        }
-    }
-}
 
 /// Trains into the folder `out`, replacing what is there where `force` is set.
 pub(super) fn perform(

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use saekit_core::number;
 use saekit_remote::{CacheConfig, RemoteConfig};
 use saekit_store::{Damaged, Folder, ForeignConfig, OpenConfig, Storage, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{OnInterrupt as _, Usage};
-use crate::human;
+use crate::exit::{OnInterrupt as _, Usage};
 use crate::session::Session;
 
 /// What may be said of a store beside where it is. It is also the `[store_options]` table of a
@@ -77,10 +77,10 @@ impl StoreOptions {
             let rows: Option<u64> = store.skipped().iter().map(|skipped| skipped.rows).sum();
             let rows = rows.map_or_else(
                 || "an unknown number of rows".to_owned(),
-                |rows| format!("{} rows", human::count(rows)),
+                |rows| format!("{} rows", number::count(rows)),
             );
             let files = if count == 1 { "file" } else { "files" };
-            let count = human::count(count as u64);
+            let count = number::count(count as u64);
             session.warn(&format!("{count} damaged {files} with {rows} left out"));
         }
         Ok(store)

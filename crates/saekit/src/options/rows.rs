@@ -5,7 +5,7 @@ use saekit_core::HookPoint;
 use saekit_store::{Between, Part, RowFilter, RowSet, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{OnInterrupt as _, Usage};
+use crate::exit::{OnInterrupt as _, Usage};
 use crate::session::Session;
 
 /// Flags that choose rows.

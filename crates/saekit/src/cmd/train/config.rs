@@ -9,10 +9,10 @@ use saekit_train::{RunConfig, RunPlan};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use crate::cmd::HarvestOptions;
-use crate::failure::Usage;
-use crate::location::StoreOptions;
-use crate::rows::RowOptions;
+use crate::exit::Usage;
+use crate::options::harvest::HarvestOptions;
+use crate::options::rows::RowOptions;
+use crate::options::store::StoreOptions;
 
 /// What is trained where no `architecture` is named.
 const ARCHITECTURE: &str = "topk";
@@ -293,7 +293,7 @@ mod tests {
             mixed: Vec::new(),
         };
         let text = plan.to_toml().unwrap();
-        assert_eq!(text, include_str!("../tests/plan.toml"));
+        assert_eq!(text, include_str!("../../../tests/plan.toml"));
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
     }
 }

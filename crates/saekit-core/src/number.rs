@@ -1,20 +1,25 @@
 //! Numbers as people read them.
 
-/// `n` with its digits in groups of three.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+/// `n` with its digits in groups of three: `1,234,567`.
+pub fn count(n: u64) -> String {
+    grouped(&n.to_string())
 }
 
-/// A size in the largest unit that leaves a number of at least 1.
-pub(crate) fn bytes(n: u64) -> String {
+/// A whole number in decimal digits, perhaps with a sign, in groups of three digits.
+pub fn grouped(whole: &str) -> String {
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |rest| ("-", rest));
+    let mut text = sign.to_owned();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in bytes, in the largest binary unit that leaves a number of at least 1.
+pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if n < 1024 {
         return format!("{n} B");
@@ -27,8 +32,8 @@ pub(crate) fn bytes(n: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A time in two units at most.
-pub(crate) fn seconds(s: f64) -> String {
+/// A time in seconds, in at most two units.
+pub fn seconds(s: f64) -> String {
     if s < 9.95 {
         return format!("{s:.1} s");
     }
@@ -40,8 +45,8 @@ pub(crate) fn seconds(s: f64) -> String {
     }
 }
 
-/// A fraction in per cent, `-` where there is none.
-pub(crate) fn percent(fraction: Option<f64>) -> String {
+/// A fraction in per cent with two decimals; `-` where there is none.
+pub fn percent(fraction: Option<f64>) -> String {
     fraction.map_or_else(|| "-".to_owned(), |f| format!("{:.2} %", 100.0 * f))
 }
 
@@ -52,6 +57,7 @@ mod tests {
     #[test]
     fn in_words() {
         assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1000, 1_234_567].map(count));
+        assert_eq!([grouped("-12345"), grouped("")], ["-12,345", ""]);
         assert_eq!(["1023 B", "1.5 KiB", "2.0 GiB"], [1023, 1536, 2 << 30].map(bytes));
         assert_eq!(
             ["3.2 s", "59 s", "2 min 5 s", "1 h 1 min"],

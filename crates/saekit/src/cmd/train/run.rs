@@ -1,0 +1,100 @@
+//! A run whose rows are known: from the settings to the finished folder.
+
+use std::path::Path;
+
+use anyhow::Result;
+use saekit_core::{Provenance, Scales, number};
+use saekit_kernels::Screen;
+use saekit_learners::{Context, LearnerConfig};
+use saekit_store::RowSource;
+use saekit_train::{Columns, Run, RunFolder, RunPlan, Summary};
+
+use super::config::{Plan, PlannedStore};
+use crate::cmd::analyze::{self, FOLDER};
+use crate::exit::OnInterrupt as _;
+use crate::options::device::Chosen;
+use crate::options::rows::RowOptions;
+use crate::session::Session;
+
+/// A run whose rows are known, wherever they come from.
+pub(super) struct Training<'a> {
+    /// What they are called in the plan; the first, and others that are mixed with it.
+    pub(super) stores: Vec<PlannedStore>,
+    /// Which of them.
+    pub(super) rows: RowOptions,
+    /// Values a row.
+    pub(super) width: usize,
+    /// The loop.
+    pub(super) plan: RunPlan,
+    /// The method, as it was asked for.
+    pub(super) learner: LearnerConfig,
+    /// What the source multiplies rows with.
+    pub(super) scale: f32,
+    /// Where rows come from; the learner is added.
+    pub(super) provenance: Provenance,
+    /// Where it trains.
+    pub(super) device: &'a Chosen,
+    /// Folder of the run.
+    pub(super) out: &'a Path,
+    /// Whether a run there may be replaced.
+    pub(super) force: bool,
+}
+
+impl Training<'_> {
+    /// Trains on the rows of `source`.
+    pub(super) fn execute(self, source: &mut dyn RowSource, session: &Session) -> Result<Summary> {
+        let (plan, scale) = (&self.plan, self.scale);
+        let config = self.learner.clone().resolve(self.width, plan.rows)?;
+        // Before the folder is touched: not every device can do what the settings ask for.
+        let mut learner = config.build(&Context {
+            d_in: self.width,
+            rows: plan.rows,
+            seed: plan.seed,
+            device: self.device.device.clone(),
+        })?;
+        let text = self.written_plan(&config).to_toml()?;
+        if self.force {
+            analyze::remove(&self.out.join(FOLDER))?; // it was of the dictionary that goes
+        }
+        let folder = RunFolder::claim(self.out, &text, self.force)?;
+        session.say(&begin_line(plan, &folder));
+        if config.is_mixed() && !Screen::best().is_native() {
+            session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
+        }
+        let learner_name = Some(config.name().to_owned());
+        let run = Run {
+            plan,
+            folder: &folder,
+            source,
+            learner: learner.as_mut(),
+            columns: Columns { input: 0, target: 0 },
+            scales: Scales { input: scale, target: scale },
+            provenance: Provenance { learner: learner_name, ..self.provenance.clone() },
+        };
+        let (interrupt, out) = (&session.interrupt, self.out.display());
+        run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
+            format!("the run so far is kept in {out}; the same command goes on from there")
+        })
+    }
+
+    fn written_plan(&self, learner: &LearnerConfig) -> Plan {
+        let (store, mixed) = self.stores.split_first().expect("rows come from somewhere");
+        Plan {
+            saekit: env!("CARGO_PKG_VERSION").to_owned(),
+            device: self.device.kind.to_owned(),
+            store: store.clone(),
+            rows: self.rows.clone(),
+            run: self.plan.clone(),
+            learner: learner.clone(),
+            mixed: mixed.to_vec(),
+        }
+    }
+}
+
+fn begin_line(plan: &RunPlan, folder: &RunFolder) -> String {
+    let (steps, rows) = (number::count(plan.steps), number::count(plan.rows));
+    let from = folder
+        .resumes_at()
+        .map_or_else(String::new, |step| format!(", resuming at step {}", number::count(step)));
+    format!("to train: {steps} steps of {} rows, {rows} rows in all{from}", plan.batch_rows)
+}
