@@ -1,12 +1,14 @@
 //! The contents of an open store: its manifest, its shards and its tokens table.
 
+pub(crate) mod row_order;
 pub(crate) mod row_range;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use saekit_core::{Cursor, HookPoint};
+use saekit_core::HookPoint;
 
+use self::row_order::RowOrder;
 use self::row_range::RowRange;
 use crate::error::{Result, StreamError};
 use crate::format::manifest::Manifest;
@@ -59,6 +61,12 @@ impl Catalog {
         })
     }
 
+    /// The order of its rows whose hash is `order_sha256` and whose epochs have `rows` rows.
+    pub(crate) fn row_order(&self, order_sha256: String, rows: u64) -> RowOrder {
+        let (path, store_sha256) = (self.location(), self.sha256.clone());
+        RowOrder { path, store_sha256, order_sha256, rows }
+    }
+
     /// The row groups that have rows, in the order on disk.
     pub(crate) fn groups(&self) -> Vec<RowRange> {
         let mut first = 0;
@@ -73,26 +81,5 @@ impl Catalog {
         }
         groups.retain(|group| group.rows > 0);
         groups
-    }
-
-    /// Fails where `cursor` belongs to another store or another order, or lies past the end.
-    pub(crate) fn check_cursor(
-        &self,
-        cursor: &Cursor,
-        order_sha256: &str,
-        rows: u64,
-    ) -> Result<()> {
-        let path = self.location();
-        if cursor.store_sha256 != self.sha256 {
-            let (expected, found) = (self.sha256.clone(), cursor.store_sha256.clone());
-            return Err(StreamError::OtherStore { path, expected, found }.into());
-        }
-        if cursor.order_sha256 != order_sha256 {
-            return Err(StreamError::OtherOrder { path }.into());
-        }
-        if cursor.row > rows {
-            return Err(StreamError::CursorRange { path, row: cursor.row, rows }.into());
-        }
-        Ok(())
     }
 }

@@ -9,30 +9,30 @@ use crate::live::config::LiveConfig;
 use crate::write::row_collector::Intake;
 use crate::write::shard_buffer::LiveGroup;
 
-/// What is asked of the producer, and where it answers.
+/// A request for row groups, and where the producer answers it.
 #[derive(Debug)]
-pub(crate) struct Line {
-    /// The first row group that is wanted of the first epoch.
+pub(crate) struct Request {
+    /// The first row group that is requested of the first epoch.
     pub(crate) first_group: usize,
     pub(crate) groups: Sender<saekit_core::Result<LiveGroup>>,
-    /// One for each row group that may be begun, so that those on their way are never more than a
+    /// One for each row group that may be started, so that those on their way are never more than a
     /// shard.
     pub(crate) credits: Receiver<()>,
     pub(crate) stop: Interrupt,
 }
 
-/// Takes the rows of one epoch and gives the row groups of each shard, in the order of its rows on
-/// disk.
+/// Takes the rows of one epoch and sends the row groups of each shard, in the order that its rows would
+/// have on disk.
 #[derive(Debug)]
 pub(crate) struct LiveSink<'a> {
     intake: Intake,
-    line: &'a Line,
-    /// Rows there should be.
+    request: &'a Request,
+    /// Rows that the harvest was counted to have.
     expected: u64,
     shard: u64,
-    /// Row groups at the beginning of the shard that nobody wants.
+    /// Row groups at the beginning of the shard that were not requested.
     unwanted: usize,
-    /// Row groups that may be begun without a credit, since as many went nowhere.
+    /// Row groups that may start without a credit: that many were acquired for groups later discarded.
     spare: usize,
 }
 
@@ -41,18 +41,18 @@ impl<'a> LiveSink<'a> {
     pub(crate) fn new(
         config: &LiveConfig,
         (first_group, spare): (usize, usize),
-        line: &'a Line,
+        request: &'a Request,
     ) -> Self {
         let spec = config.spec.clone();
         let per_shard = spec.shard_rows().div_ceil(spec.row_group_rows());
         let shard = (first_group / per_shard) as u64;
         let first_row = shard * spec.shard_rows() as u64;
         let (unwanted, expected) = (first_group % per_shard, config.rows);
-        Self { intake: Intake::new(spec, first_row), line, expected, shard, unwanted, spare }
+        Self { intake: Intake::new(spec, first_row), request, expected, shard, unwanted, spare }
     }
 
-    /// Hands over what is left and gives back the credits that were not needed; fails where there
-    /// were fewer rows than expected.
+    /// Sends the rest and returns how many credits were not needed; fails where there were fewer rows
+    /// than expected.
     pub(crate) fn end(mut self) -> Result<usize> {
         if self.intake.rows != self.expected {
             return Err(self.miscounted(self.intake.rows));
@@ -67,13 +67,13 @@ impl<'a> LiveSink<'a> {
         WriteError::Miscounted { expected: self.expected, found }.into()
     }
 
-    /// Waits until another row group may be begun.
+    /// Waits until another row group may be started.
     fn wait(&mut self) -> Result<()> {
         if self.spare > 0 {
             self.spare -= 1;
             return Ok(());
         }
-        self.line.credits.recv().map_err(hung_up)
+        self.request.credits.recv().map_err(hung_up)
     }
 
     fn hand_over(&mut self) -> Result<()> {
@@ -85,7 +85,7 @@ impl<'a> LiveSink<'a> {
                 self.spare += 1;
                 continue;
             }
-            self.line.groups.send(Ok(group)).map_err(hung_up)?;
+            self.request.groups.send(Ok(group)).map_err(hung_up)?;
         }
         self.shard += 1;
         Ok(())

@@ -15,8 +15,8 @@ use crate::format::stats::ColumnStats;
 use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;
 use crate::open::saved_dataset::{self, SavedDatasets};
-use crate::read::projection::Selection;
-use crate::read::row_buffer::Rows;
+use crate::read::projection::{Projection, StoreView};
+use crate::read::row_buffer::RowBuffer;
 use crate::storage::{Listed, Storage};
 
 /// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
@@ -236,12 +236,12 @@ fn measure(catalog: &mut Catalog, interrupt: &Interrupt) -> Result<()> {
     let sample: Vec<RowRange> = (0..sampled).map(|i| groups[i * groups.len() / sampled]).collect();
     let mut columns = Vec::new();
     for info in &catalog.manifest.columns {
-        let selection = Selection::new(catalog, &[(info.name.clone(), 1.0)])?;
+        let projection = Projection::of_store(catalog, &[(info.name.clone(), 1.0)])?;
         let mut stats = ColumnStats::new(info.width);
-        let mut rows = Rows::default();
+        let mut rows = RowBuffer::default();
         for group in &sample {
-            rows.fill(catalog, &selection, &[*group], interrupt)?;
-            push(&selection, (&rows, group.rows as usize), &mut stats);
+            rows.read(StoreView { store: catalog, projection: &projection }, &[*group], interrupt)?;
+            push(&projection, (&rows, group.rows as usize), &mut stats);
         }
         let spec = ColumnSpec { name: info.name.clone(), width: info.width };
         let measured = stats.finish(&spec, info.dtype);
@@ -252,10 +252,10 @@ fn measure(catalog: &mut Catalog, interrupt: &Interrupt) -> Result<()> {
 }
 
 /// Adds the first `count` of `rows`, but for those that are not finite.
-fn push(selection: &Selection, (rows, count): (&Rows, usize), stats: &mut ColumnStats) {
-    let mut values = vec![0.0; selection.specs()[0].width];
+fn push(projection: &Projection, (rows, count): (&RowBuffer, usize), stats: &mut ColumnStats) {
+    let mut values = vec![0.0; projection.shape().specs()[0].width];
     for row in 0..count {
-        if rows.load(row, selection, 0, &mut values) {
+        if rows.decode_row(row, projection, 0, &mut values) {
             stats.push(&values, &values);
         }
     }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::Result;
-use crate::read::projection::Selection;
-use crate::read::row_buffer::Rows;
+use crate::read::projection::{Projection, StoreView};
+use crate::read::row_buffer::RowBuffer;
 
 /// A dimension stands out where its root mean square is so many times that of the median dimension.
 const OUTLIER: f64 = 6.0;
@@ -51,16 +51,17 @@ impl ColumnProfile {
         groups: &[RowRange],
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<Self> {
-        let selection = Selection::new(store, &[(column.clone(), 1.0)])?;
-        let mut sums = Sums::new(selection.specs()[0].width);
-        let (mut rows, mut row) = (Rows::default(), vec![0.0; selection.specs()[0].width]);
+        let projection = Projection::of_store(store, &[(column.clone(), 1.0)])?;
+        let mut sums = Sums::new(projection.shape().specs()[0].width);
+        let (mut rows, mut row) =
+            (RowBuffer::default(), vec![0.0; projection.shape().specs()[0].width]);
         let total = groups.iter().map(|group| u64::from(group.rows)).sum();
         observer.begin(&format!("looking at {column}"), Some(total), "rows");
         for group in groups {
             interrupt.check()?;
-            rows.fill(store, &selection, &[*group], interrupt)?;
+            rows.read(StoreView { store, projection: &projection }, &[*group], interrupt)?;
             for i in 0..group.rows as usize {
-                let finite = rows.load(i, &selection, 0, &mut row);
+                let finite = rows.decode_row(i, &projection, 0, &mut row);
                 sums.push(&row, finite);
             }
             observer.advance(sums.rows + sums.non_finite_rows, "");

@@ -5,8 +5,8 @@ use saekit_core::{HookPoint, Interrupt};
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{Error, Result, StreamError};
-use crate::read::projection::Selection;
-use crate::read::row_buffer::Rows;
+use crate::read::projection::{Projection, StoreView};
+use crate::read::row_buffer::RowBuffer;
 use crate::select::filter::{Reason, RowFilter};
 use crate::select::token_exclusions::TokenLookup;
 
@@ -17,7 +17,7 @@ pub(super) struct Judge<'a> {
     pub(super) filter: &'a RowFilter,
     /// Where the table matters.
     pub(super) tokens: Option<TokenLookup<'a>>,
-    pub(super) rows: Rows,
+    pub(super) rows: RowBuffer,
 }
 
 impl Judge<'_> {
@@ -78,18 +78,19 @@ impl Judge<'_> {
             return Ok(());
         }
         let store = self.store;
-        let selection = Selection::new(store, &[(column.clone(), 1.0)])?;
-        self.rows.fill(store, &selection, &[group], interrupt)?;
+        let projection = Projection::of_store(store, &[(column.clone(), 1.0)])?;
+        let view = StoreView { store, projection: &projection };
+        self.rows.read(view, &[group], interrupt)?;
         let info = &store.manifest.columns[store.column_index(column)?];
         let limit = max_norm.map_or(f64::INFINITY, |max_norm| max_norm * info.mean_norm);
-        let mut batch = selection.batch(1);
+        let mut batch = projection.shape().batch(1);
         for (row, reason) in reasons.iter_mut().enumerate() {
             let values = batch.columns[0].row_mut(0);
-            let is_finite = self.rows.load(row, &selection, 0, values);
+            let is_finite = self.rows.decode_row(row, &projection, 0, values);
             let squares = values.iter().map(|v| f64::from(*v).powi(2));
             let is_large = squares.sum::<f64>().sqrt() > limit;
             if !is_finite && !drop_non_finite {
-                self.rows.copy(row, (store, &selection), 0, &mut batch)?; // which says where it is
+                self.rows.copy_row(view, row, 0, &mut batch)?; // which says where it is
             }
             let large = is_large.then_some(Reason::Norm);
             *reason = reason.or(if is_finite { large } else { Some(Reason::NonFinite) });

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::catalog::Catalog;
 use crate::error::{Result, StreamError};
 use crate::memory::give_back;
-use crate::read::row_buffer::Rows;
+use crate::read::row_buffer::RowBuffer;
 use crate::select::classify::Judge;
 use crate::select::filter::{Reason, RowFilter};
 use crate::select::packed_file::{Packed, PackedWriter, Run};
@@ -100,7 +100,8 @@ impl RowSet {
         let reasons =
             table.map(|table| TokenReasons::new(table, &filter, interrupt)).transpose()?;
         let tokens = reasons.as_ref().map(TokenReasons::lookup);
-        let mut judge = Judge { store, columns, filter: &filter, tokens, rows: Rows::default() };
+        let mut judge =
+            Judge { store, columns, filter: &filter, tokens, rows: RowBuffer::default() };
         let (mut bits, mut counts) = (PackedWriter::create()?, RowCounts::default());
         observer.begin("choosing rows", Some(store.manifest.rows), "rows");
         for group in store.groups() {

@@ -20,20 +20,20 @@ pub(crate) trait Shard: Debug + Send + Sync {
     /// Rows of each group, in the order of the file.
     fn group_rows(&self) -> &[u32];
 
-    /// Groups can be read in parts of so many rows, from the first on, with little more work than at
-    /// once; `None` where they have to be read at once.
-    fn part_rows(&self) -> Option<u32> {
+    /// Rows per slice, counted from the first row of a group, if reading a group in slices costs little
+    /// more than reading it at once; `None` if groups have to be read at once.
+    fn slice_rows(&self) -> Option<u32> {
         None
     }
 
-    /// What [`part_rows`](Self::part_rows) would be if less work were no matter. May read something.
-    fn least_part_rows(&self) -> Option<u32> {
-        self.part_rows()
+    /// The smallest slice that this shard can serve, however inefficient. May read a page header.
+    fn min_slice_rows(&self) -> Option<u32> {
+        self.slice_rows()
     }
 
     /// Reads the rows `rows` of `group` in column `column` into `out`, row after row as the column's
     /// [`DType`](crate::DType) has them; `out` is exactly as long. They are all rows of the group
-    /// unless it can be read in [parts](Self::least_part_rows).
+    /// unless it can be read in [slices](Self::min_slice_rows).
     fn read_column(
         &self,
         group: usize,

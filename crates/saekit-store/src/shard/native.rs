@@ -1,20 +1,19 @@
 //! A shard as saekit writes them: its footer checked once, its pages read on demand.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::native_pages::{Chunked, Column};
+use super::native_pages::{Column, ColumnChunkReader, ShardFile};
 use crate::error::{DamageError, Error, OpenError, Result};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, in_words};
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::parquet::blob::{check_rows, read_footer};
 use crate::shard::Shard;
-use crate::storage::{Blob, Storage, open_sized};
+use crate::storage::{Storage, open_sized};
 
 /// Pages of a store whose places are kept at most, about.
 const PAGES_KEPT: u64 = 1 << 18;
@@ -23,18 +22,14 @@ const PAGES_KEPT: u64 = 1 << 18;
 /// a store may have many shards.
 #[derive(Debug)]
 pub(crate) struct NativeShard {
-    pub(super) path: PathBuf,
-    pub(super) blob: Arc<dyn Blob>,
-    pub(super) group_rows: Vec<u32>,
+    file: ShardFile,
     /// The manifest's columns, in its order.
     columns: Vec<Column>,
     /// Sequence and position.
     tokens: Option<[Column; 2]>,
     /// Rows of a page or of several small ones; `None` where a part of a group takes as long as all of
     /// it.
-    part_rows: Option<u32>,
-    /// Pages of a chunk whose places may be kept.
-    pub(super) pages_kept: u64,
+    slice_rows: Option<u32>,
 }
 
 impl NativeShard {
@@ -62,19 +57,19 @@ impl NativeShard {
         let tokens = tokens.transpose()?;
         let group_rows = metadata.row_groups().iter().map(|g| g.num_rows() as u32).collect();
         let pages_kept = pages_kept(&metadata, info, manifest);
-        let part_rows = None;
-        let mut shard = Self { path, blob, group_rows, columns, tokens, part_rows, pages_kept };
-        if !shard.blob.is_remote() {
-            shard.part_rows = shard.measure_parts();
+        let file = ShardFile { path, blob, group_rows, pages_kept };
+        let mut shard = Self { file, columns, tokens, slice_rows: None };
+        if !shard.file.blob.is_remote() {
+            shard.slice_rows = shard.measure_slices();
         }
         Ok(shard)
     }
 
-    /// What [`Shard::part_rows`] says, which takes a look at a page.
-    fn measure_parts(&self) -> Option<u32> {
+    /// What [`Shard::slice_rows`] says, which takes a look at a page.
+    fn measure_slices(&self) -> Option<u32> {
         let column = self.columns.iter().max_by_key(|column| column.row_bytes)?;
-        let group = self.group_rows.iter().position(|rows| *rows > 0)?;
-        Chunked { shard: self, group, column }.measure_parts()
+        let group = self.file.group_rows.iter().position(|rows| *rows > 0)?;
+        ColumnChunkReader { file: &self.file, group, column }.measure_slices()
     }
 }
 
@@ -182,19 +177,19 @@ fn describe(column: &ColumnDescPtr) -> String {
 
 impl Shard for NativeShard {
     fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 
     fn group_rows(&self) -> &[u32] {
-        &self.group_rows
+        &self.file.group_rows
     }
 
-    fn part_rows(&self) -> Option<u32> {
-        self.part_rows
+    fn slice_rows(&self) -> Option<u32> {
+        self.slice_rows
     }
 
-    fn least_part_rows(&self) -> Option<u32> {
-        self.part_rows.or_else(|| self.measure_parts())
+    fn min_slice_rows(&self) -> Option<u32> {
+        self.slice_rows.or_else(|| self.measure_slices())
     }
 
     fn read_column(
@@ -205,7 +200,7 @@ impl Shard for NativeShard {
         out: &mut [u8],
     ) -> Result<()> {
         let column = &self.columns[column];
-        Chunked { shard: self, group, column }.read(&rows, out)
+        ColumnChunkReader { file: &self.file, group, column }.read(&rows, out)
     }
 
     fn read_tokens(
@@ -217,7 +212,7 @@ impl Shard for NativeShard {
     ) -> Result<()> {
         let Some(columns) = &self.tokens else { return Ok(()) };
         for (column, out) in columns.iter().zip([sequences, positions]) {
-            let chunk = Chunked { shard: self, group, column };
+            let chunk = ColumnChunkReader { file: &self.file, group, column };
             chunk.read(&rows, bytemuck::cast_slice_mut(out))?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parquet::basic::Encoding;
@@ -10,12 +11,12 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::native::NativeShard;
 use crate::error::{DamageError, Error, Result};
 use crate::parquet::blob::BlobReader;
 use crate::parquet::column_chunk::Chunk;
 use crate::parquet::page_header::{Content, Header};
 use crate::parquet::page_writer::page_rows;
+use crate::storage::Blob;
 
 /// As much as holds the header of a page that saekit writes.
 const HEADER_BYTES: usize = 64;
@@ -24,6 +25,17 @@ const LONG_HEADER_BYTES: usize = 16 << 10;
 /// The format's number of the encoding.
 const PLAIN: i64 = 0;
 const TOO_MANY: &str = "has more rows than its group";
+
+/// The file of a shard, as far as reading pages needs it.
+#[derive(Debug)]
+pub(super) struct ShardFile {
+    pub(super) path: PathBuf,
+    pub(super) blob: Arc<dyn Blob>,
+    /// Rows of each row group.
+    pub(super) group_rows: Vec<u32>,
+    /// Pages of a column chunk whose places may be kept.
+    pub(super) pages_kept: u64,
+}
 
 /// A column of a shard.
 #[derive(Debug)]
@@ -54,60 +66,60 @@ impl Column {
 
 /// The pages of a column in a row group.
 #[derive(Clone, Copy)]
-pub(super) struct Chunked<'a> {
-    pub(super) shard: &'a NativeShard,
+pub(super) struct ColumnChunkReader<'a> {
+    pub(super) file: &'a ShardFile,
     pub(super) group: usize,
     pub(super) column: &'a Column,
 }
 
 /// What is to be read of a chunk, and where the reading is.
-struct Wanted<'a> {
+struct PageCursor<'a> {
     rows: &'a Range<u32>,
     /// The first row of the next page.
     row: u32,
     out: &'a mut [u8],
 }
 
-impl Chunked<'_> {
+impl ColumnChunkReader<'_> {
     fn chunk(&self) -> Chunk {
         self.column.chunks[self.group]
     }
 
     fn group_rows(&self) -> u32 {
-        self.shard.group_rows[self.group]
+        self.file.group_rows[self.group]
     }
 
     /// Copies the values of `rows` to `out`.
     pub(super) fn read(&self, rows: &Range<u32>, out: &mut [u8]) -> Result<()> {
         let chunk = self.chunk();
-        let reader = BlobReader::for_range(&self.shard.blob, chunk.start, chunk.bytes)?;
-        let mut wanted = Wanted { rows, row: 0, out };
-        if self.read_plain(&reader, &mut wanted)? {
+        let reader = BlobReader::for_range(&self.file.blob, chunk.start, chunk.bytes)?;
+        let mut cursor = PageCursor { rows, row: 0, out };
+        if self.read_plain(&reader, &mut cursor)? {
             return Ok(());
         }
-        wanted.row = 0;
-        self.read_any(reader, &mut wanted)
+        cursor.row = 0;
+        self.read_any(reader, &mut cursor)
     }
 
     /// Reads pages that lie as saekit writes them; false at a page that does not.
-    fn read_plain(&self, reader: &BlobReader, wanted: &mut Wanted<'_>) -> Result<bool> {
+    fn read_plain(&self, reader: &BlobReader, cursor: &mut PageCursor<'_>) -> Result<bool> {
         let chunk = self.chunk();
         let Some(is_zstd) = chunk.is_zstd() else { return Ok(false) };
-        let (row, before) = self.page_before(wanted.rows.start);
+        let (row, before) = self.page_before(cursor.rows.start);
         let (mut at, end) = (chunk.start + u64::from(before), chunk.start + chunk.bytes);
-        wanted.row = row;
-        while wanted.row < wanted.rows.end && at < end {
+        cursor.row = row;
+        while cursor.row < cursor.rows.end && at < end {
             let Some(page) = self.page_at(reader, at..end, is_zstd)? else { return Ok(false) };
             at += page.header_bytes;
             if page.stored > end - at {
                 return Err(self.error("is longer than its column"));
             }
-            let values = Stored { reader, at, page: &page };
-            wanted.page(self, page.rows, |overlap, out| values.read(self, overlap, out))?;
+            let values = PageData { reader, at, page: &page };
+            cursor.page(self, page.rows, |overlap, out| values.read(self, overlap, out))?;
             at += page.stored;
-            self.remember(wanted.rows, wanted.row, at - chunk.start);
+            self.remember(cursor.rows, cursor.row, at - chunk.start);
         }
-        self.check_end(wanted, at < end).map(|()| true)
+        self.check_end(cursor, at < end).map(|()| true)
     }
 
     /// The page whose header begins at the start of `range`, if it lies as those of saekit.
@@ -116,11 +128,11 @@ impl Chunked<'_> {
         reader: &BlobReader,
         range: Range<u64>,
         is_zstd: bool,
-    ) -> Result<Option<PlainPage>> {
+    ) -> Result<Option<RawPage>> {
         let left = range.end - range.start;
         let parse = |head: &mut [u8]| {
             reader.read_into(range.start, head)?;
-            Ok::<_, Error>(PlainPage::parse(head, self.column.row_bytes, is_zstd))
+            Ok::<_, Error>(RawPage::parse(head, self.column.row_bytes, is_zstd))
         };
         let len = |bytes: usize| left.min(bytes as u64) as usize;
         if let Some(page) = parse(&mut [0; HEADER_BYTES][..len(HEADER_BYTES)])? {
@@ -131,9 +143,9 @@ impl Chunked<'_> {
 
     /// Rows of as many whole pages as are about as large as those that saekit writes, going by the
     /// first.
-    pub(super) fn measure_parts(&self) -> Option<u32> {
+    pub(super) fn measure_slices(&self) -> Option<u32> {
         let chunk = self.chunk();
-        let reader = BlobReader::new(&self.shard.blob);
+        let reader = BlobReader::new(&self.file.blob);
         let range = chunk.start..chunk.start + chunk.bytes;
         // What is wrong here is said when it is read.
         let page = self.page_at(&reader, range, chunk.is_zstd()?).ok()??;
@@ -150,16 +162,16 @@ impl Chunked<'_> {
         last.map_or((0, 0), |((_, rows), bytes)| (*rows, *bytes))
     }
 
-    /// Keeps that a page begins after `rows` rows and `bytes` bytes, where `wanted` is a part of a row
-    /// group, so that the next part is found without going through the headers of all pages before it.
-    /// Of a very large store not every page is kept.
-    fn remember(&self, wanted: &Range<u32>, rows: u32, bytes: u64) {
-        let is_part = *wanted != (0..self.group_rows());
-        let (Ok(bytes), true, true) = (u32::try_from(bytes), is_part, rows < self.group_rows())
+    /// Remembers that a page begins after `rows` rows and `bytes` bytes of the chunk. Only if a slice of
+    /// the row group was requested: the next slice is then found without reading the headers of all
+    /// pages before it. Of a very large store not every page is remembered.
+    fn remember(&self, requested: &Range<u32>, rows: u32, bytes: u64) {
+        let is_slice = *requested != (0..self.group_rows());
+        let (Ok(bytes), true, true) = (u32::try_from(bytes), is_slice, rows < self.group_rows())
         else {
             return;
         };
-        let apart = self.chunk().bytes / (self.shard.pages_kept + 1);
+        let apart = self.chunk().bytes / (self.file.pages_kept + 1);
         let (_, last) = self.page_before(rows);
         if bytes > last && u64::from(bytes - last) >= apart {
             self.found().insert((self.group as u32, rows), bytes);
@@ -172,32 +184,32 @@ impl Chunked<'_> {
     }
 
     /// [`read_plain`](Self::read_plain) of all that the parquet crate reads.
-    fn read_any(&self, reader: BlobReader, wanted: &mut Wanted<'_>) -> Result<()> {
+    fn read_any(&self, reader: BlobReader, cursor: &mut PageCursor<'_>) -> Result<()> {
         let row_bytes = self.column.row_bytes;
         let mut pages = self.pages(reader)?;
         let mut is_left = false;
-        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.shard.path))? {
-            if wanted.row >= wanted.rows.end {
+        while let Some(page) = pages.get_next_page().map_err(Error::parquet(&self.file.path))? {
+            if cursor.row >= cursor.rows.end {
                 is_left = true;
                 break;
             }
             let values = plain_values(&page, row_bytes).map_err(|problem| self.error(problem))?;
             let rows = u64::try_from(values.len() / row_bytes).unwrap_or(u64::MAX);
-            wanted.page(self, rows, |overlap, out| {
+            cursor.page(self, rows, |overlap, out| {
                 let start = overlap.start as usize * row_bytes;
                 out.copy_from_slice(&values[start..start + out.len()]);
                 Ok(())
             })?;
         }
-        self.check_end(wanted, is_left)
+        self.check_end(cursor, is_left)
     }
 
     /// Fails where the pages have ended before the rows, or the other way round.
-    fn check_end(&self, wanted: &Wanted<'_>, pages_are_left: bool) -> Result<()> {
-        if wanted.row < wanted.rows.end {
+    fn check_end(&self, cursor: &PageCursor<'_>, pages_are_left: bool) -> Result<()> {
+        if cursor.row < cursor.rows.end {
             return Err(self.error("has fewer rows than its group"));
         }
-        if pages_are_left && wanted.row >= self.group_rows() {
+        if pages_are_left && cursor.row >= self.group_rows() {
             return Err(self.error(TOO_MANY));
         }
         Ok(())
@@ -205,7 +217,7 @@ impl Chunked<'_> {
 
     fn error(&self, problem: &str) -> Error {
         DamageError::Page {
-            path: self.shard.path.clone(),
+            path: self.file.path.clone(),
             column: self.column.descriptor.name().to_owned(),
             row_group: self.group,
             problem: problem.to_owned(),
@@ -214,13 +226,13 @@ impl Chunked<'_> {
     }
 
     /// Fails unless the page at byte `offset` has its checksum.
-    fn check(&self, offset: u64, page: &PlainPage, stored: &[u8]) -> Result<()> {
+    fn check(&self, offset: u64, page: &RawPage, stored: &[u8]) -> Result<()> {
         let Some(expected) = page.checksum else { return Ok(()) };
         let found = crc32fast::hash(stored);
         if found == expected {
             return Ok(());
         }
-        let (path, column) = (self.shard.path.clone(), self.column.descriptor.name().to_owned());
+        let (path, column) = (self.file.path.clone(), self.column.descriptor.name().to_owned());
         Err(DamageError::Checksum { path, column, offset, expected, found }.into())
     }
 
@@ -230,16 +242,16 @@ impl Chunked<'_> {
             .chunk()
             .metadata(&self.column.descriptor)
             .and_then(|chunk| SerializedPageReader::new(Arc::new(reader), &chunk, rows, None));
-        pages.map_err(Error::parquet(&self.shard.path))
+        pages.map_err(Error::parquet(&self.file.path))
     }
 }
 
-impl Wanted<'_> {
-    /// Has `read` put what is wanted of the next page, which has `rows` rows, where it belongs: it is
+impl PageCursor<'_> {
+    /// Has `read` put what is cursor of the next page, which has `rows` rows, where it belongs: it is
     /// told which rows of the page those are.
     fn page(
         &mut self,
-        chunk: &Chunked<'_>,
+        chunk: &ColumnChunkReader<'_>,
         rows: u64,
         read: impl FnOnce(Range<u32>, &mut [u8]) -> Result<()>,
     ) -> Result<()> {
@@ -259,22 +271,22 @@ impl Wanted<'_> {
 }
 
 /// A page whose header was read.
-struct Stored<'a> {
+struct PageData<'a> {
     reader: &'a BlobReader,
     /// Where its values begin.
     at: u64,
-    page: &'a PlainPage,
+    page: &'a RawPage,
 }
 
-impl Stored<'_> {
+impl PageData<'_> {
     /// Reads what is in the file, and checks it.
-    fn load(&self, chunk: &Chunked<'_>, out: &mut [u8]) -> Result<()> {
+    fn load(&self, chunk: &ColumnChunkReader<'_>, out: &mut [u8]) -> Result<()> {
         self.reader.read_into(self.at, out)?;
         chunk.check(self.at, self.page, out)
     }
 
     /// Puts the rows `rows` of the page into `out`, whose length is theirs.
-    fn read(&self, chunk: &Chunked<'_>, rows: Range<u32>, out: &mut [u8]) -> Result<()> {
+    fn read(&self, chunk: &ColumnChunkReader<'_>, rows: Range<u32>, out: &mut [u8]) -> Result<()> {
         let page = self.page;
         if out.len() as u64 == page.plain && page.stored == page.plain && !page.is_compressed {
             return self.load(chunk, out);
@@ -296,7 +308,7 @@ impl Stored<'_> {
 }
 
 /// A page without levels whose values lie one after the other, perhaps compressed.
-struct PlainPage {
+struct RawPage {
     header_bytes: u64,
     /// Bytes in the file, and of the values.
     stored: u64,
@@ -306,7 +318,7 @@ struct PlainPage {
     checksum: Option<u32>,
 }
 
-impl PlainPage {
+impl RawPage {
     /// The page whose header begins `head`, where it is such a page of values of `row_bytes` each.
     fn parse(head: &[u8], row_bytes: usize, is_compressed: bool) -> Option<Self> {
         let header = Header::parse(head).ok()?;

@@ -1,105 +1,107 @@
-//! The order of an epoch: which parts of a store share a pool, and in which order their rows come.
+//! The order of an epoch: which slices of a store share a pool, and in which order their rows come.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use saekit_core::Shuffle;
 use saekit_core::files::sha256;
 use saekit_core::rng::Rng;
-
-use saekit_core::Shuffle;
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{Result, StreamError};
 use crate::memory::give_back;
-use crate::read::projection::Selection;
+use crate::read::projection::Projection;
 use crate::select::row_selection::RowSet;
 use crate::stream::config::StreamConfig;
 use crate::stream::pools::{self, Pools};
-use crate::stream::slices::Parts;
+use crate::stream::slices::Slices;
 
 /// Everything that decides the order of every epoch.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct EpochOrder {
     seed: u64,
     shuffle: Shuffle,
-    parts: Parts,
+    slices: Slices,
     pools: Pools,
-    /// The rows that are used, where not all are.
-    kept: Option<RowSet>,
+    /// The rows that are used; `None` if all are.
+    used: Option<RowSet>,
     rows: u64,
 }
 
 /// The order of one epoch.
 #[derive(Debug)]
 pub(crate) struct Epoch<'a> {
-    plan: &'a Plan,
+    all: &'a EpochOrder,
     number: u64,
-    /// Parts in their order, by place.
+    /// Indices of the slices, in the order of this epoch.
     order: Vec<u32>,
 }
 
-impl Plan {
-    /// Pools of at most half of the pool's bytes each, since two are in memory at a time.
+impl EpochOrder {
+    /// Divides the store into pools of at most half of the pool's bytes each, since two are in memory
+    /// at a time.
     ///
-    /// Row groups are cut into parts of a multiple of `part_rows` rows, if that is given and a pool has
-    /// too few of them.
+    /// If a pool would have too few row groups, they are cut into slices of a multiple of `slice_rows`
+    /// rows; `None` keeps row groups whole.
     pub(crate) fn new(
         store: &Catalog,
-        selection: &Selection,
+        projection: &Projection,
         config: &StreamConfig,
-        part_rows: Option<u32>,
+        slice_rows: Option<u32>,
     ) -> Result<Self> {
         let StreamConfig { seed, shuffle, pool_bytes, rows, .. } = config;
-        let row_bytes = selection.row_bytes();
+        let row_bytes = projection.row_bytes();
         let (seed, shuffle) = (*seed, *shuffle);
-        let mut parts = Parts::whole(store.groups());
-        if let (Shuffle::Full, Some(part_rows)) = (shuffle, part_rows) {
-            let pools = pools_of(&parts, row_bytes, *pool_bytes);
-            parts = parts.cut(part_rows, pools.map_or(0, |pools| pools.groups_per_pool()));
+        let mut slices = Slices::whole(store.groups());
+        if let (Shuffle::Full, Some(slice_rows)) = (shuffle, slice_rows) {
+            let pools = pools_of(&slices, row_bytes, *pool_bytes);
+            slices = slices.cut(slice_rows, pools.map_or(0, |pools| pools.groups_per_pool()));
         }
-        let pools = pools_of(&parts, row_bytes, *pool_bytes).map_err(|needed| {
+        let pools = pools_of(&slices, row_bytes, *pool_bytes).map_err(|needed| {
             StreamError::PoolTooSmall { path: store.location(), pool_bytes: *pool_bytes, needed }
         })?;
-        let kept = rows.clone();
-        let rows = kept.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
-        Ok(Self { seed, shuffle, parts, pools, kept, rows })
+        let used = rows.clone();
+        let rows = used.as_ref().map_or(store.manifest.rows, |set| set.counts().kept);
+        Ok(Self { seed, shuffle, slices, pools, used, rows })
     }
 
-    /// Rows of an epoch.
+    /// Rows per epoch.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Hash of what decides the order beside the store.
+    /// Hash of everything beside the store that decides the order. The number counts the ways that
+    /// rows were ever shuffled, so that a cursor of an older saekit is refused instead of
+    /// continued in another order.
     pub(crate) fn sha256(&self) -> String {
         let Self { seed, shuffle, pools, .. } = self;
         let (shuffle, groups_per_pool) = (shuffle.name(), pools.groups_per_pool());
-        let (parts, rows) = (self.parts.len(), self.parts.most_rows());
+        let (slices, rows) = (self.slices.len(), self.slices.most_rows());
         let mut text = format!(
-            "shuffled 4, {shuffle}, seed {seed}, {groups_per_pool} of {parts} parts a pool, \
+            "shuffled 4, {shuffle}, seed {seed}, {groups_per_pool} of {slices} parts a pool, \
              of {rows} rows"
         );
-        if let Some(kept) = &self.kept {
-            text += &kept.sha256();
+        if let Some(used) = &self.used {
+            text += &used.sha256();
         }
         sha256(text.as_bytes())
     }
 
-    /// Most rows of a pool.
+    /// Upper bound on the rows of a pool.
     pub(crate) fn pool_rows(&self) -> usize {
-        self.pools.groups_per_pool() * self.parts.largest() as usize
+        self.pools.groups_per_pool() * self.slices.largest() as usize
     }
 
-    /// Rows of each part that are used, where not all are. They are counted when a row is to be found
-    /// and not kept: a large store has many parts.
-    fn kept_of_parts(&self) -> Result<Option<Vec<u32>>> {
-        let Some(set) = &self.kept else { return Ok(None) };
-        let count = |part: RowRange| Ok(set.used(part.places())?.iter().count() as u32);
-        self.parts.iter().map(count).collect::<Result<_>>().map(Some)
+    /// For each slice how many of its rows are used; `None` if all are. Counted when a row is looked
+    /// up, and not kept, since a large store has many slices.
+    fn used_per_slice(&self) -> Result<Option<Vec<u32>>> {
+        let Some(used) = &self.used else { return Ok(None) };
+        let count = |slice: RowRange| Ok(used.used(slice.places())?.iter().count() as u32);
+        self.slices.iter().map(count).collect::<Result<_>>().map(Some)
     }
 
-    /// Pools of an epoch.
+    /// Pools per epoch.
     pub(crate) fn pools(&self) -> usize {
         self.pools.len()
     }
@@ -108,43 +110,44 @@ impl Plan {
     pub(crate) fn epoch(&self, number: u64) -> Epoch<'_> {
         let order = match self.shuffle {
             Shuffle::Full => {
-                spread(&self.parts, Rng::new(self.seed, "store.row-groups").child(number))
+                let rng = Rng::new(self.seed, "store.row-groups").child(number);
+                stratified_order(&self.slices, rng)
             }
-            Shuffle::Window => (0..self.parts.len() as u32).collect(),
+            Shuffle::Window => (0..self.slices.len() as u32).collect(),
         };
         give_back();
-        Epoch { plan: self, number, order }
+        Epoch { all: self, number, order }
     }
 }
 
-/// Pools for `parts`, or the least `pool_bytes` that will do.
-fn pools_of(parts: &Parts, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64> {
-    Pools::new(parts.len(), u64::from(parts.largest()) * row_bytes, pool_bytes)
+/// Pools for `slices`; the error is the least `pool_bytes` that suffices.
+fn pools_of(slices: &Slices, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u64> {
+    Pools::new(slices.len(), u64::from(slices.largest()) * row_bytes, pool_bytes)
 }
 
-/// A random order of `parts`, by place, in which those of each shard lie evenly.
+/// A random order of `slices`, by index, in which the slices of each shard are evenly spread.
 ///
-/// A shard's rows were permuted when it was written, so what decides how well a pool is mixed is
-/// that it has its share of every shard, not which parts those are. The parts of a shard, in random
-/// order, are put at equal distances with a random beginning.
-fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
-    // First, since what lies below memory in use can be given back.
-    let mut dealt = vec![0; parts.len()];
-    let mut order: Vec<u32> = (0..parts.len() as u32).collect();
+/// A shard's rows were permuted when it was written. A pool is therefore well mixed if it has its share
+/// of every shard, whichever slices those are. The slices of a shard, in random order, are placed at
+/// equal distances with a random start.
+fn stratified_order(slices: &Slices, rng: Rng) -> Vec<u32> {
+    // Allocated first: glibc gives back only memory above the last block in use, and `order` stays.
+    let mut grouped = vec![0; slices.len()];
+    let mut order: Vec<u32> = (0..slices.len() as u32).collect();
     rng.shuffle(&mut order);
-    deal(parts, &order, &mut dealt);
-    let mut left: Vec<_> = parts.of_shards().collect();
-    let sizes: Vec<_> = left.iter().map(|places| places.len() as f64).collect();
+    group_by_shard(slices, &order, &mut grouped);
+    let mut left: Vec<_> = slices.of_shards().collect();
+    let sizes: Vec<_> = left.iter().map(|indices| indices.len() as f64).collect();
     let mut at: Vec<_> = (0..sizes.len() as u64).map(|shard| rng.child(shard).uniform(0)).collect();
-    // Positive numbers, so that their bits have their order.
+    // The bits of positive floats sort as the floats do.
     let key = |shard: usize, at: f64| Reverse(((at / sizes[shard]).to_bits(), shard));
-    let has_parts = |shard: &usize| sizes[*shard] > 0.0;
+    let has_slices = |shard: &usize| sizes[*shard] > 0.0;
     let mut waiting: BinaryHeap<_> =
-        (0..sizes.len()).filter(has_parts).map(|shard| key(shard, at[shard])).collect();
-    for place in &mut order {
-        let Reverse((_, shard)) = waiting.pop().expect("a shard waits while it has parts");
-        let next = left[shard].next().expect("a shard waits while it has parts");
-        *place = dealt[next as usize];
+        (0..sizes.len()).filter(has_slices).map(|shard| key(shard, at[shard])).collect();
+    for index in &mut order {
+        let Reverse((_, shard)) = waiting.pop().expect("a shard waits while it has slices");
+        let next = left[shard].next().expect("a shard waits while it has slices");
+        *index = grouped[next as usize];
         at[shard] += 1.0;
         if !left[shard].is_empty() {
             waiting.push(key(shard, at[shard]));
@@ -153,64 +156,64 @@ fn spread(parts: &Parts, rng: Rng) -> Vec<u32> {
     order
 }
 
-/// Puts into `dealt` the parts in `order`, those of the first shard before those of the next.
-fn deal(parts: &Parts, order: &[u32], dealt: &mut [u32]) {
-    let mut next: Vec<_> = parts.of_shards().map(|places| places.start).collect();
-    for place in order {
-        let next = &mut next[parts.shard(*place)];
-        dealt[*next as usize] = *place;
+/// Copies the slices in `order` to `grouped`, sorted by shard; within a shard they keep their order.
+fn group_by_shard(slices: &Slices, order: &[u32], grouped: &mut [u32]) {
+    let mut next: Vec<_> = slices.of_shards().map(|indices| indices.start).collect();
+    for index in order {
+        let next = &mut next[slices.shard(*index)];
+        grouped[*next as usize] = *index;
         *next += 1;
     }
 }
 
 impl Epoch<'_> {
-    /// Places of the parts of `pool`.
-    fn places(&self, pool: usize) -> &[u32] {
-        &self.order[self.plan.pools.range(pool)]
+    /// Indices of the slices of `pool`.
+    fn indices(&self, pool: usize) -> &[u32] {
+        &self.order[self.all.pools.range(pool)]
     }
 
-    /// The parts of `pool`.
-    pub(crate) fn parts(&self, pool: usize) -> Vec<RowRange> {
-        self.places(pool).iter().map(|place| self.plan.parts.get(*place)).collect()
+    /// The slices of `pool`.
+    pub(crate) fn slices(&self, pool: usize) -> Vec<RowRange> {
+        self.indices(pool).iter().map(|index| self.all.slices.get(*index)).collect()
     }
 
-    /// Puts into `order` the order in which the rows of `pool` come.
+    /// Replaces `order` by the order in which the rows of `pool` are given out.
     pub(crate) fn shuffle_rows(&self, pool: usize, order: &mut Vec<u32>) -> Result<()> {
         order.clear();
         let mut first = 0;
-        for part in self.parts(pool) {
-            match &self.plan.kept {
-                None => order.extend(first..first + part.rows),
-                Some(kept) => {
-                    let used = kept.used(part.places())?;
-                    order.extend(used.iter().map(|row| first + (row - part.first) as u32));
+        for slice in self.slices(pool) {
+            match &self.all.used {
+                None => order.extend(first..first + slice.rows),
+                Some(used) => {
+                    let used = used.used(slice.places())?;
+                    order.extend(used.iter().map(|row| first + (row - slice.first) as u32));
                 }
             }
-            first += part.rows;
+            first += slice.rows;
         }
-        pools::shuffle_rows(self.plan.seed, self.number, pool, order);
+        pools::shuffle_rows(self.all.seed, self.number, pool, order);
         Ok(())
     }
 
-    /// The pool that holds row `row` of the epoch, and the row it begins with.
+    /// The pool that holds row `row` of the epoch, and the first row of that pool.
     pub(crate) fn locate(&self, row: u64) -> Result<(usize, u64)> {
         if row == 0 {
             return Ok((0, 0));
         }
-        let kept = self.plan.kept_of_parts()?;
-        let rows_of = |place: &u32| match &kept {
-            None => u64::from(self.plan.parts.get(*place).rows),
-            Some(kept) => u64::from(kept[*place as usize]),
+        let used = self.all.used_per_slice()?;
+        let rows_of = |index: &u32| match &used {
+            None => u64::from(self.all.slices.get(*index).rows),
+            Some(used) => u64::from(used[*index as usize]),
         };
         let mut start = 0;
-        for pool in 0..self.plan.pools() {
-            let rows: u64 = self.places(pool).iter().map(rows_of).sum();
+        for pool in 0..self.all.pools() {
+            let rows: u64 = self.indices(pool).iter().map(rows_of).sum();
             if row < start + rows {
                 return Ok((pool, start));
             }
             start += rows;
         }
-        Ok((self.plan.pools(), start))
+        Ok((self.all.pools(), start))
     }
 }
 
@@ -244,7 +247,7 @@ mod tests {
         documents
     }
 
-    fn plan(shard_rows: u64, pool_bytes: u64, shuffle: Shuffle) -> Plan {
+    fn epoch_order(shard_rows: u64, pool_bytes: u64, shuffle: Shuffle) -> EpochOrder {
         let mut groups = Vec::new();
         for (shard, start) in (0..ROWS).step_by(shard_rows as usize).enumerate() {
             let end = ROWS.min(start + shard_rows);
@@ -254,25 +257,25 @@ mod tests {
                 groups.push(RowRange { shard, index, skip: 0, rows, first });
             }
         }
-        let mut parts = Parts::whole(groups);
-        let mut pools = pools_of(&parts, ROW_BYTES, pool_bytes).unwrap();
+        let mut slices = Slices::whole(groups);
+        let mut pools = pools_of(&slices, ROW_BYTES, pool_bytes).unwrap();
         if shuffle == Shuffle::Full {
-            parts = parts.cut(page_rows(2 * 768) as u32, pools.groups_per_pool());
-            pools = pools_of(&parts, ROW_BYTES, pool_bytes).unwrap();
+            slices = slices.cut(page_rows(2 * 768) as u32, pools.groups_per_pool());
+            pools = pools_of(&slices, ROW_BYTES, pool_bytes).unwrap();
         }
-        Plan { seed: 3, shuffle, parts, pools, kept: None, rows: ROWS }
+        EpochOrder { seed: 3, shuffle, slices, pools, used: None, rows: ROWS }
     }
 
     /// Rows of an epoch by their number on disk.
-    fn epoch(plan: &Plan, number: u64) -> Vec<u32> {
-        let epoch = plan.epoch(number);
-        let (mut rows, mut order) = (Vec::with_capacity(ROWS as usize), Vec::new());
-        for pool in 0..plan.pools() {
-            let parts = epoch.parts(pool);
-            let places = parts.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
+    fn epoch(order: &EpochOrder, number: u64) -> Vec<u32> {
+        let epoch = order.epoch(number);
+        let (mut rows, mut of_pool) = (Vec::with_capacity(ROWS as usize), Vec::new());
+        for pool in 0..order.pools() {
+            let slices = epoch.slices(pool);
+            let places = slices.iter().flat_map(|g| g.first as u32..g.first as u32 + g.rows);
             let places: Vec<u32> = places.collect();
-            epoch.shuffle_rows(pool, &mut order).unwrap();
-            rows.extend(order.iter().map(|row| places[*row as usize]));
+            epoch.shuffle_rows(pool, &mut of_pool).unwrap();
+            rows.extend(of_pool.iter().map(|row| places[*row as usize]));
         }
         rows
     }
@@ -296,7 +299,7 @@ mod tests {
     #[expect(clippy::print_stdout, reason = "the figures of docs/store-format.md")]
     fn a_pool_of_512_mib_mixes_documents_as_well_as_independent_draws() {
         let of_large_shards = documents(SHARD);
-        let full = plan(SHARD, 512 << 20, Shuffle::Full);
+        let full = epoch_order(SHARD, 512 << 20, Shuffle::Full);
         let (first, second) = (epoch(&full, 0), epoch(&full, 1));
         assert_ne!(first, second);
         for rows in [&first, &second] {
@@ -307,13 +310,13 @@ mod tests {
             println!("512 MiB, full: {ratio:.3} x");
             assert!(ratio < 1.1, "{ratio} times as many pairs of one document");
         }
-        let window = epoch(&plan(SHARD, 512 << 20, Shuffle::Window), 0);
+        let window = epoch(&epoch_order(SHARD, 512 << 20, Shuffle::Window), 0);
         let window = same_document(&of_large_shards, &window);
         println!("512 MiB, window: {window:.3} x");
         assert!(window > 2.0, "a window mixes neighbours only: {window}");
         for (shard_rows, pool_mib, bound) in [(SHARD, 128, 1.1), (SHARD / 10, 256, 1.5)] {
             let documents = documents(shard_rows);
-            let small = epoch(&plan(shard_rows, pool_mib << 20, Shuffle::Full), 0);
+            let small = epoch(&epoch_order(shard_rows, pool_mib << 20, Shuffle::Full), 0);
             let ratio = same_document(&documents, &small);
             println!("{pool_mib} MiB, full, shards of {shard_rows} rows: {ratio:.3} x");
             assert!(ratio < bound, "{ratio} times as many pairs of one document");

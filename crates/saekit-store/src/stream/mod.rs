@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod epoch_order;
 pub(crate) mod mixture;
 pub(crate) mod pool_reader;
+pub(crate) mod pooled;
 pub(crate) mod pools;
 pub(crate) mod read_ahead;
 pub(crate) mod scale;

@@ -8,74 +8,68 @@ use saekit_core::Interrupt;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::read::projection::Selection;
-use crate::read::row_buffer::Rows;
+use crate::read::projection::{Projection, StoreView};
+use crate::read::row_buffer::RowBuffer;
 use crate::stream::config::StreamConfig;
-use crate::stream::epoch_order::Plan;
+use crate::stream::epoch_order::EpochOrder;
+use crate::stream::pooled::{Pool, Position};
 
-/// The rows of a pool and the order in which they come.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    pub(crate) rows: Rows,
-    pub(crate) order: Vec<u32>,
-    /// The first of that order that has not been given.
-    pub(crate) next: usize,
-}
-
-impl Pool {
-    /// Nothing, with room for every pool of `job`.
-    fn for_job(job: &Job) -> Self {
-        let rows = job.plan.pool_rows();
-        let order = Vec::with_capacity(rows);
-        Self { rows: Rows::with_room(&job.selection, rows), order, next: 0 }
-    }
-}
-
-/// A row of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) epoch: u64,
-    pub(crate) row: u64,
-}
+/// Rows of a store, as they are in memory and in order.
+pub(crate) type StorePool = Pool<RowBuffer>;
 
 /// What the reading thread works from.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct ReadJob {
     pub(crate) store: Arc<Catalog>,
-    pub(crate) selection: Selection,
-    pub(crate) plan: Plan,
+    pub(crate) projection: Projection,
+    pub(crate) order: EpochOrder,
 }
 
-impl Job {
-    /// Reading `store` as `config` says, row groups in parts of a multiple of `part_rows` rows, if that
+impl ReadJob {
+    /// Reading `store` as `config` says, row groups in parts of a multiple of `slice_rows` rows, if that
     /// is given.
     pub(crate) fn new(
         store: Arc<Catalog>,
         config: &StreamConfig,
-        part_rows: Option<u32>,
+        slice_rows: Option<u32>,
     ) -> Result<Self> {
-        let selection = Selection::new(&store, &config.columns)?;
-        let plan = Plan::new(&store, &selection, config, part_rows)?;
-        Ok(Self { store, selection, plan })
+        let projection = Projection::of_store(&store, &config.columns)?;
+        let order = EpochOrder::new(&store, &projection, config, slice_rows)?;
+        Ok(Self { store, projection, order })
+    }
+
+    pub(crate) fn view(&self) -> StoreView<'_> {
+        StoreView { store: &self.store, projection: &self.projection }
+    }
+
+    /// A pool without rows, with room for those of every pool.
+    fn empty_pool(&self) -> StorePool {
+        let rows = self.order.pool_rows();
+        let order = Vec::with_capacity(rows);
+        Pool { rows: RowBuffer::with_capacity(&self.projection, rows), order, next: 0 }
     }
 }
 
 /// The reading thread. Two pools go round between it and its owner, so there are never more.
 #[derive(Debug)]
 pub(crate) struct Prefetch {
-    ready: Receiver<Result<Pool>>,
-    spent: Sender<Pool>,
+    ready: Receiver<Result<StorePool>>,
+    spent: Sender<StorePool>,
     stop: Interrupt,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Prefetch {
     /// Begins to read at the row `first`; `last` is the last that is wanted, if there is one.
-    pub(crate) fn start(job: &Arc<Job>, first: Place, last: Option<Place>) -> Result<Self> {
+    pub(crate) fn start(
+        job: &Arc<ReadJob>,
+        first: Position,
+        last: Option<Position>,
+    ) -> Result<Self> {
         let (ready_sender, ready) = channel();
         let (spent, spent_receiver) = channel();
         for _ in 0..2 {
-            spent.send(Pool::for_job(job)).expect("the receiver is in this function");
+            spent.send(job.empty_pool()).expect("the receiver is in this function");
         }
         let stop = Interrupt::default();
         let (job, flag) = (Arc::clone(job), stop.clone());
@@ -88,7 +82,7 @@ impl Prefetch {
     }
 
     /// The next pool; `None` after the last that was wanted.
-    pub(crate) fn next(&mut self) -> Result<Option<Pool>> {
+    pub(crate) fn next(&mut self) -> Result<Option<StorePool>> {
         match self.ready.recv() {
             Ok(pool) => pool.map(Some),
             Err(_) => self.ended(),
@@ -96,12 +90,12 @@ impl Prefetch {
     }
 
     /// Gives a pool back, to be filled again.
-    pub(crate) fn recycle(&self, pool: Pool) {
+    pub(crate) fn recycle(&self, pool: StorePool) {
         // Where the thread has ended, nobody needs the memory.
         self.spent.send(pool).ok();
     }
 
-    fn ended(&mut self) -> Result<Option<Pool>> {
+    fn ended(&mut self) -> Result<Option<StorePool>> {
         match self.thread.take().map(JoinHandle::join) {
             Some(Err(panic)) => std::panic::resume_unwind(panic),
             Some(Ok(())) => Ok(None),
@@ -124,27 +118,27 @@ impl Drop for Prefetch {
 /// Fills spent pools, one after the other, until an error or the owner's end. Only here the order of an
 /// epoch is in memory.
 fn read_ahead(
-    job: &Job,
-    (first, last): (Place, Option<Place>),
-    spent: &Receiver<Pool>,
-    ready: &Sender<Result<Pool>>,
+    job: &ReadJob,
+    (first, last): (Position, Option<Position>),
+    spent: &Receiver<StorePool>,
+    ready: &Sender<Result<StorePool>>,
     stop: &Interrupt,
 ) {
     let mut begin = first.row;
     for number in first.epoch.. {
-        let epoch = job.plan.epoch(number);
+        let epoch = job.order.epoch(number);
         let (from, start) = match epoch.locate(begin) {
             Ok(place) => place,
             Err(error) => return drop(ready.send(Err(error))),
         };
         let (mut row, mut skipped) = (start, (begin - start) as usize);
-        for pool in from..job.plan.pools() {
+        for pool in from..job.order.pools() {
             let Ok(mut filled) = spent.recv() else { return };
-            let read = filled.rows.fill(&job.store, &job.selection, &epoch.parts(pool), stop);
+            let read = filled.rows.read(job.view(), &epoch.slices(pool), stop);
             let read = read.and_then(|()| epoch.shuffle_rows(pool, &mut filled.order));
             filled.next = std::mem::take(&mut skipped);
             row += filled.order.len() as u64;
-            let is_last = last.is_some_and(|last| last < Place { epoch: number, row });
+            let is_last = last.is_some_and(|last| last < Position { epoch: number, row });
             let failed = read.is_err();
             if ready.send(read.map(|()| filled)).is_err() || failed || is_last {
                 return;

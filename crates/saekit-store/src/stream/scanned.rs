@@ -4,10 +4,11 @@ use saekit_core::files::sha256;
 use saekit_core::{ColumnSpec, Cursor, HookPoint, Interrupt, RowBatch, RowSource};
 
 use crate::catalog::Catalog;
+use crate::catalog::row_order::RowOrder;
 use crate::catalog::row_range::RowRange;
 use crate::error::Result;
-use crate::read::projection::Selection;
-use crate::read::row_buffer::Rows;
+use crate::read::projection::{Projection, StoreView};
+use crate::read::row_buffer::RowBuffer;
 use crate::select::row_selection::{RowSet, UsedRows};
 
 /// Rows of which it is looked up together whether they are used.
@@ -20,7 +21,7 @@ const USED_AT_ONCE: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct ScannedRows {
     store: Arc<Catalog>,
-    selection: Selection,
+    projection: Projection,
     set: Option<RowSet>,
     /// Which rows from about [`place`](Self::place) on are used.
     used: Option<UsedRows>,
@@ -31,7 +32,7 @@ pub struct ScannedRows {
     place: u64,
     /// What is in memory.
     loaded: Option<RowRange>,
-    rows: Rows,
+    rows: RowBuffer,
     /// A batch that came back.
     spare: Option<RowBatch>,
 }
@@ -42,11 +43,11 @@ impl ScannedRows {
         columns: &[(HookPoint, f32)],
         set: Option<RowSet>,
     ) -> Result<Self> {
-        let selection = Selection::new(&store, columns)?;
-        let (groups, rows) = (store.groups(), Rows::default());
+        let projection = Projection::of_store(&store, columns)?;
+        let (groups, rows) = (store.groups(), RowBuffer::default());
         Ok(Self {
             store,
-            selection,
+            projection,
             set,
             used: None,
             groups,
@@ -59,7 +60,7 @@ impl ScannedRows {
     }
 
     fn fill(&mut self, rows: usize) -> Result<RowBatch> {
-        let mut batch = self.selection.batch_of(rows, self.spare.take());
+        let mut batch = self.projection.shape().batch_of(rows, self.spare.take());
         for to in 0..rows {
             let place = self.next_place()?;
             let loaded = match self.loaded.filter(|loaded| loaded.places().contains(&place)) {
@@ -67,10 +68,14 @@ impl ScannedRows {
                 None => self.load(place)?,
             };
             let row = (place - loaded.first) as usize;
-            self.rows.copy(row, (&self.store, &self.selection), to, &mut batch)?;
+            self.rows.copy_row(self.view(), row, to, &mut batch)?;
             self.place = place + 1;
         }
         Ok(batch)
+    }
+
+    fn view(&self) -> StoreView<'_> {
+        StoreView { store: &self.store, projection: &self.projection }
     }
 
     /// The next row of the store that is used; there is one.
@@ -98,16 +103,18 @@ impl ScannedRows {
     fn load(&mut self, place: u64) -> Result<RowRange> {
         self.loaded = None;
         let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];
-        let part_rows = self.store.shards[group.shard as usize].part_rows().unwrap_or(group.rows);
-        let part = group.slice(part_rows, (place - group.first) as u32 / part_rows);
-        self.rows.fill(&self.store, &self.selection, &[part], &Interrupt::default())?;
-        self.loaded = Some(part);
-        Ok(part)
+        let slice_rows = self.store.shards[group.shard as usize].slice_rows().unwrap_or(group.rows);
+        let slice = group.slice(slice_rows, (place - group.first) as u32 / slice_rows);
+        let view = StoreView { store: &self.store, projection: &self.projection };
+        self.rows.read(view, &[slice], &Interrupt::default())?;
+        self.loaded = Some(slice);
+        Ok(slice)
     }
 
-    fn order_sha256(&self) -> String {
+    fn row_order(&self) -> RowOrder {
         let set = self.set.as_ref().map_or_else(String::new, RowSet::sha256);
-        sha256(format!("scanned 1{set}").as_bytes())
+        let sha256 = sha256(format!("scanned 1{set}").as_bytes());
+        self.store.row_order(sha256, self.rows_per_epoch())
     }
 
     /// The row of the store that comes after `rows` that are used.
@@ -128,7 +135,7 @@ impl ScannedRows {
 
 impl RowSource for ScannedRows {
     fn columns(&self) -> &[ColumnSpec] {
-        self.selection.specs()
+        self.projection.shape().specs()
     }
 
     fn rows_per_epoch(&self) -> u64 {
@@ -151,17 +158,11 @@ impl RowSource for ScannedRows {
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor {
-            store_sha256: self.store.sha256.clone(),
-            order_sha256: self.order_sha256(),
-            epoch: 0,
-            row: self.row,
-            parts: Vec::new(),
-        }
+        self.row_order().cursor(0, self.row)
     }
 
     fn seek(&mut self, cursor: &Cursor) -> saekit_core::Result<()> {
-        self.store.check_cursor(cursor, &self.order_sha256(), self.rows_per_epoch())?;
+        self.row_order().check(cursor)?;
         (self.row, self.place) = (cursor.row, self.place_after(cursor.row)?);
         Ok(())
     }

@@ -1,31 +1,31 @@
-//! The row groups of a store, or parts of them: what pools are dealt.
+//! The row groups of a store, or slices of them: the units that are dealt to pools.
 
 use std::ops::Range;
 
 use crate::catalog::row_range::RowRange;
 
-/// Row groups of each shard, or parts of them, that a pool should have.
+/// Slices of each shard that a pool should have.
 const SHARES: usize = 4;
 
-/// Parts that a store is cut into at most, or twice as many, since they are of whole pages. An order of
-/// them takes a few bytes for each.
-const MOST_PARTS: u64 = 1 << 19;
+/// Upper bound on the slices of a store (2x in the worst case, since slices end on page boundaries). An
+/// epoch order costs 4 bytes per slice.
+const MOST_SLICES: u64 = 1 << 19;
 
-/// Row groups in the order on disk, each as one part or cut into several. What parts there are is
-/// worked out when it is asked, since a large store has many.
+/// Row groups in the order on disk, each whole or cut into slices. Slices are numbered in that order.
+/// Each is computed when it is asked for, since a large store has many.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Slices {
     groups: Vec<RowRange>,
-    /// Most rows of a part.
+    /// Upper bound on the rows of a slice.
     rows: u32,
-    /// The first part of each group, and the number of all.
+    /// Index of the first slice of each group, then the number of all.
     starts: Vec<u32>,
-    /// The first part of each shard after the first.
+    /// Index of the first slice of each shard after the first.
     shards: Vec<u32>,
 }
 
-impl Parts {
-    /// Each of `groups` as one part.
+impl Slices {
+    /// Each of `groups` is one slice.
     pub(crate) fn whole(groups: Vec<RowRange>) -> Self {
         Self::new(groups, u32::MAX)
     }
@@ -42,52 +42,52 @@ impl Parts {
         Self { groups, rows, starts, shards }
     }
 
-    /// The groups, or where `in_pool` of them are too few for a good share of every shard, parts of
-    /// them: a multiple of `part_rows` rows each, and as large as will do, since less is read at a
-    /// time.
-    pub(crate) fn cut(self, part_rows: u32, in_pool: usize) -> Self {
+    /// Keeps the groups whole if `in_pool` of them give a pool a good share of every shard. Otherwise
+    /// cuts them into slices of a multiple of `slice_rows` rows. Slices are as large as that allows,
+    /// since small reads are slower.
+    pub(crate) fn cut(self, slice_rows: u32, in_pool: usize) -> Self {
         let shards = self.shards.len() + 1;
         if in_pool >= self.len() || in_pool >= SHARES * shards {
             return self;
         }
         let rows = self.largest() as usize * in_pool / (SHARES * shards);
         let all: u64 = self.groups.iter().map(|group| u64::from(group.rows)).sum();
-        let rows = (rows as u64).max(all / MOST_PARTS) as u32;
-        Self::new(self.groups, (rows / part_rows).max(1) * part_rows)
+        let rows = (rows as u64).max(all / MOST_SLICES) as u32;
+        Self::new(self.groups, (rows / slice_rows).max(1) * slice_rows)
     }
 
-    /// How many there are.
+    /// Number of slices.
     pub(crate) fn len(&self) -> usize {
         self.starts[self.groups.len()] as usize
     }
 
-    /// Most rows that one may have.
+    /// The bound on the rows of a slice that it was made with.
     pub(crate) fn most_rows(&self) -> u32 {
         self.rows
     }
 
-    /// Rows of the largest.
+    /// Rows of the largest slice.
     pub(crate) fn largest(&self) -> u32 {
         self.groups.iter().map(|group| group.rows.min(self.rows)).max().unwrap_or(0)
     }
 
-    /// The part at `place`.
-    pub(crate) fn get(&self, place: u32) -> RowRange {
-        let group = self.starts.partition_point(|start| *start <= place) - 1;
-        self.groups[group].slice(self.rows, place - self.starts[group])
+    /// Slice number `index`.
+    pub(crate) fn get(&self, index: u32) -> RowRange {
+        let group = self.starts.partition_point(|start| *start <= index) - 1;
+        self.groups[group].slice(self.rows, index - self.starts[group])
     }
 
-    /// All of them, in the order on disk.
+    /// All slices, in the order on disk.
     pub(crate) fn iter(&self) -> impl Iterator<Item = RowRange> {
         self.groups.iter().flat_map(|group| group.slices(self.rows))
     }
 
-    /// The shard of the part at `place`.
-    pub(crate) fn shard(&self, place: u32) -> usize {
-        self.shards.partition_point(|start| *start <= place)
+    /// The shard of slice number `index`.
+    pub(crate) fn shard(&self, index: u32) -> usize {
+        self.shards.partition_point(|start| *start <= index)
     }
 
-    /// The parts of each shard.
+    /// For each shard the indices of its slices.
     pub(crate) fn of_shards(&self) -> impl Iterator<Item = Range<u32>> {
         let starts = [0].into_iter().chain(self.shards.iter().copied());
         let ends = self.shards.iter().copied().chain([self.len() as u32]);
