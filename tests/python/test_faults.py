@@ -263,9 +263,9 @@ def test_no_dtype_key(lab: Lab) -> None:
         ended = lab.run(verb)
         assert ended.code == 1 and str(files(lab.store)[0]) in ended.err, ended
         assert "f16 and bf16 cannot be told apart" in ended.err, ended
-    assert lab.rows("--two-bytes", "f16") == in_order(*SOUND)
+    assert lab.rows("--half-dtype", "f16") == in_order(*SOUND)
     as_bf16 = [(x.view(np.uint16).astype(np.uint32) << 16).view(np.float32) for x in SOUND]
-    assert lab.rows("--two-bytes", "bf16") == in_order(*as_bf16)
+    assert lab.rows("--half-dtype", "bf16") == in_order(*as_bf16)
 
 
 @every_layout
@@ -383,7 +383,7 @@ def test_values_that_are_not_finite_are_counted_and_left_out(layout: str, lab: L
 # What is said of a store, and is not so.
 
 
-@pytest.mark.parametrize("options", ["--column mlp", "--two-bytes bf16", "--document d"])
+@pytest.mark.parametrize("options", ["--column mlp", "--half-dtype bf16", "--document d"])
 @pytest.mark.parametrize("layout", ["native", "parquet"])
 def test_options_that_are_not_so(layout: str, options: str, lab: Lab) -> None:
     lab.make(layout, SOUND)
@@ -396,7 +396,7 @@ def test_options_that_are_not_so(layout: str, options: str, lab: Lab) -> None:
 @pytest.mark.parametrize("layout", ["native", "npy"])
 def test_options_that_are_so(layout: str, lab: Lab) -> None:
     lab.make(layout, SOUND)
-    assert lab.rows("--column", "acts", "--two-bytes", "f16") == in_order(*SOUND)
+    assert lab.rows("--column", "acts", "--half-dtype", "f16") == in_order(*SOUND)
 
 
 def test_an_odd_file_is_not_damaged(lab: Lab) -> None:

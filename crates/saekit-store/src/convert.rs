@@ -13,17 +13,17 @@ use saekit_core::{
 use crate::error::{DamageError, Error, Result};
 use crate::format::dtype::DType;
 use crate::format::manifest::Manifest;
-use crate::format::names::PILES;
+use crate::format::names::BUCKETS;
 use crate::format::spec::StoreSpec;
-use crate::select::row_selection::RowSet;
+use crate::select::row_selection::RowSelection;
 use crate::store::Store;
 use crate::stream::scanned::ScannedRows;
 use crate::write::store_writer::StoreWriter;
 
 /// Rows handled at a time.
 const ROWS: usize = 1024;
-/// Memory for rows on their way to their piles.
-const PILES_BYTES: usize = 64 << 20;
+/// Memory for rows on their way to their buckets.
+const BUCKETS_BYTES: usize = 64 << 20;
 
 /// How to write a store again.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct ConvertConfig {
     /// Columns to keep; all where there are none.
     pub columns: Vec<HookPoint>,
     /// Rows to keep, chosen from the store; all unless given.
-    pub rows: Option<RowSet>,
+    pub rows: Option<RowSelection>,
     /// How values are stored.
     pub dtype: DType,
     /// Whether rows are put in a random order over the whole store: each shard is then a sample of
@@ -74,8 +74,8 @@ impl Store {
         let mut writer = StoreWriter::resume(out, conversion.spec.clone(), &more)?;
         conversion.copy_sequences(&mut writer, interrupt)?;
         if config.shuffle {
-            let piles = conversion.pile(observer, interrupt)?;
-            conversion.gather(&piles, &mut writer, (observer, interrupt))?;
+            let buckets = conversion.scatter(observer, interrupt)?;
+            conversion.gather(&buckets, &mut writer, (observer, interrupt))?;
         } else {
             conversion.copy(&mut writer, (observer, interrupt))?;
         }
@@ -124,7 +124,7 @@ impl<'a> Conversion<'a> {
 
     /// What decides the new store beside its spec.
     fn more(&self) -> [(&'static str, String); 3] {
-        let filter = self.config.rows.as_ref().map_or_else(String::new, RowSet::sha256);
+        let filter = self.config.rows.as_ref().map_or_else(String::new, RowSelection::sha256);
         [
             ("source", self.store.sha256().to_owned()),
             ("shuffle", self.config.shuffle.to_string()),
@@ -135,7 +135,7 @@ impl<'a> Conversion<'a> {
     fn scan(&self) -> Result<ScannedRows> {
         match &self.config.rows {
             None => self.store.scan(&self.columns),
-            Some(rows) => self.store.scan_set(&self.columns, rows),
+            Some(rows) => self.store.scan_selection(&self.columns, rows),
         }
     }
 
@@ -170,48 +170,48 @@ impl<'a> Conversion<'a> {
         Ok(())
     }
 
-    /// Puts every row on the pile of its shard, unless that has been done.
-    fn pile(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<Piles> {
-        let mut piles = Piles::new(self.out.join(PILES), &self.spec, self.rows);
+    /// Appends every row to the bucket of its shard, unless that was done before.
+    fn scatter(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<ShardBuckets> {
+        let mut buckets = ShardBuckets::new(self.out.join(BUCKETS), &self.spec, self.rows);
         let identity = self.spec.sha256(&self.more());
-        if piles.are_done(&identity) {
-            return Ok(piles);
+        if buckets.are_done(&identity) {
+            return Ok(buckets);
         }
-        piles.begin()?;
+        buckets.begin()?;
         let place = Permutation::new(Rng::new(self.config.seed, "store.convert"), self.rows);
         let (mut scan, mut row) = (self.scan()?, 0);
         observer.begin("dealing rows to shards", Some(self.rows), "rows");
         while let Some(batch) = scan.next_batch(ROWS).map_err(Error::from_core)? {
             interrupt.check()?;
             for i in 0..batch.rows() {
-                piles.put(place.get(row) / self.spec.shard_rows() as u64, &batch, i)?;
+                buckets.put(place.get(row) / self.spec.shard_rows() as u64, &batch, i)?;
                 row += 1;
             }
             observer.advance(row, "");
         }
         observer.end();
-        piles.finish(&identity)?;
-        Ok(piles)
+        buckets.finish(&identity)?;
+        Ok(buckets)
     }
 
-    /// Writes the piles, a shard each.
+    /// Writes each bucket as a shard.
     fn gather(
         &self,
-        piles: &Piles,
+        buckets: &ShardBuckets,
         writer: &mut StoreWriter,
         (observer, interrupt): (&mut dyn Observer, &Interrupt),
     ) -> Result<()> {
         observer.begin("writing", Some(self.rows), "rows");
         let mut left = writer.first_row();
-        for pile in 0..piles.count() {
-            let rows = piles.rows(pile);
+        for bucket in 0..buckets.count() {
+            let rows = buckets.rows(bucket);
             if left >= rows {
                 writer.skip_rows(rows)?;
                 left -= rows;
                 continue;
             }
             let has_tokens = self.spec.has_tokens;
-            piles.read(pile, interrupt, |batch| push(writer, batch, has_tokens))?;
+            buckets.read(bucket, interrupt, |batch| push(writer, batch, has_tokens))?;
             observer.advance(writer.rows(), "");
         }
         observer.end();
@@ -231,18 +231,18 @@ fn push(writer: &mut StoreWriter, batch: &RowBatch, has_tokens: bool) -> Result<
     })
 }
 
-/// Rows on disk, dealt to the shards they will be in.
-struct Piles {
+/// Files of rows, one per shard of the new store, so that each shard can be read at once.
+struct ShardBuckets {
     dir: PathBuf,
     widths: Vec<usize>,
     has_tokens: bool,
     shard_rows: u64,
     total: u64,
-    /// What waits to be written, a pile each.
+    /// Bytes that wait to be written, for each bucket.
     buffers: Vec<Vec<u8>>,
 }
 
-impl Piles {
+impl ShardBuckets {
     fn new(dir: PathBuf, spec: &StoreSpec, total: u64) -> Self {
         let shard_rows = spec.shard_rows() as u64;
         Self {
@@ -259,9 +259,9 @@ impl Piles {
         self.buffers.len()
     }
 
-    /// Rows of a pile.
-    fn rows(&self, pile: usize) -> u64 {
-        self.shard_rows.min(self.total - pile as u64 * self.shard_rows)
+    /// Rows of a bucket.
+    fn rows(&self, bucket: usize) -> u64 {
+        self.shard_rows.min(self.total - bucket as u64 * self.shard_rows)
     }
 
     /// Bytes of a row: its values as singles, then sequence and position.
@@ -269,8 +269,8 @@ impl Piles {
         4 * self.widths.iter().sum::<usize>() + if self.has_tokens { 8 } else { 0 }
     }
 
-    fn path(&self, pile: usize) -> PathBuf {
-        self.dir.join(format!("rows-{pile:05}"))
+    fn path(&self, bucket: usize) -> PathBuf {
+        self.dir.join(format!("rows-{bucket:05}"))
     }
 
     /// Written once all rows are dealt.
@@ -282,7 +282,7 @@ impl Piles {
         fs::read_to_string(self.mark()).is_ok_and(|text| text == identity)
     }
 
-    /// Begins with nothing on any pile.
+    /// Starts with empty buckets.
     fn begin(&self) -> Result<()> {
         if self.dir.exists() {
             fs::remove_dir_all(&self.dir).map_err(CoreError::io("remove", &self.dir))?;
@@ -290,10 +290,10 @@ impl Piles {
         Ok(fs::create_dir_all(&self.dir).map_err(CoreError::io("create folder", &self.dir))?)
     }
 
-    fn put(&mut self, pile: u64, batch: &RowBatch, row: usize) -> Result<()> {
-        let pile = pile as usize;
-        let largest = (PILES_BYTES / self.count()).max(self.row_bytes());
-        let buffer = &mut self.buffers[pile];
+    fn put(&mut self, bucket: u64, batch: &RowBatch, row: usize) -> Result<()> {
+        let bucket = bucket as usize;
+        let largest = (BUCKETS_BYTES / self.count()).max(self.row_bytes());
+        let buffer = &mut self.buffers[bucket];
         for column in &batch.columns {
             buffer.extend_from_slice(bytemuck::cast_slice(column.row(row)));
         }
@@ -301,12 +301,12 @@ impl Piles {
             buffer.extend(batch.sequences[row].to_le_bytes());
             buffer.extend(batch.positions[row].to_le_bytes());
         }
-        if buffer.len() >= largest { self.flush(pile) } else { Ok(()) }
+        if buffer.len() >= largest { self.flush(bucket) } else { Ok(()) }
     }
 
-    fn flush(&mut self, pile: usize) -> Result<()> {
-        let path = self.path(pile);
-        let buffer = &mut self.buffers[pile];
+    fn flush(&mut self, bucket: usize) -> Result<()> {
+        let path = self.path(bucket);
+        let buffer = &mut self.buffers[bucket];
         let append = || {
             OpenOptions::new().create(true).append(true).open(&path)?.write_all(buffer)?;
             Ok(())
@@ -317,24 +317,24 @@ impl Piles {
     }
 
     fn finish(&mut self, identity: &str) -> Result<()> {
-        for pile in 0..self.count() {
-            self.flush(pile)?;
-            self.buffers[pile] = Vec::new();
+        for bucket in 0..self.count() {
+            self.flush(bucket)?;
+            self.buffers[bucket] = Vec::new();
         }
         let write = |out: &mut std::io::BufWriter<File>| out.write_all(identity.as_bytes());
         Ok(saekit_core::files::write_atomic(&self.mark(), write)?)
     }
 
-    /// Hands over the rows of a pile.
+    /// Calls `take` with the rows of a bucket, a batch at a time.
     fn read(
         &self,
-        pile: usize,
+        bucket: usize,
         interrupt: &Interrupt,
         mut take: impl FnMut(&RowBatch) -> Result<()>,
     ) -> Result<()> {
-        let path = self.path(pile);
+        let path = self.path(bucket);
         let mut file = File::open(&path).map_err(CoreError::io("read", &path))?;
-        let mut left = self.rows(pile);
+        let mut left = self.rows(bucket);
         let found = file.metadata().map_err(CoreError::io("read", &path))?.len();
         let expected = left * self.row_bytes() as u64;
         if found != expected {

@@ -2,7 +2,7 @@
 
 /// Gives the system back the memory that was freed. For after work that took much memory for a short
 /// time: glibc's allocator keeps what it took, and more of it the more a store holds.
-pub(crate) fn give_back() {
+pub(crate) fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         #[expect(unsafe_code, reason = "no safe function does this")]

@@ -12,7 +12,7 @@ use crate::open;
 use crate::open::config::OpenConfig;
 use crate::read::profile::ColumnProfile;
 use crate::select::filter::RowFilter;
-use crate::select::row_selection::RowSet;
+use crate::select::row_selection::RowSelection;
 use crate::storage::folder::Folder;
 use crate::storage::{Storage, check_sha256, open_sized};
 use crate::stream::config::StreamConfig;
@@ -124,7 +124,11 @@ impl Store {
     }
 
     /// [`scan`](Self::scan) of the rows in `rows`, which were chosen from this store.
-    pub fn scan_set(&self, columns: &[(HookPoint, f32)], rows: &RowSet) -> Result<ScannedRows> {
+    pub fn scan_selection(
+        &self,
+        columns: &[(HookPoint, f32)],
+        rows: &RowSelection,
+    ) -> Result<ScannedRows> {
         ScannedRows::new(Arc::clone(&self.0), columns, Some(rows.clone()))
     }
 
@@ -139,8 +143,8 @@ impl Store {
         columns: &[HookPoint],
         observer: &mut dyn Observer,
         interrupt: &Interrupt,
-    ) -> Result<RowSet> {
-        RowSet::new(&self.0, filter, columns, (observer, interrupt))
+    ) -> Result<RowSelection> {
+        RowSelection::new(&self.0, filter, columns, (observer, interrupt))
     }
 
     /// Figures of `column` over at least `rows` rows, taken evenly from the store a row group at a

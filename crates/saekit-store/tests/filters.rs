@@ -10,10 +10,10 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_
 use saekit_core::rng::Rng;
 use saekit_core::{HookPoint, Interrupt, Silent};
 use saekit_store::{
-    Between, Part, RowCounts, RowFilter, RowSet, RowSource as _, Store, StreamConfig,
+    RowCounts, RowFilter, RowSelection, RowSource as _, Split, Store, StreamConfig, TokenSpans,
 };
 
-fn select(store: &Store, filter: RowFilter) -> saekit_store::Result<RowSet> {
+fn select(store: &Store, filter: RowFilter) -> saekit_store::Result<RowSelection> {
     store.select(filter, &[common::hook(0)], &mut Silent, &Interrupt::default())
 }
 
@@ -22,7 +22,7 @@ fn filters() -> impl Strategy<Value = RowFilter> {
     let tokens = proptest::collection::btree_set(0_u32..90, 0..20);
     let norm = proptest::option::of(0.5_f64..3.0);
     // Ids ascend in a sequence: a beginning is one or two that follow each other.
-    let spans = (0_u32..90, 1_u32..3, 0_u32..9).prop_map(|(first, count, length)| Between {
+    let spans = (0_u32..90, 1_u32..3, 0_u32..9).prop_map(|(first, count, length)| TokenSpans {
         begin: (first..first + count).collect(),
         end: first + count + length,
     });
@@ -31,7 +31,7 @@ fn filters() -> impl Strategy<Value = RowFilter> {
         |(held_out, split_seed, other, positions, tokens, between, max_norm)| RowFilter {
             held_out,
             split_seed,
-            part: if other { Part::HeldOut } else { Part::Train },
+            part: if other { Split::HeldOut } else { Split::Train },
             positions,
             exclude_tokens: tokens.into_iter().collect(),
             between,
@@ -47,7 +47,7 @@ fn judge(recipe: &Recipe, filter: &RowFilter, row: usize, mean_norm: f64) -> usi
     let position = row % LENGTH;
     let document = u64::from(sequence.documents[position]);
     let draw = Rng::new(filter.split_seed, "store.split").uniform(document);
-    if (draw < filter.held_out) != (filter.part == Part::HeldOut) {
+    if (draw < filter.held_out) != (filter.part == Split::HeldOut) {
         return 1;
     }
     if filter.positions.is_some_and(|(a, b)| !(a as usize..b as usize).contains(&position)) {
@@ -56,7 +56,7 @@ fn judge(recipe: &Recipe, filter: &RowFilter, row: usize, mean_norm: f64) -> usi
     if filter.exclude_tokens.contains(&sequence.ids[position]) {
         return 3;
     }
-    if let Some(Between { begin, end }) = &filter.between {
+    if let Some(TokenSpans { begin, end }) = &filter.between {
         // The last beginning before the token, unless the end has come since.
         let mut starts = (begin.len()..=position).filter(|at| sequence.ids[..*at].ends_with(begin));
         let since = starts.next_back();
@@ -96,16 +96,16 @@ proptest! {
             RowCounts { kept, other_part, positions, tokens, outside, norm, non_finite: 0 };
         prop_assert_eq!(set.counts(), counted);
 
-        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut scan = store.scan_selection(&recipe.columns(), &set).unwrap();
         let mut scanned = Vec::new();
         while let Some(some) = scan.next_batch(batch).unwrap() {
             scanned.extend(recipe.identify(&some));
         }
         let stop = stop.min(expected.len());
-        let mut again = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut again = store.scan_selection(&recipe.columns(), &set).unwrap();
         again.next_batch(stop).unwrap();
         let cursor = again.cursor();
-        let mut resumed = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut resumed = store.scan_selection(&recipe.columns(), &set).unwrap();
         resumed.seek(&cursor).unwrap();
         let rest = resumed.next_batch(100).unwrap().map_or(vec![], |rest| recipe.identify(&rest));
         prop_assert_eq!(&rest, &scanned[stop..]);
@@ -134,10 +134,10 @@ fn the_two_parts_are_the_whole_and_share_no_document() {
     let recipe = Recipe { rows: 500, ..Recipe::default() };
     let dir = tempfile::tempdir().unwrap();
     let store = recipe.open(dir.path());
-    let [train, held_out] = [Part::Train, Part::HeldOut].map(|part| {
+    let [train, held_out] = [Split::Train, Split::HeldOut].map(|part| {
         let filter = RowFilter { held_out: 0.3, part, ..RowFilter::default() };
         let set = select(&store, filter).unwrap();
-        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut scan = store.scan_selection(&recipe.columns(), &set).unwrap();
         recipe.take(&mut scan, set.counts().kept as usize)
     });
     assert_eq!(train.len() + held_out.len(), 500);
@@ -193,10 +193,10 @@ fn spans_are_what_lies_between() {
     let dir = tempfile::tempdir().unwrap();
     let store = recipe.open(dir.path());
     let chosen = |begin: &[u32], end| {
-        let between = Some(Between { begin: begin.to_vec(), end });
+        let between = Some(TokenSpans { begin: begin.to_vec(), end });
         let filter = RowFilter { between, ..RowFilter::default() };
         let set = select(&store, filter).ok()?;
-        let mut scan = store.scan_set(&recipe.columns(), &set).unwrap();
+        let mut scan = store.scan_selection(&recipe.columns(), &set).unwrap();
         let mut rows = recipe.take(&mut scan, set.counts().kept as usize);
         rows.sort_unstable();
         assert_eq!(set.counts().outside as usize, 3 * LENGTH - rows.len());

@@ -140,7 +140,7 @@ pub enum OpenError {
     },
     /// A column whose values of two bytes may be either dtype.
     #[error(
-        "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which with `--two-bytes f16` or `--two-bytes bf16`",
+        "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which with `--half-dtype f16` or `--half-dtype bf16`",
         path.display()
     )]
     UnknownDType {

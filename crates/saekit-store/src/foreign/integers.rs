@@ -1,6 +1,6 @@
 //! Columns of whole numbers, which are the sequence or the position of rows.
 
-use super::{Input, Mapping};
+use super::{Input, ReadOptions};
 use crate::error::Result;
 
 /// How a whole number is stored, little-endian.
@@ -65,14 +65,14 @@ where
     Ok(())
 }
 
-/// The columns of sequences and positions that `mapping` names. Fails where it names one of them,
+/// The columns of sequences and positions that `options` names. Fails where it names one of them,
 /// or any for rows whose place is known already because they lie in contexts.
 pub(super) fn named<'a>(
     input: &Input,
-    mapping: &'a Mapping,
+    options: &'a ReadOptions,
     in_contexts: bool,
 ) -> Result<Option<[&'a str; 2]>> {
-    match (&mapping.document, &mapping.position) {
+    match (&options.document, &options.position) {
         (None, None) => Ok(None),
         (Some(_), _) | (_, Some(_)) if in_contexts => {
             let found = "vectors in contexts, whose shape says their sequence and position";

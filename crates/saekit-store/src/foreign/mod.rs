@@ -5,14 +5,14 @@
 //! file, and every row is checked to be as wide as the others, without nulls.
 
 mod arrow_ipc;
-mod choose;
-mod extents;
+mod half_dtype;
 mod input;
 mod integers;
 mod npy;
 mod parquet_lists;
+mod project;
+mod raw_columns;
 mod safetensors;
-mod two_bytes;
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +20,8 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use self::half_dtype::check as check_half_dtype;
 use self::input::Input;
-pub(crate) use self::two_bytes::check as check_two_bytes;
 use crate::error::{DamageError, Result, WriteError};
 use crate::format::dtype::DType;
 use crate::shard::Shard;
@@ -29,9 +29,9 @@ use crate::storage::Blob;
 
 /// What a file of somebody else's layout holds.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct ForeignFile {
     /// The columns that can be activations: those asked for in that order, or all.
-    pub(crate) columns: Vec<FoundColumn>,
+    pub(crate) columns: Vec<ForeignColumn>,
     /// Vectors of each column.
     pub(crate) rows: u64,
     /// Sequences this file numbers by itself; 0 where rows have none or carry their own numbers.
@@ -46,7 +46,7 @@ pub(crate) struct Found {
 
 /// A column of a [`Found`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FoundColumn {
+pub(crate) struct ForeignColumn {
     /// Its name in the file.
     pub(crate) name: String,
     /// Values a row; 0 where the file has no rows and its types do not say it.
@@ -57,7 +57,7 @@ pub(crate) struct FoundColumn {
 
 /// What of a file is wanted, and what the file does not say itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Mapping {
+pub(crate) struct ReadOptions {
     /// Groups should hold no more bytes than this, over all columns.
     pub(crate) group_bytes: usize,
     /// The columns wanted; all where there are none.
@@ -100,14 +100,14 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 }
 
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
-pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Result<Found> {
+pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, options: &ReadOptions) -> Result<ForeignFile> {
     match path.to_str().and_then(layout_of) {
-        Some(Layout::Parquet) => parquet_lists::open(&Input::new(blob, path, "parquet"), mapping),
-        Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), mapping),
+        Some(Layout::Parquet) => parquet_lists::open(&Input::new(blob, path, "parquet"), options),
+        Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), options),
         Some(Layout::Safetensors) => {
-            safetensors::open(&Input::new(blob, path, "safetensors"), mapping)
+            safetensors::open(&Input::new(blob, path, "safetensors"), options)
         }
-        Some(Layout::Npy) => npy::open(&Input::new(blob, path, "npy"), mapping),
+        Some(Layout::Npy) => npy::open(&Input::new(blob, path, "npy"), options),
         None => Err(DamageError::Unsupported {
             path: path.to_owned(),
             found: "another extension".to_owned(),
@@ -118,11 +118,11 @@ pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, mapping: &Mapping) -> Resul
 }
 
 /// Sequences of `rows` rows in contexts of `context` rows each; 0 where rows have no contexts.
-/// Fails where they cannot be numbered from `mapping.first_sequence` on.
-fn sequences(rows: u64, context: Option<u64>, mapping: &Mapping) -> Result<u32> {
+/// Fails where they cannot be numbered from `options.first_sequence` on.
+fn sequences(rows: u64, context: Option<u64>, options: &ReadOptions) -> Result<u32> {
     let Some(context) = context else { return Ok(0) };
     let too_many = WriteError::TooManySequences { limit: u32::MAX }.into();
     let Ok(sequences) = u32::try_from(rows / context.max(1)) else { return Err(too_many) };
-    let last = mapping.first_sequence.checked_add(sequences);
+    let last = options.first_sequence.checked_add(sequences);
     last.map(|_| sequences).ok_or(too_many)
 }

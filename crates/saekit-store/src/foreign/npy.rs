@@ -4,10 +4,10 @@
 //! after it), and a Python dictionary such as
 //! `{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }`.
 
-use super::choose::{Kind, choose};
-use super::extents::{Extents, Plain, Value, shaped};
 use super::input::shorten;
-use super::{Found, Input, Mapping, integers, two_bytes};
+use super::project::{Kind, project};
+use super::raw_columns::{FlatVectors, RawColumns, Value, shaped};
+use super::{ForeignFile, Input, ReadOptions, half_dtype, integers};
 use crate::error::{OpenError, Result};
 use crate::format::dtype::DType;
 
@@ -18,16 +18,16 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER: u64 = 1 << 20;
 
 /// Opens an array. It has one column, which has the name that is wanted.
-pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (header, start) = read_header(input)?;
-    let name = match &mapping.columns[..] {
+    let name = match &options.columns[..] {
         [name] => name.as_str(),
         _ => NAME,
     };
     let header = Header::parse(&header)
         .ok_or_else(|| input.damaged(format!("its header is `{}`", shorten(header.trim_end()))))?;
-    let plain = header.check(input, name, mapping)?;
-    if integers::named(input, mapping, plain.context.is_some())?.is_some() {
+    let plain = header.check(input, name, options)?;
+    if integers::named(input, options, plain.context.is_some())?.is_some() {
         return Err(OpenError::Options {
             path: input.path().to_owned(),
             problem: "an array has no columns of documents and positions".to_owned(),
@@ -47,10 +47,11 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
         "it has no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them"
             .to_owned(),
     ];
-    let chosen = choose(input, mapping, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
-    let mut extents = Extents::new(input, mapping, chosen, Vec::new());
-    extents.push(plain.rows, &[start])?;
-    extents.found(mapping, notes)
+    let chosen =
+        project(input, options, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
+    let mut raw = RawColumns::new(input, options, chosen, Vec::new());
+    raw.push(plain.rows, &[start])?;
+    raw.found(options, notes)
 }
 
 /// The header, and where the values begin.
@@ -100,7 +101,7 @@ impl Header {
         })
     }
 
-    fn check(&self, input: &Input, name: &str, mapping: &Mapping) -> Result<Plain> {
+    fn check(&self, input: &Input, name: &str, options: &ReadOptions) -> Result<FlatVectors> {
         if self.fortran_order {
             return Err(input.unsupported("an array in Fortran order", "C order"));
         }
@@ -109,7 +110,7 @@ impl Header {
             "<f4" => Value::As(DType::F32),
             "<f8" => Value::F64,
             "<V2" | "|V2" | "<u2" | "<i2" => {
-                let dtype = two_bytes::dtype(input, name, |_| None, mapping)?;
+                let dtype = half_dtype::dtype(input, name, |_| None, options)?;
                 if dtype.bytes() != 2 {
                     return Err(input.unsupported("values of two bytes", "f16 or bf16 for them"));
                 }

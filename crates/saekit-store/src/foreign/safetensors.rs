@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::choose::{Kind, Vectors as _, choose, missing};
-use super::extents::{Extents, Plain, Value, shaped};
 use super::input::shorten;
 use super::integers::{self, Integer};
-use super::{Found, Input, Mapping};
+use super::project::{Kind, Vectors as _, missing, project};
+use super::raw_columns::{FlatVectors, RawColumns, Value, shaped};
+use super::{ForeignFile, Input, ReadOptions};
 use crate::error::{Error, OpenError, Result};
 use crate::format::dtype::DType;
 
@@ -34,27 +34,27 @@ struct Tensor {
 type Tensors = BTreeMap<String, Tensor>;
 
 /// Opens a file of tensors.
-pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (tensors, mut notes) = read_header(input)?;
     let kind = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.kind());
     let mut found: Vec<_> = tensors.iter().map(kind).collect();
-    if mapping.columns.is_empty() && CHUNK.iter().all(|name| tensors.contains_key(*name)) {
+    if options.columns.is_empty() && CHUNK.iter().all(|name| tensors.contains_key(*name)) {
         found.retain(|(name, _)| name == CHUNK[0]);
         let note = "its `mask` is not looked at: rows of padding and first tokens are read too";
         notes.push(note.to_owned());
     }
-    let chosen = choose(input, mapping, found, &mut notes)?;
+    let chosen = project(input, options, found, &mut notes)?;
     let Some((rows, context)) = chosen.first().map(|(_, plain)| plain.rows()) else {
         return Err(no_tensors(input));
     };
-    let numbers = integers::named(input, mapping, context.is_some())?;
+    let numbers = integers::named(input, options, context.is_some())?;
     let numbers = numbers.into_iter().flatten().map(|name| number(input, &tensors, name, rows));
     let numbers: Vec<_> = numbers.collect::<Result<_>>()?;
     let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
     let starts: Vec<_> = names.map(|name| tensors[name].data_offsets[0]).collect();
-    let mut extents = Extents::new(input, mapping, chosen, numbers);
-    extents.push(rows, &starts)?;
-    extents.found(mapping, notes)
+    let mut raw = RawColumns::new(input, options, chosen, numbers);
+    raw.push(rows, &starts)?;
+    raw.found(options, notes)
 }
 
 fn no_tensors(input: &Input) -> Error {
@@ -142,7 +142,7 @@ fn number(input: &Input, tensors: &Tensors, name: &str, rows: u64) -> Result<(St
 
 impl Tensor {
     /// Its vectors, where it has some.
-    fn kind(&self) -> Kind<Plain> {
+    fn kind(&self) -> Kind<FlatVectors> {
         let value = match self.dtype.as_str() {
             "F16" => Some(Value::As(DType::F16)),
             "BF16" => Some(Value::As(DType::BF16)),

@@ -19,7 +19,7 @@ pub(crate) const POSITION: &str = "position";
 /// Footer key: dtype of the activations.
 pub(crate) const DTYPE_KEY: &str = "dtype";
 /// Folder of rows that are being put in a random order.
-pub(crate) const PILES: &str = ".saekit-convert";
+pub(crate) const BUCKETS: &str = ".saekit-convert";
 /// Footer key: order of the bytes of a value.
 pub(crate) const BYTE_ORDER_KEY: &str = "byte_order";
 /// The only byte order there is.

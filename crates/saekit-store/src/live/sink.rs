@@ -6,7 +6,7 @@ use saekit_core::{Interrupt, RowBlock, RowSink, TokenizedSequence};
 
 use crate::error::{Error, Result, WriteError};
 use crate::live::config::LiveConfig;
-use crate::write::row_collector::Intake;
+use crate::write::row_collector::RowCollector;
 use crate::write::shard_buffer::LiveGroup;
 
 /// A request for row groups, and where the producer answers it.
@@ -25,7 +25,7 @@ pub(crate) struct Request {
 /// have on disk.
 #[derive(Debug)]
 pub(crate) struct LiveSink<'a> {
-    intake: Intake,
+    collector: RowCollector,
     request: &'a Request,
     /// Rows that the harvest was counted to have.
     expected: u64,
@@ -48,16 +48,23 @@ impl<'a> LiveSink<'a> {
         let shard = (first_group / per_shard) as u64;
         let first_row = shard * spec.shard_rows() as u64;
         let (unwanted, expected) = (first_group % per_shard, config.rows);
-        Self { intake: Intake::new(spec, first_row), request, expected, shard, unwanted, spare }
+        Self {
+            collector: RowCollector::new(spec, first_row),
+            request,
+            expected,
+            shard,
+            unwanted,
+            spare,
+        }
     }
 
     /// Sends the rest and returns how many credits were not needed; fails where there were fewer rows
     /// than expected.
     pub(crate) fn end(mut self) -> Result<usize> {
-        if self.intake.rows != self.expected {
-            return Err(self.miscounted(self.intake.rows));
+        if self.collector.rows != self.expected {
+            return Err(self.miscounted(self.collector.rows));
         }
-        if self.intake.shard.rows() > 0 {
+        if self.collector.shard.rows() > 0 {
             self.hand_over()?;
         }
         Ok(self.spare)
@@ -77,7 +84,7 @@ impl<'a> LiveSink<'a> {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let Intake { spec, shard, .. } = &mut self.intake;
+        let RowCollector { spec, shard, .. } = &mut self.collector;
         shard.permute(&spec.shard_order(self.shard, shard.rows()));
         for group in shard.take_groups() {
             if self.unwanted > 0 {
@@ -99,24 +106,24 @@ fn hung_up<E>(_: E) -> Error {
 
 impl RowSink for LiveSink<'_> {
     fn push_sequence(&mut self, _: &TokenizedSequence) -> saekit_core::Result<u32> {
-        Ok(self.intake.push_sequence()?)
+        Ok(self.collector.push_sequence()?)
     }
 
     fn push_rows(&mut self, block: &RowBlock<'_>) -> saekit_core::Result<()> {
-        self.intake.check(block)?;
-        let rows = self.intake.rows + block.rows() as u64;
+        self.collector.check(block)?;
+        let rows = self.collector.rows + block.rows() as u64;
         if rows > self.expected {
             return Err(self.miscounted(rows).into());
         }
-        let group_rows = self.intake.spec.row_group_rows();
-        let mut next = self.intake.skip(block.rows() as u64) as usize;
+        let group_rows = self.collector.spec.row_group_rows();
+        let mut next = self.collector.skip(block.rows() as u64) as usize;
         while next < block.rows() {
-            let begun = self.intake.shard.rows() % group_rows;
+            let begun = self.collector.shard.rows() % group_rows;
             if begun == 0 {
                 self.wait()?;
             }
-            next += self.intake.take(block, next, group_rows - begun, |_, _, _| ());
-            if self.intake.is_full() {
+            next += self.collector.take(block, next, group_rows - begun, |_, _, _| ());
+            if self.collector.is_full() {
                 self.hand_over()?;
             }
         }
@@ -124,10 +131,10 @@ impl RowSink for LiveSink<'_> {
     }
 
     fn first_row(&self) -> u64 {
-        self.intake.first_row
+        self.collector.first_row
     }
 
     fn skip_rows(&mut self, rows: u64) -> saekit_core::Result<()> {
-        Ok(self.intake.skip_all(rows)?)
+        Ok(self.collector.skip_all(rows)?)
     }
 }

@@ -8,7 +8,7 @@ use saekit_core::{ColumnSpec, HookPoint, Interrupt};
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{DamageError, OpenError, Result};
-use crate::foreign::{self, Found, FoundColumn, Mapping};
+use crate::foreign::{self, ForeignColumn, ForeignFile, ReadOptions};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo};
 use crate::format::names::UNFINISHED;
 use crate::format::stats::ColumnStats;
@@ -31,19 +31,19 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let least = usize::try_from(bytes / MOST_GROUPS).unwrap_or(usize::MAX);
     let group_bytes = opening.config.foreign.group_bytes.max(least);
-    let mut adopted = Adopted { group_bytes, ..Adopted::default() };
+    let mut inferred = InferredManifest { group_bytes, ..InferredManifest::default() };
     opening.observer.begin("opening", Some(files.len() as u64), "files");
     for (i, file) in files.iter().enumerate() {
         opening.interrupt.check()?;
-        if let Err(error) = adopted.add(&opening.storage, file, opening) {
+        if let Err(error) = inferred.add(&opening.storage, file, opening) {
             opening.skip(opening.storage.path(&file.path), None, error)?;
         }
         opening.observer.advance(i as u64 + 1, "");
     }
     opening.observer.end();
-    adopted.identity.push(adopted.reading(&opening.config.foreign));
-    let sha256 = opening.sha256(sha256(adopted.identity.join("\n").as_bytes()));
-    let mut catalog = adopted.finish(Arc::clone(&opening.storage), sha256);
+    inferred.identity.push(inferred.reading(&opening.config.foreign));
+    let sha256 = opening.sha256(sha256(inferred.identity.join("\n").as_bytes()));
+    let mut catalog = inferred.finish(Arc::clone(&opening.storage), sha256);
     if catalog.manifest.rows > 0 {
         measure(&mut catalog, opening.interrupt)?;
     }
@@ -86,14 +86,14 @@ fn is_weights(path: &str) -> bool {
 
 /// What was found so far.
 #[derive(Default)]
-struct Adopted {
+struct InferredManifest {
     /// Bytes of a group, about.
     group_bytes: usize,
-    columns: Vec<FoundColumn>,
+    columns: Vec<ForeignColumn>,
     /// The file that decided the columns.
     first: Option<String>,
     has_tokens: bool,
-    shards: Vec<Found>,
+    shards: Vec<ForeignFile>,
     infos: Vec<ShardInfo>,
     sequences: u32,
     /// A line a file.
@@ -101,7 +101,7 @@ struct Adopted {
     notes: Vec<String>,
 }
 
-impl Adopted {
+impl InferredManifest {
     fn add(
         &mut self,
         storage: &Arc<dyn Storage>,
@@ -113,7 +113,7 @@ impl Adopted {
             storage.open(&file.path)?.ok_or(DamageError::MissingFile { path: path.clone() })?;
         let version = blob.version().map(str::to_owned);
         let config = &opening.config.foreign;
-        let mapping = Mapping {
+        let options = ReadOptions {
             group_bytes: self.group_bytes,
             columns: config.columns.clone(),
             document: config.document.clone(),
@@ -121,7 +121,7 @@ impl Adopted {
             dtype: config.dtype,
             first_sequence: self.sequences,
         };
-        let found = foreign::open(blob, &path, &mapping)?;
+        let found = foreign::open(blob, &path, &options)?;
         if found.rows == 0 {
             return Ok(());
         }
@@ -151,7 +151,7 @@ impl Adopted {
     }
 
     /// Fails unless `found` has the columns of the files before it.
-    fn check(&mut self, found: &Found, file: &Listed, storage: &dyn Storage) -> Result<()> {
+    fn check(&mut self, found: &ForeignFile, file: &Listed, storage: &dyn Storage) -> Result<()> {
         let Some(first) = &self.first else {
             self.first = Some(file.path.clone());
             (self.columns, self.has_tokens) = (found.columns.clone(), found.has_tokens);
@@ -170,7 +170,7 @@ impl Adopted {
     }
 
     fn finish(self, storage: Arc<dyn Storage>, sha256: String) -> Catalog {
-        let info = |column: FoundColumn| ColumnInfo {
+        let info = |column: ForeignColumn| ColumnInfo {
             name: HookPoint::new(column.name),
             width: column.width,
             dtype: column.dtype,
@@ -208,7 +208,7 @@ impl Adopted {
     }
 }
 
-fn describe(columns: &[FoundColumn], has_tokens: bool) -> String {
+fn describe(columns: &[ForeignColumn], has_tokens: bool) -> String {
     let columns = columns
         .iter()
         .map(|column| format!("`{}` {} x {}", column.name, column.width, column.dtype));
@@ -217,7 +217,7 @@ fn describe(columns: &[FoundColumn], has_tokens: bool) -> String {
 }
 
 /// Reads every value of a file once.
-fn read_all(found: &Found, interrupt: &Interrupt) -> Result<()> {
+fn read_all(found: &ForeignFile, interrupt: &Interrupt) -> Result<()> {
     let mut buffer = Vec::new();
     for (group, rows) in found.shard.group_rows().iter().enumerate() {
         interrupt.check()?;

@@ -7,7 +7,7 @@ use saekit_core::files::sha256;
 
 use crate::catalog::Catalog;
 use crate::error::{OpenError, Result};
-use crate::foreign::check_two_bytes;
+use crate::foreign::check_half_dtype;
 use crate::format::manifest::{Manifest, ShardInfo};
 use crate::format::names::MANIFEST;
 use crate::open::config::ForeignConfig;
@@ -83,7 +83,7 @@ fn apply(config: &ForeignConfig, path: &Path, manifest: &mut Manifest) -> Result
         return Err(OpenError::Options { path: path.to_owned(), problem, remedy }.into());
     }
     let mut columns = manifest.columns.iter();
-    columns.try_for_each(|c| check_two_bytes(path, c.name.as_str(), c.dtype, config.dtype))
+    columns.try_for_each(|c| check_half_dtype(path, c.name.as_str(), c.dtype, config.dtype))
 }
 
 /// Opens shards side by side.

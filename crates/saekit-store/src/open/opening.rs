@@ -8,7 +8,7 @@ use saekit_core::{Interrupt, Observer};
 
 use crate::catalog::{Catalog, Skipped};
 use crate::error::{Error, OpenError, Result};
-use crate::memory::give_back;
+use crate::memory::trim_heap;
 use crate::open::config::{Damaged, OpenConfig};
 use crate::storage::Storage;
 
@@ -61,7 +61,7 @@ impl Opening<'_> {
                 None => Err(OpenError::NoRows { dir: catalog.location() }.into()),
             };
         }
-        give_back();
+        trim_heap();
         Ok(catalog)
     }
 }

@@ -8,13 +8,13 @@ use parquet::schema::types::ColumnDescPtr;
 
 /// Where the pages of a column in a row group lie.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
+pub(crate) struct ColumnChunk {
     pub(crate) start: u64,
     pub(crate) bytes: u64,
     compression: Compression,
 }
 
-impl Chunk {
+impl ColumnChunk {
     /// What `column` says of it.
     pub(crate) fn of(column: &ColumnChunkMetaData) -> Self {
         let (start, bytes) = column.byte_range();

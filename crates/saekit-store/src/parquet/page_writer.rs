@@ -23,7 +23,7 @@ pub(crate) fn page_rows(row_bytes: usize) -> usize {
 /// The pages of a column chunk: data pages of version 1, encoded as PLAIN, without levels, since no
 /// value can be null. Its memory is kept from one chunk to the next.
 #[derive(Debug)]
-pub(crate) struct Chunk {
+pub(crate) struct ChunkWriter {
     compression: Compression,
     pages: Vec<u8>,
     /// The payload being gathered for the next page.
@@ -32,7 +32,7 @@ pub(crate) struct Chunk {
     uncompressed: u64,
 }
 
-impl Chunk {
+impl ChunkWriter {
     /// A chunk without pages.
     pub(crate) fn new() -> Self {
         Self {

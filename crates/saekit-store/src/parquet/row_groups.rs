@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 
-use crate::parquet::column_chunk::Chunk;
+use crate::parquet::column_chunk::ColumnChunk;
 
 /// Of a footer only what reading takes: as the parquet crate keeps it, that of a long table takes many
 /// times as much.
@@ -15,7 +15,7 @@ use crate::parquet::column_chunk::Chunk;
 pub(crate) struct RowGroups {
     file: FileMetaData,
     /// The chunks of the first row group, then of the next.
-    chunks: Vec<Chunk>,
+    chunks: Vec<ColumnChunk>,
     /// First row of each row group, and after the last.
     starts: Vec<u64>,
 }
@@ -24,7 +24,8 @@ impl RowGroups {
     /// The row groups that `footer` describes.
     pub(crate) fn new(footer: &ParquetMetaData) -> Self {
         let groups = footer.row_groups();
-        let chunks = groups.iter().flat_map(RowGroupMetaData::columns).map(Chunk::of).collect();
+        let chunks =
+            groups.iter().flat_map(RowGroupMetaData::columns).map(ColumnChunk::of).collect();
         let ends = groups.iter().scan(0, |end, group| {
             *end += group.num_rows() as u64;
             Some(*end)

@@ -7,11 +7,11 @@ use crate::catalog::row_range::RowRange;
 use crate::error::{Error, Result, StreamError};
 use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
-use crate::select::filter::{Reason, RowFilter};
+use crate::select::filter::{Exclusion, RowFilter};
 use crate::select::token_exclusions::TokenLookup;
 
 /// Decides about the rows of one group after the other.
-pub(super) struct Judge<'a> {
+pub(super) struct RowClassifier<'a> {
     pub(super) store: &'a Catalog,
     pub(super) columns: &'a [HookPoint],
     pub(super) filter: &'a RowFilter,
@@ -20,13 +20,13 @@ pub(super) struct Judge<'a> {
     pub(super) rows: RowBuffer,
 }
 
-impl Judge<'_> {
+impl RowClassifier<'_> {
     /// For each row of `group` why it is left out, if it is.
     pub(super) fn group(
         &mut self,
         group: RowRange,
         interrupt: &Interrupt,
-    ) -> Result<Vec<Option<Reason>>> {
+    ) -> Result<Vec<Option<Exclusion>>> {
         let mut reasons = self.by_number(group)?;
         for column in self.columns {
             self.by_value(group, column, interrupt, &mut reasons)?;
@@ -35,7 +35,7 @@ impl Judge<'_> {
     }
 
     /// For each row of `group` why its sequence and position leave it out, if they do.
-    fn by_number(&mut self, group: RowRange) -> Result<Vec<Option<Reason>>> {
+    fn by_number(&mut self, group: RowRange) -> Result<Vec<Option<Exclusion>>> {
         let (store, rows) = (self.store, group.rows as usize);
         if !store.has_sequences {
             return Ok(vec![None; rows]);
@@ -48,7 +48,7 @@ impl Judge<'_> {
             let by_token = self.by_token(group, at)?;
             let by_numbers = self.filter.numbers(at, store.tokens.is_some());
             Ok(match by_token {
-                Some(Reason::OtherPart) => by_token,
+                Some(Exclusion::OtherPart) => by_token,
                 _ => by_numbers.or(by_token),
             })
         };
@@ -56,7 +56,7 @@ impl Judge<'_> {
     }
 
     /// Why the token of a row of `group` leaves it out, if it does.
-    fn by_token(&mut self, group: RowRange, at: (u32, u32)) -> Result<Option<Reason>> {
+    fn by_token(&mut self, group: RowRange, at: (u32, u32)) -> Result<Option<Exclusion>> {
         let Some(tokens) = &mut self.tokens else { return Ok(None) };
         match tokens.find(at)? {
             Some(token) => tokens.reason(token),
@@ -71,7 +71,7 @@ impl Judge<'_> {
         group: RowRange,
         column: &HookPoint,
         interrupt: &Interrupt,
-        reasons: &mut [Option<Reason>],
+        reasons: &mut [Option<Exclusion>],
     ) -> Result<()> {
         let RowFilter { max_norm, drop_non_finite, .. } = *self.filter;
         if max_norm.is_none() && !drop_non_finite {
@@ -92,8 +92,8 @@ impl Judge<'_> {
             if !is_finite && !drop_non_finite {
                 self.rows.copy_row(view, row, 0, &mut batch)?; // which says where it is
             }
-            let large = is_large.then_some(Reason::Norm);
-            *reason = reason.or(if is_finite { large } else { Some(Reason::NonFinite) });
+            let large = is_large.then_some(Exclusion::Norm);
+            *reason = reason.or(if is_finite { large } else { Some(Exclusion::NonFinite) });
         }
         Ok(())
     }

@@ -19,14 +19,14 @@ pub struct RowFilter {
     /// Decides which documents are held out.
     pub split_seed: u64,
     /// Which of the two parts to use.
-    pub part: Part,
+    pub part: Split,
     /// Positions in a sequence that are used, from the first to before the last; `None` is all.
     pub positions: Option<(u32, u32)>,
     /// Tokens whose rows are left out, ascending.
     pub exclude_tokens: Vec<u32>,
     /// Only rows of tokens in such spans are used, where any are given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub between: Option<Between>,
+    pub between: Option<TokenSpans>,
     /// Rows whose norm is more than so many times the mean norm of their column are left out.
     pub max_norm: Option<f64>,
     /// Rows that hold NaN or infinity are left out, where reading them would be an error.
@@ -38,14 +38,14 @@ pub struct RowFilter {
 /// one after the other, to before the next token `end`, or to the end of the sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Between {
+pub struct TokenSpans {
     /// Tokens before a span; at least one.
     pub begin: Vec<u32>,
     /// The token after it.
     pub end: u32,
 }
 
-impl Between {
+impl TokenSpans {
     /// For each of the tokens `ids` of a sequence whether it lies in a span.
     pub(crate) fn inside(&self, ids: &[u32]) -> Vec<bool> {
         let mut is_inside = false;
@@ -62,7 +62,7 @@ impl Between {
 /// A side of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum Split {
     /// What is not held out.
     #[default]
     Train,
@@ -72,7 +72,7 @@ pub enum Part {
 
 /// Why a row is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum Exclusion {
     OtherPart,
     Position,
     Token,
@@ -87,7 +87,7 @@ impl RowFilter {
         let Self { held_out, part, positions, exclude_tokens, max_norm, .. } = self;
         let by_value = max_norm.is_some() || self.drop_non_finite;
         *held_out == 0.0
-            && *part == Part::Train
+            && *part == Split::Train
             && positions.is_none()
             && exclude_tokens.is_empty()
             && self.between.is_none()
@@ -106,7 +106,7 @@ impl RowFilter {
         if self.max_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return fail("the largest norm is not positive", "give 10, for example");
         }
-        let by_row = self.held_out > 0.0 || self.part == Part::HeldOut || self.positions.is_some();
+        let by_row = self.held_out > 0.0 || self.part == Split::HeldOut || self.positions.is_some();
         if by_row && !store.has_sequences {
             let remedy = "name them with --document and --position, or filter before storing";
             return fail("its rows have no sequence and position", remedy);
@@ -122,7 +122,7 @@ impl RowFilter {
 
     /// Whether the tokens table matters, where there is one.
     pub(super) fn needs_table(&self) -> bool {
-        self.held_out > 0.0 || self.part == Part::HeldOut || self.is_by_token()
+        self.held_out > 0.0 || self.part == Split::HeldOut || self.is_by_token()
     }
 
     /// Whether the token of a row matters.
@@ -136,16 +136,16 @@ impl RowFilter {
     }
 
     fn is_other_part(&self, document: u32) -> bool {
-        self.holds_out(document) != (self.part == Part::HeldOut)
+        self.holds_out(document) != (self.part == Split::HeldOut)
     }
 
     /// Why the token at `position` of `sequence` is left out, if it is.
-    pub(crate) fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Reason> {
+    pub(crate) fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Exclusion> {
         if self.is_other_part(sequence.documents[position]) {
-            return Some(Reason::OtherPart);
+            return Some(Exclusion::OtherPart);
         }
         let excluded = self.exclude_tokens.binary_search(&sequence.ids[position]).is_ok();
-        excluded.then_some(Reason::Token)
+        excluded.then_some(Exclusion::Token)
     }
 
     /// Why a row is left out by its numbers alone, if it is.
@@ -153,11 +153,11 @@ impl RowFilter {
         &self,
         (sequence, position): (u32, u32),
         has_table: bool,
-    ) -> Option<Reason> {
+    ) -> Option<Exclusion> {
         if !has_table && self.is_other_part(sequence) {
-            return Some(Reason::OtherPart);
+            return Some(Exclusion::OtherPart);
         }
         let outside = |(start, end): (u32, u32)| !(start..end).contains(&position);
-        self.positions.is_some_and(outside).then_some(Reason::Position)
+        self.positions.is_some_and(outside).then_some(Exclusion::Position)
     }
 }

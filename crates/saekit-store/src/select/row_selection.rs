@@ -10,20 +10,20 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::{Result, StreamError};
-use crate::memory::give_back;
+use crate::memory::trim_heap;
 use crate::read::row_buffer::RowBuffer;
-use crate::select::classify::Judge;
-use crate::select::filter::{Reason, RowFilter};
+use crate::select::classify::RowClassifier;
+use crate::select::filter::{Exclusion, RowFilter};
 use crate::select::packed_file::{Packed, PackedWriter, Run};
-use crate::select::token_exclusions::TokenReasons;
+use crate::select::token_exclusions::TokenExclusions;
 
 /// The rows of a store that a [`RowFilter`] leaves; made by [`Store::select`](crate::Store::select).
 /// Clones share a temporary file without a name, of a bit a row, which goes with the last of them.
 #[derive(Clone, Debug)]
-pub struct RowSet(Arc<Kept>);
+pub struct RowSelection(Arc<Selected>);
 
 #[derive(Debug)]
-struct Kept {
+struct Selected {
     filter: RowFilter,
     /// For each row, in the order on disk, whether it is used.
     bits: Packed<1>,
@@ -75,7 +75,7 @@ impl fmt::Display for RowCounts {
     }
 }
 
-impl RowSet {
+impl RowSelection {
     /// Looks at the rows of `store`: at its tokens table and the numbers of its rows; at the rows
     /// themselves, in `columns`, only where their values matter.
     pub(crate) fn new(
@@ -86,7 +86,7 @@ impl RowSet {
     ) -> Result<Self> {
         filter.check(store)?;
         let set = Self::choose(store, filter, columns, watch);
-        give_back();
+        trim_heap();
         set
     }
 
@@ -98,15 +98,15 @@ impl RowSet {
     ) -> Result<Self> {
         let table = store.tokens.as_ref().filter(|_| filter.needs_table());
         let reasons =
-            table.map(|table| TokenReasons::new(table, &filter, interrupt)).transpose()?;
-        let tokens = reasons.as_ref().map(TokenReasons::lookup);
-        let mut judge =
-            Judge { store, columns, filter: &filter, tokens, rows: RowBuffer::default() };
+            table.map(|table| TokenExclusions::new(table, &filter, interrupt)).transpose()?;
+        let tokens = reasons.as_ref().map(TokenExclusions::lookup);
+        let mut classifier =
+            RowClassifier { store, columns, filter: &filter, tokens, rows: RowBuffer::default() };
         let (mut bits, mut counts) = (PackedWriter::create()?, RowCounts::default());
         observer.begin("choosing rows", Some(store.manifest.rows), "rows");
         for group in store.groups() {
             interrupt.check()?;
-            for reason in judge.group(group, interrupt)? {
+            for reason in classifier.group(group, interrupt)? {
                 counts.add(reason);
                 bits.push(reason.is_none().into())?;
             }
@@ -121,7 +121,7 @@ impl RowSet {
             }
             .into());
         }
-        Ok(Self(Arc::new(Kept { filter, bits: bits.finish()?, counts })))
+        Ok(Self(Arc::new(Selected { filter, bits: bits.finish()?, counts })))
     }
 
     /// How many rows are used, and why the others are not.
@@ -165,15 +165,15 @@ impl UsedRows {
 
 impl RowCounts {
     /// Counts a row that is left out for `reason`, or used.
-    fn add(&mut self, reason: Option<Reason>) {
+    fn add(&mut self, reason: Option<Exclusion>) {
         let count = match reason {
             None => &mut self.kept,
-            Some(Reason::OtherPart) => &mut self.other_part,
-            Some(Reason::Position) => &mut self.positions,
-            Some(Reason::Token) => &mut self.tokens,
-            Some(Reason::Outside) => &mut self.outside,
-            Some(Reason::Norm) => &mut self.norm,
-            Some(Reason::NonFinite) => &mut self.non_finite,
+            Some(Exclusion::OtherPart) => &mut self.other_part,
+            Some(Exclusion::Position) => &mut self.positions,
+            Some(Exclusion::Token) => &mut self.tokens,
+            Some(Exclusion::Outside) => &mut self.outside,
+            Some(Exclusion::Norm) => &mut self.norm,
+            Some(Exclusion::NonFinite) => &mut self.non_finite,
         };
         *count += 1;
     }

@@ -3,16 +3,16 @@
 use saekit_core::{Interrupt, TokenizedSequence};
 
 use crate::error::Result;
-use crate::select::filter::{Reason, RowFilter};
+use crate::select::filter::{Exclusion, RowFilter};
 use crate::select::packed_file::{Cached, Packed, PackedWriter};
 use crate::tokens::Tokens;
 
 /// What a token can be left out for, by the number that stands for it; 0 is for nothing.
-const REASONS: [Reason; 3] = [Reason::OtherPart, Reason::Token, Reason::Outside];
+const EXCLUSIONS: [Exclusion; 3] = [Exclusion::OtherPart, Exclusion::Token, Exclusion::Outside];
 
 /// Why the tokens of a table are left out.
 #[derive(Debug)]
-pub(crate) struct TokenReasons {
+pub(crate) struct TokenExclusions {
     /// For each sequence the number of its first token, then the number of all: words.
     starts: Packed<8>,
     /// A number for each token.
@@ -27,7 +27,7 @@ pub(crate) struct TokenLookup<'a> {
     sequences: u64,
 }
 
-impl TokenReasons {
+impl TokenExclusions {
     /// Reads `table`.
     pub(crate) fn new(table: &Tokens, filter: &RowFilter, interrupt: &Interrupt) -> Result<Self> {
         let (mut starts, mut numbers) = (PackedWriter::create()?, PackedWriter::create()?);
@@ -61,9 +61,9 @@ fn push(
     let inside = filter.between.as_ref().map(|between| between.inside(&sequence.ids));
     for position in 0..sequence.ids.len() {
         let is_inside = inside.as_ref().is_none_or(|inside| inside[position]);
-        let outside = (!is_inside).then_some(Reason::Outside);
+        let outside = (!is_inside).then_some(Exclusion::Outside);
         let reason = filter.token(sequence, position).or(outside);
-        let number = REASONS.iter().position(|other| Some(*other) == reason);
+        let number = EXCLUSIONS.iter().position(|other| Some(*other) == reason);
         numbers.push(number.map_or(0, |number| number as u8 + 1))?;
     }
     Ok(())
@@ -82,8 +82,8 @@ impl TokenLookup<'_> {
     }
 
     /// Why token number `token` is left out, if it is.
-    pub(crate) fn reason(&mut self, token: u64) -> Result<Option<Reason>> {
+    pub(crate) fn reason(&mut self, token: u64) -> Result<Option<Exclusion>> {
         let number = usize::from(self.numbers.get(token)?);
-        Ok(number.checked_sub(1).map(|index| REASONS[index]))
+        Ok(number.checked_sub(1).map(|index| EXCLUSIONS[index]))
     }
 }

@@ -13,7 +13,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{DamageError, Error, Result};
 use crate::parquet::blob::BlobReader;
-use crate::parquet::column_chunk::Chunk;
+use crate::parquet::column_chunk::ColumnChunk;
 use crate::parquet::page_header::{Content, Header};
 use crate::parquet::page_writer::page_rows;
 use crate::storage::Blob;
@@ -44,7 +44,7 @@ pub(super) struct Column {
     /// Bytes a row.
     pub(super) row_bytes: usize,
     /// One a row group.
-    chunks: Vec<Chunk>,
+    chunks: Vec<ColumnChunk>,
     /// Where pages were found to begin.
     found: Mutex<Found>,
 }
@@ -59,7 +59,7 @@ impl Column {
         row_bytes: usize,
         chunks: impl Iterator<Item = &'a ColumnChunkMetaData>,
     ) -> Self {
-        let (descriptor, chunks) = (Arc::clone(descriptor), chunks.map(Chunk::of).collect());
+        let (descriptor, chunks) = (Arc::clone(descriptor), chunks.map(ColumnChunk::of).collect());
         Self { descriptor, row_bytes, chunks, found: Mutex::default() }
     }
 }
@@ -81,7 +81,7 @@ struct PageCursor<'a> {
 }
 
 impl ColumnChunkReader<'_> {
-    fn chunk(&self) -> Chunk {
+    fn chunk(&self) -> ColumnChunk {
         self.column.chunks[self.group]
     }
 

@@ -2,7 +2,7 @@
 
 use saekit_core::{HookPoint, Shuffle};
 
-use crate::select::row_selection::RowSet;
+use crate::select::row_selection::RowSelection;
 
 /// How to stream a store.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct StreamConfig {
     /// The columns to read, and the factor their rows are multiplied by.
     pub columns: Vec<(HookPoint, f32)>,
     /// The rows to use, chosen from the same store; all unless given.
-    pub rows: Option<RowSet>,
+    pub rows: Option<RowSelection>,
     /// Rows from the beginning after which no more are expected, so that what comes then is not read
     /// ahead. They can be had nevertheless.
     pub limit: Option<u64>,

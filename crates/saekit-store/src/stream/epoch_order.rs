@@ -10,9 +10,9 @@ use saekit_core::rng::Rng;
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{Result, StreamError};
-use crate::memory::give_back;
+use crate::memory::trim_heap;
 use crate::read::projection::Projection;
-use crate::select::row_selection::RowSet;
+use crate::select::row_selection::RowSelection;
 use crate::stream::config::StreamConfig;
 use crate::stream::pools::{self, Pools};
 use crate::stream::slices::Slices;
@@ -25,7 +25,7 @@ pub(crate) struct EpochOrder {
     slices: Slices,
     pools: Pools,
     /// The rows that are used; `None` if all are.
-    used: Option<RowSet>,
+    used: Option<RowSelection>,
     rows: u64,
 }
 
@@ -115,7 +115,7 @@ impl EpochOrder {
             }
             Shuffle::Window => (0..self.slices.len() as u32).collect(),
         };
-        give_back();
+        trim_heap();
         Epoch { all: self, number, order }
     }
 }

@@ -9,7 +9,7 @@ use crate::catalog::row_range::RowRange;
 use crate::error::Result;
 use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
-use crate::select::row_selection::{RowSet, UsedRows};
+use crate::select::row_selection::{RowSelection, UsedRows};
 
 /// Rows of which it is looked up together whether they are used.
 const USED_AT_ONCE: u64 = 1 << 16;
@@ -22,7 +22,7 @@ const USED_AT_ONCE: u64 = 1 << 16;
 pub struct ScannedRows {
     store: Arc<Catalog>,
     projection: Projection,
-    set: Option<RowSet>,
+    set: Option<RowSelection>,
     /// Which rows from about [`place`](Self::place) on are used.
     used: Option<UsedRows>,
     groups: Vec<RowRange>,
@@ -41,7 +41,7 @@ impl ScannedRows {
     pub(crate) fn new(
         store: Arc<Catalog>,
         columns: &[(HookPoint, f32)],
-        set: Option<RowSet>,
+        set: Option<RowSelection>,
     ) -> Result<Self> {
         let projection = Projection::of_store(&store, columns)?;
         let (groups, rows) = (store.groups(), RowBuffer::default());
@@ -112,7 +112,7 @@ impl ScannedRows {
     }
 
     fn row_order(&self) -> RowOrder {
-        let set = self.set.as_ref().map_or_else(String::new, RowSet::sha256);
+        let set = self.set.as_ref().map_or_else(String::new, RowSelection::sha256);
         let sha256 = sha256(format!("scanned 1{set}").as_bytes());
         self.store.row_order(sha256, self.rows_per_epoch())
     }

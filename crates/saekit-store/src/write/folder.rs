@@ -7,7 +7,7 @@ use saekit_core::files::partial_path;
 
 use crate::error::{Result, WriteError};
 use crate::format::manifest::check_format;
-use crate::format::names::{MANIFEST, PILES, SHARDS, STATE, TOKENS, UNFINISHED};
+use crate::format::names::{BUCKETS, MANIFEST, SHARDS, STATE, TOKENS, UNFINISHED};
 
 /// Prepares `dir` for a new store: creates it, refuses one that holds something to lose, and clears
 /// what an unfinished store left, but for the files in `keep` and, if there are any, the state.
@@ -36,7 +36,7 @@ pub(crate) fn is_unfinished(dir: &Path) -> bool {
 
 /// Takes away what only an unfinished store has, its mark last.
 pub(crate) fn end(dir: &Path) -> Result<()> {
-    let piles = dir.join(PILES);
+    let piles = dir.join(BUCKETS);
     if piles.exists() {
         fs::remove_dir_all(&piles).map_err(saekit_core::Error::io("remove", &piles))?;
     }

@@ -10,7 +10,7 @@ use crate::write::shard_buffer::ShardBuffer;
 
 /// The shard that is being filled, and how many rows and sequences came before.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub(crate) struct RowCollector {
     pub(crate) spec: StoreSpec,
     pub(crate) shard: ShardBuffer,
     /// Rows so far, those in earlier shards and those that were passed over included.
@@ -22,7 +22,7 @@ pub(crate) struct Intake {
     scratch: Vec<u16>,
 }
 
-impl Intake {
+impl RowCollector {
     /// Takes rows from `first_row` on, which begins a shard; `spec` was checked.
     pub(crate) fn new(spec: StoreSpec, first_row: u64) -> Self {
         let shard = ShardBuffer::new(&spec);

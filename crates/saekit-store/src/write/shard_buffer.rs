@@ -7,7 +7,7 @@ use std::slice::Chunks;
 use parquet::basic::{Compression, ZstdLevel};
 
 use crate::format::spec::StoreSpec;
-use crate::parquet::page_writer::{Chunk, page_rows};
+use crate::parquet::page_writer::{ChunkWriter, page_rows};
 
 /// Rows that wait for their shard to be full.
 #[derive(Debug)]
@@ -83,7 +83,12 @@ impl ShardBuffer {
 
     /// Makes `chunk` the column of a shard numbered `index` with rows `rows`: activations, then
     /// sequences and positions.
-    pub(super) fn gather(&self, index: usize, rows: &[u32], chunk: &mut Chunk) -> io::Result<()> {
+    pub(super) fn gather(
+        &self,
+        index: usize,
+        rows: &[u32],
+        chunk: &mut ChunkWriter,
+    ) -> io::Result<()> {
         let widest = self.columns.iter().map(|column| column.row_bytes).max();
         let pages = rows.chunks(page_rows(widest.unwrap_or_default()));
         let Some(column) = self.columns.get(index) else {
@@ -193,7 +198,11 @@ impl Blocks {
     }
 }
 
-fn gather_numbers(numbers: &[u32], pages: Chunks<'_, u32>, chunk: &mut Chunk) -> io::Result<()> {
+fn gather_numbers(
+    numbers: &[u32],
+    pages: Chunks<'_, u32>,
+    chunk: &mut ChunkWriter,
+) -> io::Result<()> {
     // Small numbers in random order: three of eight bytes a row are left.
     chunk.begin(Compression::ZSTD(ZstdLevel::default()));
     for rows in pages {

@@ -17,7 +17,7 @@ use crate::format::manifest::{Manifest, ShardInfo};
 use crate::format::names::{BYTE_ORDER_KEY, DTYPE_KEY, LITTLE, POSITION, SEQUENCE};
 use crate::format::spec::StoreSpec;
 use crate::parquet::errors::into_io;
-use crate::parquet::page_writer::Chunk;
+use crate::parquet::page_writer::ChunkWriter;
 use crate::write::shard_buffer::ShardBuffer;
 
 /// How every shard of a store is written.
@@ -85,7 +85,7 @@ impl ShardFormat {
         let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
         let mut writer = SerializedFileWriter::new(out, schema, properties)?;
         let columns = SchemaDescriptor::new(Arc::clone(&self.schema));
-        let mut chunk = Chunk::new();
+        let mut chunk = ChunkWriter::new();
         for rows in order.chunks(self.row_group_rows) {
             let mut group = writer.next_row_group()?;
             for (index, column) in columns.columns().iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::format::spec::StoreSpec;
 use crate::tokens::TokensWriter;
 use crate::write::folder;
 use crate::write::resume_state::State;
-use crate::write::row_collector::Intake;
+use crate::write::row_collector::RowCollector;
 use crate::write::shard_file::ShardFormat;
 
 /// Writes a store, shard by shard.
@@ -24,7 +24,7 @@ use crate::write::shard_file::ShardFormat;
 pub struct StoreWriter {
     dir: PathBuf,
     format: ShardFormat,
-    intake: Intake,
+    collector: RowCollector,
     state: State,
     tokens: Option<TokensWriter>,
     failed: bool,
@@ -64,8 +64,8 @@ impl StoreWriter {
         folder::begin(dir, &state.files(dir))?;
         let tokens = spec.has_tokens.then(|| TokensWriter::create(dir)).transpose()?;
         let (dir, format) = (dir.to_owned(), ShardFormat::new(&spec));
-        let intake = Intake::new(spec, state.rows());
-        Ok(Self { dir, format, intake, state, tokens, failed: false })
+        let collector = RowCollector::new(spec, state.rows());
+        Ok(Self { dir, format, collector, state, tokens, failed: false })
     }
 
     /// Appends a sequence to the tokens table and returns its number.
@@ -75,7 +75,7 @@ impl StoreWriter {
                 let problem = "its spec says it has no tokens, but it was given a sequence";
                 return Err(WriteError::Spec { problem: problem.to_owned() }.into());
             };
-            let number = writer.intake.push_sequence()?;
+            let number = writer.collector.push_sequence()?;
             tokens.push(sequence)?;
             Ok(number)
         })
@@ -84,14 +84,14 @@ impl StoreWriter {
     /// Appends rows; fails at the first value that is not finite or that the dtype cannot hold.
     pub fn push_rows(&mut self, block: &RowBlock<'_>) -> Result<()> {
         self.guarded(|writer| {
-            writer.intake.check(block)?;
-            let mut next = writer.intake.skip(block.rows() as u64) as usize;
+            writer.collector.check(block)?;
+            let mut next = writer.collector.skip(block.rows() as u64) as usize;
             while next < block.rows() {
                 let columns = &mut writer.state.columns;
-                next += writer.intake.take(block, next, usize::MAX, |column, row, stored| {
+                next += writer.collector.take(block, next, usize::MAX, |column, row, stored| {
                     columns[column].push(row, stored);
                 });
-                if writer.intake.is_full() {
+                if writer.collector.is_full() {
                     writer.write_shard()?;
                 }
             }
@@ -101,7 +101,7 @@ impl StoreWriter {
 
     /// Rows taken so far, skipped ones included.
     pub fn rows(&self) -> u64 {
-        self.intake.rows
+        self.collector.rows
     }
 
     /// Writes what is left and then the manifest; fails where no row was pushed.
@@ -120,7 +120,7 @@ impl StoreWriter {
     }
 
     fn write_shard(&mut self) -> Result<()> {
-        let Intake { spec, shard, .. } = &mut self.intake;
+        let RowCollector { spec, shard, .. } = &mut self.collector;
         let index = self.state.shards.len();
         let order = spec.shard_order(index as u64, shard.rows());
         let file = shard_file(index);
@@ -130,19 +130,19 @@ impl StoreWriter {
     }
 
     fn write_rest(&mut self) -> Result<Manifest> {
-        if self.intake.rows == 0 {
+        if self.collector.rows == 0 {
             return Err(OpenError::NoRows { dir: self.dir.clone() }.into());
         }
-        if self.intake.rows < self.intake.first_row {
-            let (rows, before) = (self.intake.rows, self.intake.first_row);
+        if self.collector.rows < self.collector.first_row {
+            let (rows, before) = (self.collector.rows, self.collector.first_row);
             let problem = format!("its shards hold {before} rows, but only {rows} came again");
             return Err(WriteError::CannotGoOn { dir: self.dir.clone(), problem }.into());
         }
-        if self.intake.shard.rows() > 0 {
+        if self.collector.shard.rows() > 0 {
             self.write_shard()?;
         }
         let tokens = self.tokens.take().map(TokensWriter::finish).transpose()?;
-        let Intake { spec, rows, sequences, .. } = &self.intake;
+        let RowCollector { spec, rows, sequences, .. } = &self.collector;
         let columns = spec.columns.iter().zip(&self.state.columns);
         let manifest = Manifest {
             format: Manifest::FORMAT.to_owned(),
@@ -177,10 +177,10 @@ impl RowSink for StoreWriter {
 
     /// Rows in whole shards of the store that is resumed.
     fn first_row(&self) -> u64 {
-        self.intake.first_row
+        self.collector.first_row
     }
 
     fn skip_rows(&mut self, rows: u64) -> saekit_core::Result<()> {
-        Ok(self.guarded(|writer| writer.intake.skip_all(rows))?)
+        Ok(self.guarded(|writer| writer.collector.skip_all(rows))?)
     }
 }

@@ -13,7 +13,7 @@ use saekit_eval::{
     ReconstructionOptions, cross_entropy, reconstruction,
 };
 use saekit_harvest::HarvestConfig;
-use saekit_store::{Part, RowSet, RowSource as _, ScannedRows, Store, Tokens};
+use saekit_store::{RowSelection, RowSource as _, ScannedRows, Split, Store, Tokens};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
@@ -101,7 +101,7 @@ pub(crate) struct Job<'a> {
     /// Rows at most.
     pub(crate) rows: u64,
     /// The rows to choose from, where not all are.
-    pub(crate) set: Option<RowSet>,
+    pub(crate) set: Option<RowSelection>,
     /// What to splice it into, if anything.
     pub(crate) splice: Option<Splice<'a>>,
 }
@@ -265,7 +265,7 @@ fn doubts(job: &Job<'_>) -> Vec<String> {
     let mut doubts = Vec::new();
     let from = &job.trained.dictionary.provenance;
     let dir = job.store.dir().display();
-    let is_held_out = job.set.as_ref().is_some_and(|set| set.filter().part == Part::HeldOut);
+    let is_held_out = job.set.as_ref().is_some_and(|set| set.filter().part == Split::HeldOut);
     if from.store_sha256.as_deref() == Some(job.store.sha256()) && !is_held_out {
         doubts.push(format!(
             "{dir} is what it was trained on: the figures are not held-out (if it was trained with \
@@ -344,7 +344,7 @@ impl Job<'_> {
         let columns = [(self.hook.clone(), 1.0)];
         Ok(match &self.set {
             None => self.store.scan(&columns)?,
-            Some(set) => self.store.scan_set(&columns, set)?,
+            Some(set) => self.store.scan_selection(&columns, set)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use saekit_core::HookPoint;
-use saekit_store::{Between, Part, RowFilter, RowSet, Store};
+use saekit_store::{RowFilter, RowSelection, Split, Store, TokenSpans};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{OnInterrupt as _, Usage};
@@ -60,7 +60,7 @@ impl RowOptions {
         store: &Store,
         columns: &[HookPoint],
         session: &Session,
-    ) -> Result<Option<RowSet>> {
+    ) -> Result<Option<RowSelection>> {
         let filter = self.filter()?;
         if filter.is_all() {
             return Ok(None);
@@ -75,8 +75,8 @@ impl RowOptions {
 
     fn filter(&self) -> Result<RowFilter> {
         let part = match self.part.as_deref() {
-            None | Some("train") => Part::Train,
-            Some("held-out") if self.held_out.is_some() => Part::HeldOut,
+            None | Some("train") => Split::Train,
+            Some("held-out") if self.held_out.is_some() => Split::HeldOut,
             Some("held-out") => {
                 let text = "the held-out part was asked for, but `--held-out` does not say how large it is";
                 return Err(Usage(text.to_owned()).into());
@@ -115,10 +115,10 @@ fn range(text: &str) -> Result<(u32, u32)> {
 }
 
 /// `5,6..7` as the tokens before and after spans.
-fn spans(text: &str) -> Result<Between> {
+fn spans(text: &str) -> Result<TokenSpans> {
     let parts = text.split_once("..").and_then(|(begin, end)| {
         let begin = begin.split(',').map(|id| id.trim().parse().ok()).collect::<Option<_>>()?;
-        Some(Between { begin, end: end.trim().parse().ok()? })
+        Some(TokenSpans { begin, end: end.trim().parse().ok()? })
     });
     let wrong = || Usage(format!("`--between` is `{text}`, expected token ids such as 5,6..7"));
     parts.ok_or_else(|| wrong().into())
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn spans_have_ids_on_both_sides() {
         let found = spans("5, 6..7").unwrap();
-        assert_eq!(found, Between { begin: vec![5, 6], end: 7 });
+        assert_eq!(found, TokenSpans { begin: vec![5, 6], end: 7 });
         for bad in ["", "5", "..7", "5,..7", "5..", "a..7"] {
             let message = spans(bad).unwrap_err().to_string();
             assert!(message.contains("such as 5,6..7"), "{message}");

@@ -33,7 +33,7 @@ pub(crate) struct StoreOptions {
     /// What values of two bytes are, where a file does not say it: f16 or bf16
     #[arg(long, value_name = "DTYPE", value_parser = ["f16", "bf16"], hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) two_bytes: Option<String>,
+    pub(crate) half_dtype: Option<String>,
     /// A damaged shard is an error (fail), or is left out and reported (skip) [default: fail]
     #[arg(long, value_name = "POLICY", value_parser = ["fail", "skip"], hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ impl StoreOptions {
             columns: self.columns.clone(),
             document: self.document.clone(),
             position: self.position.clone(),
-            dtype: self.two_bytes.as_deref().map(str::parse).transpose()?,
+            dtype: self.half_dtype.as_deref().map(str::parse).transpose()?,
             ..ForeignConfig::default()
         };
         Ok(OpenConfig { damaged, foreign })

@@ -12,16 +12,16 @@ use arrow::ipc;
 use self::batch::{Batch, Regular};
 use self::messages::Messages;
 use self::schema::{Field, Keys, Leaf};
-use super::choose::{Kind, Vectors as _, choose, missing};
-use super::extents::{Extents, Plain, Value};
 use super::input::shorten;
 use super::integers::{self, Integer};
-use super::{Found, Input, MAX_WIDTH, Mapping, two_bytes};
+use super::project::{Kind, Vectors as _, missing, project};
+use super::raw_columns::{FlatVectors, RawColumns, Value};
+use super::{ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
 use crate::error::Result;
 use crate::format::dtype::DType;
 
 /// Opens a file; which of the two formats it has, its first bytes tell.
-pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (mut messages, head) = Messages::open(input)?;
     let (fields, keys) = schema::read(input, &head)?;
     let batches = batches(input, &mut messages, &fields)?;
@@ -31,10 +31,10 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
     ];
     let of_interest = keys.iter().filter(|(key, _)| key != "huggingface");
     notes.extend(of_interest.map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
-    let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, mapping));
-    let chosen = choose(input, mapping, fields.iter().map(kind).collect(), &mut notes)?;
+    let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, options));
+    let chosen = project(input, options, fields.iter().map(kind).collect(), &mut notes)?;
     let context = chosen.first().and_then(|(_, plain)| plain.rows().1);
-    let numbers = integers::named(input, mapping, context.is_some())?;
+    let numbers = integers::named(input, options, context.is_some())?;
     let numbers: Vec<_> = numbers
         .into_iter()
         .flatten()
@@ -42,13 +42,13 @@ pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
         .collect::<Result<_>>()?;
     let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
     let read: Vec<_> = names.filter_map(|name| fields.iter().find(|f| f.name == *name)).collect();
-    let mut extents = Extents::new(input, mapping, chosen, numbers);
+    let mut raw = RawColumns::new(input, options, chosen, numbers);
     for batch in &batches {
         let starts: Vec<_> =
             read.iter().map(|field| batch.start(input, field)).collect::<Result<_>>()?;
-        extents.push(batch.rows * context.unwrap_or(1), &starts)?;
+        raw.push(batch.rows * context.unwrap_or(1), &starts)?;
     }
-    extents.found(mapping, notes)
+    raw.found(options, notes)
 }
 
 /// The record batches that have rows.
@@ -77,13 +77,13 @@ fn kind(
     field: &Field,
     keys: &Keys,
     batches: &[Batch],
-    mapping: &Mapping,
-) -> Kind<Plain> {
+    options: &ReadOptions,
+) -> Kind<FlatVectors> {
     let Some(leaf) = &field.leaf else { return Kind::Other(field.kind.clone()) };
     if leaf.lists.is_empty() && !matches!(leaf.value, schema::Value::Bytes(_)) {
         return Kind::Other(field.kind.clone());
     }
-    match vectors(input, field, leaf, keys, batches, mapping) {
+    match vectors(input, field, leaf, keys, batches, options) {
         Ok(Some(plain)) => Kind::Vectors(plain),
         Ok(None) => Kind::Other(field.kind.clone()),
         Err(error) => Kind::Faulty(error),
@@ -96,13 +96,13 @@ fn vectors(
     leaf: &Leaf,
     keys: &Keys,
     batches: &[Batch],
-    mapping: &Mapping,
-) -> Result<Option<Plain>> {
+    options: &ReadOptions,
+) -> Result<Option<FlatVectors>> {
     let get = |key: &str| keys.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     let (value, values) = match leaf.value {
         schema::Value::Float(value) => (value, 1),
         schema::Value::Bytes(bytes) => {
-            let dtype = two_bytes::dtype(input, &field.name, get, mapping)?;
+            let dtype = half_dtype::dtype(input, &field.name, get, options)?;
             let is_value = bytes == dtype.bytes();
             let is_row = bytes > 0 && bytes.is_multiple_of(dtype.bytes()) && leaf.lists.is_empty();
             if !is_value && !is_row {
@@ -121,7 +121,7 @@ fn vectors(
     else {
         return Err(input.damaged(format!("its rows have more than {MAX_WIDTH} values")));
     };
-    Ok(Some(Plain { width, value, rows, context: regular.context }))
+    Ok(Some(FlatVectors { width, value, rows, context: regular.context }))
 }
 
 /// The column of whole numbers called `name`.

@@ -3,8 +3,8 @@
 use arrow::ipc;
 
 use super::super::Input;
-use super::super::extents;
 use super::super::integers::Integer;
+use super::super::raw_columns;
 use super::messages::Head;
 use crate::error::Result;
 use crate::format::dtype::DType;
@@ -43,7 +43,7 @@ pub(super) enum List {
 /// What a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    Float(extents::Value),
+    Float(raw_columns::Value),
     Integer(Integer),
     /// Plain bytes, as many.
     Bytes(usize),
@@ -130,7 +130,7 @@ impl Value {
             ipc::Type::FloatingPoint => match field.type_as_floating_point()?.precision() {
                 ipc::Precision::HALF => Some(Self::Float(DType::F16.into())),
                 ipc::Precision::SINGLE => Some(Self::Float(DType::F32.into())),
-                ipc::Precision::DOUBLE => Some(Self::Float(extents::Value::F64)),
+                ipc::Precision::DOUBLE => Some(Self::Float(raw_columns::Value::F64)),
                 _ => None,
             },
             ipc::Type::Int => {

@@ -21,12 +21,12 @@ use self::chunk::{Chunk, Column, Reader};
 use self::footer::{Field, Leaf};
 use self::levels::Shape;
 use self::plan::Group;
-use self::shard::Lists;
+use self::shard::ListColumns;
 use self::values::Item;
-use super::choose::{Kind, Vectors, choose, missing};
 use super::input::shorten;
 use super::integers::{self, Integer};
-use super::{Found, FoundColumn, Input, MAX_WIDTH, Mapping, two_bytes};
+use super::project::{Kind, Vectors, missing, project};
+use super::{ForeignColumn, ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
 use crate::error::Result;
 use crate::format::dtype::DType;
 
@@ -58,42 +58,42 @@ impl Vectors for Stored {
 /// A file whose footer was read.
 struct Parquet<'a> {
     input: &'a Input,
-    mapping: &'a Mapping,
+    options: &'a ReadOptions,
     metadata: ParquetMetaData,
     fields: Vec<Field>,
 }
 
 /// Opens a file.
-pub(super) fn open(input: &Input, mapping: &Mapping) -> Result<Found> {
+pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let metadata = footer::read(input)?;
     let fields = footer::fields(&metadata);
-    let file = Parquet { input, mapping, metadata, fields };
+    let file = Parquet { input, options, metadata, fields };
     let rows = file.count_rows()?;
     let mut notes = file.notes();
-    if let Some(wanted) = mapping.columns.iter().find(|name| file.field(name).is_none()) {
+    if let Some(wanted) = options.columns.iter().find(|name| file.field(name).is_none()) {
         return Err(missing(input, wanted, &file.names()));
     }
     let kinds = file.fields.iter().filter(|field| file.may_be_wanted(field));
     let kinds = kinds.map(|field| (field.name.clone(), file.kind(field, rows))).collect();
-    let chosen = choose(input, mapping, kinds, &mut notes)?;
+    let chosen = project(input, options, kinds, &mut notes)?;
     if chosen.iter().any(|(_, stored)| !stored.has_checksums) {
         notes.push("its pages have no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them".to_owned());
     }
     let in_contexts = chosen.iter().any(|(_, stored)| stored.rows().1.is_some());
-    let numbers = integers::named(input, mapping, in_contexts)?.into_iter().flatten();
+    let numbers = integers::named(input, options, in_contexts)?.into_iter().flatten();
     let numbers: Vec<_> = numbers.map(|name| file.number(name)).collect::<Result<_>>()?;
-    found(input.clone(), mapping, chosen, numbers, notes)
+    found(input.clone(), options, chosen, numbers, notes)
 }
 
 fn found(
     input: Input,
-    mapping: &Mapping,
+    options: &ReadOptions,
     chosen: Vec<(String, Stored)>,
     numbers: Vec<(Stored, Integer)>,
     notes: Vec<String>,
-) -> Result<Found> {
+) -> Result<ForeignFile> {
     let (rows, context) = chosen.first().map_or((0, None), |(_, stored)| stored.rows());
-    let column = |(name, stored): &(String, Stored)| FoundColumn {
+    let column = |(name, stored): &(String, Stored)| ForeignColumn {
         name: name.clone(),
         width: stored.width,
         dtype: stored.dtype,
@@ -102,11 +102,11 @@ fn found(
     let (stored, integers): (Vec<_>, Vec<_>) = numbers.into_iter().unzip();
     let all = chosen.into_iter().map(|(_, stored)| stored).chain(stored);
     let mut parts: Vec<_> = all.map(|stored| (stored.column, stored.chunks)).collect();
-    let groups = Group::plan(&input, mapping.group_bytes, &mut parts, integers.len())?;
+    let groups = Group::plan(&input, options.group_bytes, &mut parts, integers.len())?;
     let has_tokens = context.is_some() || !integers.is_empty();
-    let shard = Lists::new(input, parts, integers, groups, (context, mapping.first_sequence));
-    let sequences = super::sequences(rows, context, mapping)?;
-    Ok(Found { columns, rows, sequences, has_tokens, shard: Box::new(shard), notes })
+    let shard = ListColumns::new(input, parts, integers, groups, (context, options.first_sequence));
+    let sequences = super::sequences(rows, context, options)?;
+    Ok(ForeignFile { columns, rows, sequences, has_tokens, shard: Box::new(shard), notes })
 }
 
 impl Parquet<'_> {
@@ -123,8 +123,8 @@ impl Parquet<'_> {
 
     /// Whether to look at a column at all, which takes reading a page.
     fn may_be_wanted(&self, field: &Field) -> bool {
-        self.mapping.columns.is_empty()
-            || self.mapping.columns.contains(&field.name)
+        self.options.columns.is_empty()
+            || self.options.columns.contains(&field.name)
             || field.leaf.is_none()
             || field.lists == 0
     }
@@ -197,7 +197,7 @@ impl Parquet<'_> {
 
     /// The dtype of plain bytes, `bytes` of them a value.
     fn dtype(&self, field: &Field, bytes: usize) -> Result<DType> {
-        let dtype = two_bytes::dtype(self.input, &field.name, |key| self.key(key), self.mapping)?;
+        let dtype = half_dtype::dtype(self.input, &field.name, |key| self.key(key), self.options)?;
         if bytes.is_multiple_of(dtype.bytes()) && (field.lists == 0 || bytes == dtype.bytes()) {
             return Ok(dtype);
         }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::super::Input;
-use super::super::extents::number_contexts;
 use super::super::integers::Integer;
+use super::super::raw_columns::number_contexts;
 use super::chunk::{Chunk, Column, Reader};
 use super::plan::Group;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::shard::Shard;
 
 /// A parquet file whose columns were chosen.
 #[derive(Debug)]
-pub(super) struct Lists {
+pub(super) struct ListColumns {
     input: Input,
     /// Vectors, and then sequences and positions.
     columns: Vec<(Column, Vec<Chunk>)>,
@@ -24,7 +24,7 @@ pub(super) struct Lists {
     first_sequence: u32,
 }
 
-impl Lists {
+impl ListColumns {
     /// The rows of `groups`; of `columns`, as many are numbers as there are `integers`. Rows lie in
     /// contexts where `contexts` has their length, and the number of the first.
     pub(super) fn new(
@@ -58,7 +58,7 @@ impl Lists {
     }
 }
 
-impl Shard for Lists {
+impl Shard for ListColumns {
     fn path(&self) -> &Path {
         self.input.path()
     }

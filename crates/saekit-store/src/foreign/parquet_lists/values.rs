@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::extents::round;
+use super::super::raw_columns::round;
 use super::runs::{Run, Runs, unpack};
 
 /// Indices are unpacked as many at a time.

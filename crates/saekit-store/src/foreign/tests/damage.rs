@@ -7,7 +7,7 @@ use super::{Golden, Read, opened, read};
 use crate::error::Result;
 
 fn read_all(golden: &Golden, bytes: Vec<u8>, group_bytes: usize) -> Result<Read> {
-    let found = opened(&golden.file, bytes, &golden.mapping(group_bytes))?;
+    let found = opened(&golden.file, bytes, &golden.options(group_bytes))?;
     read(&found)
 }
 
@@ -58,12 +58,12 @@ fn is_arrow(golden: &Golden) -> bool {
 #[test]
 fn a_changed_bit_in_arrow_loses_no_rows() {
     for golden in Golden::all().into_iter().filter(is_arrow) {
-        let (bytes, mapping) = (golden.bytes(), golden.mapping(1 << 20));
-        let Ok(whole) = opened(&golden.file, bytes.clone(), &mapping) else { continue };
+        let (bytes, options) = (golden.bytes(), golden.options(1 << 20));
+        let Ok(whole) = opened(&golden.file, bytes.clone(), &options) else { continue };
         for bit in 0..8 * bytes.len() {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(found) = opened(&golden.file, bytes, &mapping) {
+            if let Ok(found) = opened(&golden.file, bytes, &options) {
                 assert_eq!(found.rows, whole.rows, "{}: byte {}", golden.file, bit / 8);
             }
         }

@@ -16,11 +16,11 @@ use parquet::file::properties::WriterProperties;
 
 use super::{Golden, golden, opened, read};
 use crate::error::{Error, OpenError};
-use crate::foreign::Mapping;
+use crate::foreign::ReadOptions;
 use crate::format::dtype::DType;
 
-fn mapping() -> Mapping {
-    Mapping { group_bytes: 1 << 20, ..Mapping::default() }
+fn options() -> ReadOptions {
+    ReadOptions { group_bytes: 1 << 20, ..ReadOptions::default() }
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -44,8 +44,8 @@ fn ipc(batch: &RecordBatch) -> Vec<u8> {
 }
 
 /// The error of reading a file, wherever it shows.
-fn error(file: &str, bytes: Vec<u8>, mapping: &Mapping) -> Error {
-    match opened(file, bytes, mapping).and_then(|found| read(&found)) {
+fn error(file: &str, bytes: Vec<u8>, options: &ReadOptions) -> Error {
+    match opened(file, bytes, options).and_then(|found| read(&found)) {
         Ok(read) => panic!("{file} was read: {read:?}"),
         Err(error) => error,
     }
@@ -61,8 +61,8 @@ fn assert_says(error: &Error, parts: &[&str]) {
 
 /// Both layouts that have lists.
 fn both(batch: &RecordBatch, parts: &[&str]) {
-    assert_says(&error("x.parquet", parquet(batch, None), &mapping()), parts);
-    assert_says(&error("x.arrow", ipc(batch), &mapping()), parts);
+    assert_says(&error("x.parquet", parquet(batch, None), &options()), parts);
+    assert_says(&error("x.arrow", ipc(batch), &options()), parts);
 }
 
 fn lists(rows: &[Option<&[Option<f32>]>]) -> ArrayRef {
@@ -77,11 +77,11 @@ fn a_ragged_list_is_an_error_that_names_the_row() {
     for (odd, found) in [(&[Some(1.0)][..], "1"), (&[Some(1.0); 3], "3")] {
         let column = lists(&[FULL, FULL, Some(odd), FULL]);
         assert_says(
-            &error("x.arrow", ipc(&batch(vec![("acts", Arc::clone(&column))])), &mapping()),
+            &error("x.arrow", ipc(&batch(vec![("acts", Arc::clone(&column))])), &options()),
             &["x.arrow", "`acts`", "row 2", found, "lists of 2"],
         );
         let bytes = parquet(&batch(vec![("acts", column)]), None);
-        let error = error("x.parquet", bytes, &mapping());
+        let error = error("x.parquet", bytes, &options());
         assert_says(&error, &["x.parquet", "`acts`", "row 2", "lists of 2", "drop or mend"]);
     }
 }
@@ -122,12 +122,12 @@ fn a_missing_column_is_an_error_that_lists_those_there_are() {
     for file in ["pyarrow_default.parquet", "pyarrow_file.arrow", "safetensors.safetensors"] {
         let golden = Golden::named(file);
         let columns = vec!["nothing".to_owned()];
-        let mapping = Mapping { columns, ..golden.mapping(100) };
-        let error = error(file, golden.bytes(), &mapping);
+        let options = ReadOptions { columns, ..golden.options(100) };
+        let error = error(file, golden.bytes(), &options);
         assert!(matches!(error, Error::Open(OpenError::MissingColumn { .. })), "{error}");
         assert_says(&error, &[file, "`nothing`", "`doc`", "`pos`"]);
-        let mapping = Mapping { document: Some("nothing".to_owned()), ..golden.mapping(100) };
-        assert_says(&self::error(file, golden.bytes(), &mapping), &["`nothing`", "`doc`"]);
+        let options = ReadOptions { document: Some("nothing".to_owned()), ..golden.options(100) };
+        assert_says(&self::error(file, golden.bytes(), &options), &["`nothing`", "`doc`"]);
     }
 }
 
@@ -139,8 +139,8 @@ fn a_column_that_is_no_vectors_is_an_error() {
         ("safetensors.safetensors", "doc"),
     ] {
         let golden = Golden::named(file);
-        let mapping = Mapping { columns: vec![column.to_owned()], ..golden.mapping(100) };
-        assert_says(&error(file, golden.bytes(), &mapping), &[file, column, "expected"]);
+        let options = ReadOptions { columns: vec![column.to_owned()], ..golden.options(100) };
+        assert_says(&error(file, golden.bytes(), &options), &[file, column, "expected"]);
     }
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
     both(&batch(vec![("numbers", numbers)]), &["no column of vectors", "`numbers`"]);
@@ -152,9 +152,9 @@ fn sequences_must_be_whole_numbers_that_fit() {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, bad]));
         let batch = batch(vec![("acts", lists(&[FULL; 3])), ("n", numbers)]);
         let both = Some("n".to_owned());
-        let mapping = Mapping { document: both.clone(), position: both, ..mapping() };
+        let options = ReadOptions { document: both.clone(), position: both, ..options() };
         for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
-            let error = error(file, bytes, &mapping);
+            let error = error(file, bytes, &options);
             assert_says(&error, &[file, "`n`", "row 2", &bad.to_string(), "4294967295"]);
         }
     }
@@ -163,20 +163,20 @@ fn sequences_must_be_whole_numbers_that_fit() {
 #[test]
 fn sequences_without_positions_or_beside_contexts_are_errors() {
     let golden = Golden::named("pyarrow_default.parquet");
-    let mapping = Mapping { position: None, ..golden.mapping(100) };
-    assert_says(&error(&golden.file, golden.bytes(), &mapping), &["only one", "for each"]);
+    let options = ReadOptions { position: None, ..golden.options(100) };
+    assert_says(&error(&golden.file, golden.bytes(), &options), &["only one", "for each"]);
     let golden = Golden::named("datasets.parquet");
     let one = Some("x".to_owned());
-    let mapping = Mapping { document: one.clone(), position: one, ..golden.mapping(100) };
-    assert_says(&error(&golden.file, golden.bytes(), &mapping), &["contexts"]);
+    let options = ReadOptions { document: one.clone(), position: one, ..golden.options(100) };
+    assert_says(&error(&golden.file, golden.bytes(), &options), &["contexts"]);
 }
 
 #[test]
 fn two_bytes_without_a_dtype_are_an_error() {
     for file in ["pyarrow_no_dtype.parquet", "pyarrow_bytes.arrow", "numpy_bits.npy"] {
         let golden = Golden::named(file);
-        let mapping = Mapping { dtype: None, ..golden.mapping(100) };
-        let error = error(file, golden.bytes(), &mapping);
+        let options = ReadOptions { dtype: None, ..golden.options(100) };
+        let error = error(file, golden.bytes(), &options);
         assert!(matches!(error, Error::Open(OpenError::UnknownDType { .. })), "{error}");
         assert_says(&error, &[file, "f16 and bf16 cannot be told apart"]);
     }
@@ -187,9 +187,9 @@ fn bytes_that_are_no_whole_values_are_an_error() {
     let rows = [[0_u8; 6]; 2];
     let column: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter(rows.iter()).unwrap());
     let batch = batch(vec![("acts", column)]);
-    let mapping = Mapping { dtype: Some(DType::F32), ..mapping() };
+    let options = ReadOptions { dtype: Some(DType::F32), ..options() };
     for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
-        assert_says(&error(file, bytes, &mapping), &["6 bytes", "`acts`"]);
+        assert_says(&error(file, bytes, &options), &["6 bytes", "`acts`"]);
     }
 }
 
@@ -202,15 +202,15 @@ fn an_encoding_that_is_not_read_is_named() {
         .set_encoding(Encoding::DELTA_BYTE_ARRAY)
         .build();
     let bytes = parquet(&batch(vec![("acts", column)]), Some(properties));
-    let mapping = Mapping { dtype: Some(DType::F16), ..mapping() };
-    let error = error("x.parquet", bytes, &mapping);
+    let options = ReadOptions { dtype: Some(DType::F16), ..options() };
+    let error = error("x.parquet", bytes, &options);
     assert_says(&error, &["encoding number 7", "`acts`", "PLAIN, RLE_DICTIONARY"]);
 }
 
 #[test]
 fn compressed_batches_of_arrow_are_an_error() {
     let bytes = std::fs::read(golden("compressed.arrow")).unwrap();
-    let error = error("x.arrow", bytes, &mapping());
+    let error = error("x.arrow", bytes, &options());
     assert_says(&error, &["compressed record batches", "compression=None"]);
 }
 
@@ -237,7 +237,7 @@ fn arrays_that_are_not_read_are_errors() {
         (header("'<f4'", "False", "(4611686018427387904, 16)"), 8, "not its shape"),
         ("{'descr': '<f4'}".to_owned(), 0, "its header is"),
     ] {
-        assert_says(&error("x.npy", array(&header, values), &mapping()), &["x.npy", says]);
+        assert_says(&error("x.npy", array(&header, values), &options()), &["x.npy", says]);
     }
 }
 
@@ -269,14 +269,14 @@ fn tensors_that_overlap_or_leave_the_file_are_errors() {
             "has 8 bytes",
         ),
     ] {
-        assert_says(&error("x.safetensors", file(&header, values), &mapping()), &[says]);
+        assert_says(&error("x.safetensors", file(&header, values), &options()), &[says]);
     }
-    assert_says(&error("x.safetensors", vec![255; 64], &mapping()), &["header would have"]);
+    assert_says(&error("x.safetensors", vec![255; 64], &options()), &["header would have"]);
 }
 
 #[test]
 fn another_extension_is_an_error() {
-    assert_says(&error("x.csv", vec![0; 64], &mapping()), &["x.csv", ".safetensors or .npy"]);
+    assert_says(&error("x.csv", vec![0; 64], &options()), &["x.csv", ".safetensors or .npy"]);
 }
 
 fn with_keys(batch: RecordBatch, keys: &[(&str, &str)]) -> RecordBatch {
@@ -303,9 +303,9 @@ fn another_byte_order_is_an_error() {
         writer.close().unwrap();
         for (file, bytes) in [("x.parquet", bytes), ("x.arrow", ipc(&batch))] {
             if is_read {
-                opened(file, bytes, &mapping()).and_then(|found| read(&found)).unwrap();
+                opened(file, bytes, &options()).and_then(|found| read(&found)).unwrap();
             } else {
-                assert_says(&error(file, bytes, &mapping()), &["byte_order", "big", "little"]);
+                assert_says(&error(file, bytes, &options()), &["byte_order", "big", "little"]);
             }
         }
     }
@@ -319,10 +319,10 @@ fn lists_of_rows_of_bytes_are_an_error() {
     let offsets = OffsetBuffer::from_lengths([3, 3]);
     let lists = ListArray::try_new(field, offsets, Arc::new(column), None).unwrap();
     let batch = batch(vec![("acts", Arc::new(lists))]);
-    let mapping = Mapping { dtype: Some(DType::F16), ..mapping() };
+    let options = ReadOptions { dtype: Some(DType::F16), ..options() };
     for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
         assert_says(
-            &error(file, bytes, &mapping),
+            &error(file, bytes, &options),
             &["values of 4 bytes", "`acts`", "whole values"],
         );
     }
@@ -338,7 +338,7 @@ fn a_footer_that_promises_more_than_it_has_is_an_error() {
     bytes.extend(&footer);
     bytes.extend((footer.len() as u32).to_le_bytes());
     bytes.extend(b"PAR1");
-    assert_says(&error("x.parquet", bytes, &mapping()), &["x.parquet", "footer"]);
+    assert_says(&error("x.parquet", bytes, &options()), &["x.parquet", "footer"]);
 }
 
 /// Columns that cannot be read are not passed over, since another would be taken in their place.
@@ -348,8 +348,8 @@ fn a_faulty_column_beside_a_sound_one_is_an_error() {
     let batch = batch(vec![("resid", faulty), ("mlp", sound)]);
     both(&batch, &["`resid`", "null", "row 1"]);
     let columns = vec!["mlp".to_owned()];
-    let mapping = Mapping { columns, ..mapping() };
+    let options = ReadOptions { columns, ..options() };
     for (file, bytes) in [("x.parquet", parquet(&batch, None)), ("x.arrow", ipc(&batch))] {
-        opened(file, bytes, &mapping).and_then(|found| read(&found)).unwrap();
+        opened(file, bytes, &options).and_then(|found| read(&found)).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::{Bytes, opened, read};
 use crate::error::Result;
-use crate::foreign::{Mapping, open};
+use crate::foreign::{ReadOptions, open};
 use crate::storage::Blob;
 
 const ROWS: usize = 4000;
@@ -69,9 +69,9 @@ fn a_large_row_group_is_read_in_parts_that_are_read_once() -> Result<()> {
         let bytes = one_row_group(dictionary, index);
         let size = bytes.len() as u64;
         let blob = Arc::new(Counted(Bytes(bytes), AtomicU64::new(0)));
-        let mapping = Mapping { group_bytes: GROUP_BYTES, ..Mapping::default() };
+        let options = ReadOptions { group_bytes: GROUP_BYTES, ..ReadOptions::default() };
         let shared: Arc<Counted> = Arc::clone(&blob);
-        let found = open(shared, Path::new("x.parquet"), &mapping)?;
+        let found = open(shared, Path::new("x.parquet"), &options)?;
         let groups = found.shard.group_rows();
         assert!(groups.len() >= ROWS * WIDTH * 4 / GROUP_BYTES, "{groups:?}");
         assert!(groups.iter().all(|rows| *rows as usize * WIDTH * 4 <= GROUP_BYTES), "{groups:?}");
@@ -100,8 +100,8 @@ fn doubles_beyond_singles_are_infinite() {
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let mapping = Mapping { group_bytes: 100, ..Mapping::default() };
-    let rows = read(&opened("x.parquet", bytes, &mapping).unwrap()).unwrap();
+    let options = ReadOptions { group_bytes: 100, ..ReadOptions::default() };
+    let rows = read(&opened("x.parquet", bytes, &options).unwrap()).unwrap();
     let rows = &rows.columns["acts"];
     assert_eq!(rows[0], [f32::INFINITY, 0.1]);
     assert_eq!(rows[1][0], f32::NEG_INFINITY);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Found, FoundColumn, Mapping, open};
+use super::{ForeignColumn, ForeignFile, ReadOptions, open};
 use crate::error::Result;
 use crate::format::dtype::DType;
 use crate::storage::Blob;
@@ -79,13 +79,13 @@ impl Golden {
         fs::read(golden(&self.file)).unwrap()
     }
 
-    fn mapping(&self, group_bytes: usize) -> Mapping {
-        Mapping {
+    fn options(&self, group_bytes: usize) -> ReadOptions {
+        ReadOptions {
             group_bytes,
             document: self.document.clone(),
             position: self.position.clone(),
             dtype: self.dtype,
-            ..Mapping::default()
+            ..ReadOptions::default()
         }
     }
 
@@ -117,12 +117,12 @@ fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/foreign/tests/golden").join(file)
 }
 
-fn opened(file: &str, bytes: Vec<u8>, mapping: &Mapping) -> Result<Found> {
-    open(Arc::new(Bytes(bytes)), Path::new(file), mapping)
+fn opened(file: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<ForeignFile> {
+    open(Arc::new(Bytes(bytes)), Path::new(file), options)
 }
 
 /// Reads everything, group by group.
-fn read(found: &Found) -> Result<Read> {
+fn read(found: &ForeignFile) -> Result<Read> {
     let (mut columns, mut tokens) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
     for (group, rows) in found.shard.group_rows().iter().enumerate() {
         for (index, column) in found.columns.iter().enumerate() {
@@ -139,10 +139,10 @@ fn read(found: &Found) -> Result<Read> {
 }
 
 fn read_group(
-    found: &Found,
+    found: &ForeignFile,
     group: usize,
     rows: usize,
-    (index, column): (usize, &FoundColumn),
+    (index, column): (usize, &ForeignColumn),
 ) -> Result<Vec<Vec<f32>>> {
     let row_bytes = column.width * column.dtype.bytes();
     let mut words = vec![0_u32; (rows * row_bytes).div_ceil(4)]; // aligned to every dtype
@@ -160,9 +160,9 @@ fn read_group(
 fn files_of_other_tools_hold_what_was_written() {
     for golden in Golden::all() {
         for group_bytes in [1, 40, 333, 1 << 20] {
-            let found = opened(&golden.file, golden.bytes(), &golden.mapping(group_bytes));
+            let found = opened(&golden.file, golden.bytes(), &golden.options(group_bytes));
             let found = found.unwrap_or_else(|error| panic!("{}: {error}", golden.file));
-            let columns = golden.columns.iter().map(|column| FoundColumn {
+            let columns = golden.columns.iter().map(|column| ForeignColumn {
                 name: column.name.clone(),
                 width: column.width,
                 dtype: column.dtype,
@@ -195,7 +195,7 @@ fn every_golden_file_is_in_the_index() {
 fn row_groups_are_cut_at_pages() {
     let golden = Golden::named("pyarrow_wide.parquet");
     let rows = |group_bytes| {
-        let found = opened(&golden.file, golden.bytes(), &golden.mapping(group_bytes)).unwrap();
+        let found = opened(&golden.file, golden.bytes(), &golden.options(group_bytes)).unwrap();
         found.shard.group_rows().to_vec()
     };
     assert_eq!(rows(1 << 20), [30]);
@@ -207,9 +207,9 @@ fn columns_come_in_the_order_that_is_asked_for() {
     let golden = Golden::named("polars.parquet");
     for file in ["polars.parquet", "polars.arrow"] {
         let columns = vec!["b".to_owned(), "a".to_owned()];
-        let mapping = Mapping { columns: columns.clone(), ..golden.mapping(1 << 10) };
+        let options = ReadOptions { columns: columns.clone(), ..golden.options(1 << 10) };
         let bytes = fs::read(self::golden(file)).unwrap();
-        let found = opened(file, bytes, &mapping).unwrap();
+        let found = opened(file, bytes, &options).unwrap();
         let names: Vec<_> = found.columns.iter().map(|column| column.name.clone()).collect();
         assert_eq!(names, columns);
         assert_eq!(read(&found).unwrap(), golden.expected());
@@ -221,8 +221,8 @@ fn contexts_are_numbered_from_the_first_sequence_on() {
     for file in ["datasets.arrow", "datasets.parquet", "numpy_contexts.npy", "openmoss.safetensors"]
     {
         let golden = Golden::named(file);
-        let mapping = Mapping { first_sequence: 7, ..golden.mapping(50) };
-        let found = opened(file, golden.bytes(), &mapping).unwrap();
+        let options = ReadOptions { first_sequence: 7, ..golden.options(50) };
+        let found = opened(file, golden.bytes(), &options).unwrap();
         let expected = golden.expected().tokens.into_iter().map(|[s, p]| [s + 7, p]);
         assert_eq!(read(&found).unwrap().tokens, expected.collect::<Vec<_>>(), "{file}");
     }
@@ -232,7 +232,7 @@ fn contexts_are_numbered_from_the_first_sequence_on() {
 fn users_are_told_what_they_should_know() {
     let notes = |file: &str| {
         let golden = Golden::named(file);
-        opened(file, golden.bytes(), &golden.mapping(1 << 20)).unwrap().notes.join("\n")
+        opened(file, golden.bytes(), &golden.options(1 << 20)).unwrap().notes.join("\n")
     };
     assert!(notes("pyarrow_default.parquet").contains("no checksums"));
     assert!(!notes("pyarrow_zstd.parquet").contains("no checksums"));

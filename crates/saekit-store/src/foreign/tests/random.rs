@@ -22,7 +22,7 @@ use proptest::prelude::{
 use proptest::test_runner::TestCaseResult;
 
 use super::{opened, read};
-use crate::foreign::Mapping;
+use crate::foreign::ReadOptions;
 
 /// Vectors as arrow-rs may be given them.
 #[derive(Clone, Debug)]
@@ -164,9 +164,9 @@ fn vectors(batch: &RecordBatch) -> Vec<Vec<f32>> {
 
 fn compare(file: &str, bytes: Vec<u8>, theirs: &RecordBatch, group_bytes: usize) -> TestCaseResult {
     let row = Some("row".to_owned());
-    let mapping =
-        Mapping { group_bytes, document: row.clone(), position: row, ..Mapping::default() };
-    let ours = read(&opened(file, bytes, &mapping).unwrap()).unwrap();
+    let options =
+        ReadOptions { group_bytes, document: row.clone(), position: row, ..ReadOptions::default() };
+    let ours = read(&opened(file, bytes, &options).unwrap()).unwrap();
     prop_assert_eq!(&ours.columns["acts"], &vectors(theirs));
     let rows: Vec<_> = (0..theirs.num_rows() as u32).map(|row| [number(row); 2]).collect();
     prop_assert_eq!(ours.tokens, rows);
@@ -240,8 +240,8 @@ proptest! {
             drop(writer);
             ("x.arrow", bytes)
         };
-        let mapping = Mapping { group_bytes, ..Mapping::default() };
-        let ours = read(&opened(file, bytes, &mapping).unwrap()).unwrap();
+        let options = ReadOptions { group_bytes, ..ReadOptions::default() };
+        let ours = read(&opened(file, bytes, &options).unwrap()).unwrap();
         let values = cast(&vectors.values(), &DataType::Float32).unwrap();
         let values = values.as_primitive::<Float32Type>().values();
         let rows: Vec<_> = values.chunks(vectors.width).map(<[f32]>::to_vec).collect();

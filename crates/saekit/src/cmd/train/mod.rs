@@ -38,7 +38,7 @@ A configuration file says what the flags say, and flags override it:
   store = \"acts\"                       # relative to the current folder; or several, and weights
   hook = \"blocks.6.hook_resid_post\"
   [harvest]                            # model, text, context, dtype: in the place of `store`
-  [store_options]                      # column, document, position, two_bytes, damaged, cache
+  [store_options]                      # column, document, position, half_dtype, damaged, cache
   [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
                                        # between, max_norm, drop_non_finite
   [run]

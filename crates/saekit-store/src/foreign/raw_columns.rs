@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::choose::Vectors;
 use super::integers::Integer;
-use super::{Found, FoundColumn, Input, Mapping};
+use super::project::Vectors;
+use super::{ForeignColumn, ForeignFile, Input, ReadOptions};
 use crate::error::Result;
 use crate::format::dtype::DType;
 use crate::shard::Shard;
@@ -15,7 +15,7 @@ const DOUBLES: usize = 8192;
 
 /// Vectors whose values lie one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plain {
+pub(super) struct FlatVectors {
     pub(super) width: usize,
     pub(super) value: Value,
     pub(super) rows: u64,
@@ -49,7 +49,7 @@ impl Value {
     }
 }
 
-impl Vectors for Plain {
+impl Vectors for FlatVectors {
     fn rows(&self) -> (u64, Option<u64>) {
         (self.rows, self.context)
     }
@@ -69,9 +69,9 @@ struct Block {
 
 /// A file whose values can be read from where they lie.
 #[derive(Debug)]
-pub(super) struct Extents {
+pub(super) struct RawColumns {
     input: Input,
-    columns: Vec<(String, Plain)>,
+    columns: Vec<(String, FlatVectors)>,
     /// Columns of sequences and positions.
     numbers: Vec<(String, Integer)>,
     first_sequence: u32,
@@ -82,21 +82,21 @@ pub(super) struct Extents {
     group_rows: Vec<u32>,
 }
 
-impl Extents {
+impl RawColumns {
     /// No rows yet of `columns`, which have as many, and of the columns of sequences and positions.
     pub(super) fn new(
         input: &Input,
-        mapping: &Mapping,
-        columns: Vec<(String, Plain)>,
+        options: &ReadOptions,
+        columns: Vec<(String, FlatVectors)>,
         numbers: Vec<(String, Integer)>,
     ) -> Self {
         let row_bytes: usize = columns.iter().map(|(_, column)| column.row_bytes()).sum();
-        let max_rows = (mapping.group_bytes / row_bytes.max(1)).clamp(1, u32::MAX as usize) as u32;
+        let max_rows = (options.group_bytes / row_bytes.max(1)).clamp(1, u32::MAX as usize) as u32;
         Self {
             input: input.clone(),
             columns,
             numbers,
-            first_sequence: mapping.first_sequence,
+            first_sequence: options.first_sequence,
             rows: 0,
             blocks: Vec::new(),
             max_rows,
@@ -150,16 +150,16 @@ impl Extents {
     }
 
     /// The file, with what a user should know of it.
-    pub(super) fn found(self, mapping: &Mapping, notes: Vec<String>) -> Result<Found> {
-        let column = |(name, column): &(String, Plain)| FoundColumn {
+    pub(super) fn found(self, options: &ReadOptions, notes: Vec<String>) -> Result<ForeignFile> {
+        let column = |(name, column): &(String, FlatVectors)| ForeignColumn {
             name: name.clone(),
             width: column.width,
             dtype: column.value.dtype(),
         };
-        Ok(Found {
+        Ok(ForeignFile {
             columns: self.columns.iter().map(column).collect(),
             rows: self.rows,
-            sequences: super::sequences(self.rows, self.context(), mapping)?,
+            sequences: super::sequences(self.rows, self.context(), options)?,
             has_tokens: self.context().is_some() || !self.numbers.is_empty(),
             shard: Box::new(self),
             notes,
@@ -194,7 +194,7 @@ impl Extents {
 }
 
 /// Vectors of a tensor with `shape`.
-pub(super) fn shaped(shape: &[u64], value: Value) -> Option<Plain> {
+pub(super) fn shaped(shape: &[u64], value: Value) -> Option<FlatVectors> {
     let (rows, context, width) = match *shape {
         [rows, width] => (rows, None, width),
         [contexts, context, width] if context > 0 => {
@@ -204,7 +204,7 @@ pub(super) fn shaped(shape: &[u64], value: Value) -> Option<Plain> {
     };
     let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
     width.checked_mul(8)?;
-    Some(Plain { width, value, rows, context })
+    Some(FlatVectors { width, value, rows, context })
 }
 
 /// Rounds doubles to singles; one beyond their range becomes infinite.
@@ -228,7 +228,7 @@ pub(super) fn number_contexts(
     }
 }
 
-impl Shard for Extents {
+impl Shard for RawColumns {
     fn path(&self) -> &Path {
         self.input.path()
     }

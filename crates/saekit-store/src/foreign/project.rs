@@ -1,6 +1,6 @@
 //! Which of a file's columns are read.
 
-use super::{Input, Mapping};
+use super::{Input, ReadOptions};
 use crate::error::{DamageError, Error, OpenError, Result};
 use crate::format::manifest::in_words;
 
@@ -23,25 +23,25 @@ pub(super) trait Vectors {
     fn row_bytes(&self) -> usize;
 }
 
-/// The columns among `found` that `mapping` wants, which all have as many rows. Where it names none,
+/// The columns among `found` that `options` wants, which all have as many rows. Where it names none,
 /// those that cannot be read are left out with a note, unless that leaves nothing.
-pub(super) fn choose<T: Vectors>(
+pub(super) fn project<T: Vectors>(
     input: &Input,
-    mapping: &Mapping,
+    options: &ReadOptions,
     found: Vec<(String, Kind<T>)>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<(String, T)>> {
-    if mapping.columns.is_empty() { all(input, found, notes) } else { named(input, mapping, found) }
+    if options.columns.is_empty() { all(input, found, notes) } else { named(input, options, found) }
 }
 
 fn named<T: Vectors>(
     input: &Input,
-    mapping: &Mapping,
+    options: &ReadOptions,
     mut found: Vec<(String, Kind<T>)>,
 ) -> Result<Vec<(String, T)>> {
     let names: Vec<_> = found.iter().map(|(name, _)| name.clone()).collect();
     let mut chosen: Vec<(String, T)> = Vec::new();
-    for wanted in &mapping.columns {
+    for wanted in &options.columns {
         let Some(at) = found.iter().position(|(name, _)| name == wanted) else {
             return Err(missing(input, wanted, &names));
         };
