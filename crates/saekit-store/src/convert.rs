@@ -32,10 +32,10 @@ pub struct ConvertConfig {
     pub columns: Vec<HookPoint>,
     /// Rows to keep, chosen from the store; all unless given.
     pub rows: Option<RowSelection>,
-    /// How values are stored.
+    /// The dtype of the new store.
     pub dtype: DType,
     /// Whether rows are put in a random order over the whole store: each shard is then a sample of
-    /// all rows. Takes four bytes a value on the disk, beside the new store, while it works.
+    /// all rows. Takes four bytes per value on the disk, beside the new store, while it works.
     pub shuffle: bool,
     /// Decides the order.
     pub seed: u64,
@@ -59,7 +59,7 @@ impl Default for ConvertConfig {
 impl Store {
     /// Writes the store again into the folder `out`; see [`ConvertConfig`].
     ///
-    /// A conversion that was stopped goes on after its last whole shard. Fails where `out` holds a
+    /// A conversion that was stopped resumes after its last whole shard. Fails where `out` holds a
     /// store, or the beginning of another one; where a value is not finite, or too large for the
     /// dtype.
     pub fn convert(
@@ -122,7 +122,7 @@ impl<'a> Conversion<'a> {
         Ok(Self { store, out, config, spec, columns, rows })
     }
 
-    /// What decides the new store beside its spec.
+    /// The settings beside the spec that decide the new store.
     fn more(&self) -> [(&'static str, String); 3] {
         let filter = self.config.rows.as_ref().map_or_else(String::new, RowSelection::sha256);
         [

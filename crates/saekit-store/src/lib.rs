@@ -6,11 +6,11 @@
 //!
 //! * Writing: [`StoreWriter`] takes sequences of tokens and blocks of rows, in memory bounded by
 //!   [`StoreSpec::shard_bytes`]. Without the manifest, which comes last, there is no store; another
-//!   writer goes on after the last whole shard.
+//!   writer resumes after the last whole shard.
 //! * Opening: [`Store::open`] checks the manifest and the footer of every file against each other;
 //!   [`Store::verify`] reads everything and compares hashes.
 //! * Training: [`Store::stream`] gives a [`RowSource`] that never ends, in a random order decided by
-//!   a seed, and goes on from a [`Cursor`] to the exact row.
+//!   a seed, and resumes from a [`Cursor`] at the exact row.
 //! * Measuring: [`Store::scan`] gives every row once, in the order on disk.
 //! * Contexts: [`Store::tokens`] reads sequences by number.
 //!

@@ -1,7 +1,7 @@
-//! What the allocator keeps for later.
+//! Memory that the allocator keeps after it was freed.
 
-/// Gives the system back the memory that was freed. For after work that took much memory for a short
-/// time: glibc's allocator keeps what it took, and more of it the more a store holds.
+/// Returns freed memory to the system. Called after work that needed much memory for a short time, since
+/// glibc's allocator would keep it, and the peak would grow with the size of a store.
 pub(crate) fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

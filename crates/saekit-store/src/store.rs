@@ -28,7 +28,7 @@ const VERIFIED_AT_ONCE: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Catalog>);
 
-/// What [`Store::verify`] looked at.
+/// Counts of what [`Store::verify`] checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Files.
@@ -50,7 +50,7 @@ impl Store {
 
     /// Opens the store in `storage`: reads the manifest, and checks it and the size, schema, row
     /// count, widths and dtypes of every file against each other. Reads no rows, unless damaged
-    /// files are to be left out.
+    /// files are to be skipped.
     pub fn open_in(
         storage: Arc<dyn Storage>,
         config: &OpenConfig,
@@ -60,12 +60,12 @@ impl Store {
         Ok(Self(Arc::new(open::open(storage, config, observer, interrupt)?)))
     }
 
-    /// The files that were left out since they are damaged.
+    /// The damaged files that were skipped.
     pub fn skipped(&self) -> &[Skipped] {
         &self.0.skipped
     }
 
-    /// What a user should know of the files, a sentence each.
+    /// Facts about the files that a user should know, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.0.notes
     }
@@ -86,12 +86,12 @@ impl Store {
         self.0.storage.location()
     }
 
-    /// Which version of its files is read, where its place keeps several: on the Hub the commit.
+    /// The version of its files, if its place keeps several: on the Hub the commit.
     pub fn revision(&self) -> Option<&str> {
         self.0.storage.revision()
     }
 
-    /// What it holds.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.0.manifest
     }
@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// Chooses rows. Reads the tokens table and the numbers of all rows, and `columns` too where the
-    /// filter asks for values, each of which can leave a row out; keeps a bit a row in a temporary file,
+    /// filter asks for values, each of which can leave a row out; keeps a bit per row in a temporary file,
     /// and a little more for each token while it chooses.
     ///
     /// Fails where the filter does not fit the store, or leaves nothing.

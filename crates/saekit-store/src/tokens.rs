@@ -1,4 +1,4 @@
-//! The tokens table: one row a sequence.
+//! The tokens table: one row per sequence.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -186,7 +186,7 @@ impl Tokens {
         self.groups.rows().map(|rows| rows.start as u32..rows.end as u32)
     }
 
-    /// The sequences numbered `range`. Memory is bounded by what is asked for and one row group.
+    /// The sequences numbered `range`. Memory is bounded by the requested sequences and one row group.
     ///
     /// The first call reads the whole file to compare its hash with the manifest's.
     pub fn read(&self, range: Range<u32>) -> Result<Vec<TokenizedSequence>> {

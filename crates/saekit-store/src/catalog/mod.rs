@@ -16,14 +16,14 @@ use crate::shard::Shard;
 use crate::storage::Storage;
 use crate::tokens::Tokens;
 
-/// A file that was left out.
+/// A damaged file that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
-    /// Rows it should have had, where that is known.
+    /// Rows that it should have had, if that is known.
     pub rows: Option<u64>,
-    /// What is wrong with it.
+    /// The problem, as its error says it.
     pub problem: String,
 }
 
@@ -48,7 +48,7 @@ impl Catalog {
         self.storage.location().to_owned()
     }
 
-    /// Place in the manifest of the column called `name`.
+    /// Index in the manifest of the column called `name`.
     pub(crate) fn column_index(&self, name: &HookPoint) -> Result<usize> {
         let found = self.manifest.columns.iter().position(|column| column.name == *name);
         found.ok_or_else(|| {
@@ -61,7 +61,7 @@ impl Catalog {
         })
     }
 
-    /// The order of its rows whose hash is `order_sha256` and whose epochs have `rows` rows.
+    /// An order of the rows, with `rows` rows per epoch and the hash `order_sha256`.
     pub(crate) fn row_order(&self, order_sha256: String, rows: u64) -> RowOrder {
         let (path, store_sha256) = (self.location(), self.sha256.clone());
         RowOrder { path, store_sha256, order_sha256, rows }

@@ -1,4 +1,4 @@
-//! Which rows a source gives, in which order: what its cursors have to agree with.
+//! The order of a source: its cursors have to agree with it.
 
 use std::path::PathBuf;
 

@@ -56,9 +56,9 @@ pub enum DamageError {
         path: PathBuf,
         /// The column.
         column: String,
-        /// What the manifest asks for, in words.
+        /// The type that the manifest requires, in words.
         expected: String,
-        /// What the file has, in words.
+        /// The type or layout in the file, in words.
         found: String,
     },
     /// A shard's footer lacks a key, or the key says something else than the manifest.
@@ -72,9 +72,9 @@ pub enum DamageError {
         path: PathBuf,
         /// The key.
         key: String,
-        /// What the manifest asks for.
+        /// The value that the manifest requires.
         expected: String,
-        /// What the footer has.
+        /// The value in the footer.
         found: Option<String>,
     },
     /// A file holds another number of rows than the manifest says.
@@ -96,7 +96,7 @@ pub enum DamageError {
         column: String,
         /// The row group.
         row_group: usize,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// A file of somebody else's layout that cannot be read as what its name says.
@@ -106,7 +106,7 @@ pub enum DamageError {
         path: PathBuf,
         /// The layout its name promises.
         layout: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// A page or a block whose checksum is not that of its bytes.
@@ -131,9 +131,9 @@ pub enum DamageError {
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What the file has, in words.
+        /// The type or layout in the file, in words.
         found: String,
-        /// What can be read, in words.
+        /// The layouts that can be read, in words.
         expected: String,
     },
     /// A row that is missing or has another width than the others.
@@ -145,9 +145,9 @@ pub enum DamageError {
         column: String,
         /// Row in the file, where a row is a vector.
         row: u64,
-        /// What the row has, in words.
+        /// The value or width of the row, in words.
         found: String,
-        /// What every row should have, in words.
+        /// The width that every row should have, in words.
         expected: String,
     },
 }

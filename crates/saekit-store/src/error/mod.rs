@@ -1,4 +1,4 @@
-//! What can go wrong with a store, in four enums by what an error is about.
+//! The errors of a store, in four enums by their subject.
 //!
 //! A new variant goes into the enum of its subject: [`OpenError`] for what a place holds or a setting asks
 //! of it, [`DamageError`] for a file that is broken (such files can be skipped), [`StreamError`] for
@@ -22,7 +22,7 @@ pub use self::write::WriteError;
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be wrong with a store, or with the rows on their way into one.
+/// An error of a store, or of the rows on their way into one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

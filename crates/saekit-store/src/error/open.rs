@@ -1,9 +1,9 @@
 //! Errors about what a place holds: nothing, something else than a store, or a store that says
-//! something else than was asked for.
+//! something else than was requested.
 
 use std::path::PathBuf;
 
-/// What keeps a store, or files of other tools, from being opened as asked.
+/// A store, or files of other tools, cannot be opened as requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -13,7 +13,7 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// The weights of a model or a dictionary, where activations were asked for.
+    /// The weights of a model or a dictionary, where activations were expected.
     #[error(
         "{} holds weights, not activations; give the folder of a store, or harvest one from the model",
         path.display()
@@ -38,12 +38,12 @@ pub enum OpenError {
         /// Its columns, in words.
         expected: String,
     },
-    /// What was said of a store is not so.
+    /// An option does not apply to a store.
     #[error("{}: {problem}; {remedy}", path.display())]
     Options {
         /// The store or the file.
         path: PathBuf,
-        /// What is not so.
+        /// Which option, and why.
         problem: String,
         /// What to do.
         remedy: String,
@@ -92,7 +92,7 @@ pub enum OpenError {
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
     },
     /// A store whose shards hold no rows, or a writer that was given none.
@@ -112,9 +112,9 @@ pub enum OpenError {
     NothingLeft {
         /// The folder.
         dir: PathBuf,
-        /// How many were left out.
+        /// Number of skipped files.
         skipped: usize,
-        /// What is wrong with the first.
+        /// The problem of the first of them.
         problem: String,
     },
     /// A column the manifest promises is not in a file.
@@ -138,7 +138,7 @@ pub enum OpenError {
         /// The columns there are, in words.
         available: String,
     },
-    /// A column whose values of two bytes may be either dtype.
+    /// A column of 16-bit values whose dtype is not known.
     #[error(
         "column `{column}` of {} has plain bytes, of which f16 and bf16 cannot be told apart; say which with `--half-dtype f16` or `--half-dtype bf16`",
         path.display()

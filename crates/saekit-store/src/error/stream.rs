@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What keeps rows of an open store from being read as asked.
+/// Rows of an open store cannot be read as requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
@@ -11,12 +11,12 @@ pub enum StreamError {
     UnknownColumn {
         /// The store's folder.
         path: PathBuf,
-        /// The column asked for.
+        /// The requested column.
         column: String,
         /// The columns there are, in words.
         available: String,
     },
-    /// No column was asked for.
+    /// No column was requested.
     #[error("no column of {} was chosen; it has {available}", path.display())]
     NoColumn {
         /// The store's folder.
@@ -70,7 +70,7 @@ pub enum StreamError {
         path: PathBuf,
         /// The cursor's row.
         row: u64,
-        /// Rows an epoch.
+        /// Rows per epoch.
         rows: u64,
     },
     /// A pool that cannot hold two row groups.
@@ -81,7 +81,7 @@ pub enum StreamError {
     PoolTooSmall {
         /// The store's folder.
         path: PathBuf,
-        /// The pool asked for.
+        /// The requested pool.
         pool_bytes: u64,
         /// The smallest pool that works.
         needed: u64,
@@ -91,9 +91,9 @@ pub enum StreamError {
     Filter {
         /// The store's folder.
         path: PathBuf,
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
-        /// What to do.
+        /// How to mend it.
         remedy: String,
     },
     /// A row names a token that the table does not have.
@@ -114,17 +114,17 @@ pub enum StreamError {
     /// Sources that cannot be mixed.
     #[error("cannot mix rows: {problem}; give stores of the same model and hook point")]
     Mixture {
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
     },
-    /// Sequences were asked for that are not there.
+    /// Requested sequences do not exist.
     #[error("sequences {start}..{end} were asked for, but {} has {sequences}", path.display())]
     SequenceRange {
         /// The tokens table.
         path: PathBuf,
-        /// First sequence asked for.
+        /// First requested sequence.
         start: u32,
-        /// Sequence after the last asked for.
+        /// Sequence after the last requested one.
         end: u32,
         /// Sequences there are.
         sequences: u32,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What keeps rows from being written as a store, or handed to training in its place.
+/// Rows cannot be written as a store, or handed to training instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -28,7 +28,7 @@ pub enum WriteError {
         /// The file.
         path: PathBuf,
     },
-    /// An unfinished store was begun with other settings than those it should go on with.
+    /// An unfinished store was begun with other settings than those to resume with.
     #[error(
         "the unfinished store in {} was begun with {setting} {begun}, not {now}; give it the same to go on after its last shard, or start anew with `--force`",
         dir.display()
@@ -36,25 +36,25 @@ pub enum WriteError {
     OtherSettings {
         /// The folder.
         dir: PathBuf,
-        /// What differs, in words.
+        /// The setting that differs, in words.
         setting: String,
-        /// What it was.
+        /// Its value then.
         begun: String,
-        /// What it is now.
+        /// Its value now.
         now: String,
     },
-    /// What is left of an unfinished store does not fit together.
+    /// The files of an unfinished store contradict each other.
     #[error("cannot go on with the unfinished store in {}: {problem}; start anew with `--force`", dir.display())]
     CannotGoOn {
         /// The folder.
         dir: PathBuf,
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
     },
-    /// A store was asked for that cannot be.
+    /// The specification of a store is not valid.
     #[error("cannot write such a store: {problem}")]
     Spec {
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
     },
     /// A writer was used after it had failed.

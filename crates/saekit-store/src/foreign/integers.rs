@@ -3,7 +3,7 @@
 use super::{Input, ReadOptions};
 use crate::error::Result;
 
-/// How a whole number is stored, little-endian.
+/// The type of a stored integer, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Integer {
     I32,

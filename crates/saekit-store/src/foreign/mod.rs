@@ -27,10 +27,10 @@ use crate::format::dtype::DType;
 use crate::shard::Shard;
 use crate::storage::Blob;
 
-/// What a file of somebody else's layout holds.
+/// A file of another tool, ready to be read.
 #[derive(Debug)]
 pub(crate) struct ForeignFile {
-    /// The columns that can be activations: those asked for in that order, or all.
+    /// The columns that can be activations: the requested ones in their order, or all.
     pub(crate) columns: Vec<ForeignColumn>,
     /// Vectors of each column.
     pub(crate) rows: u64,
@@ -40,7 +40,7 @@ pub(crate) struct ForeignFile {
     pub(crate) has_tokens: bool,
     /// Reads them; its columns are numbered as `columns`.
     pub(crate) shard: Box<dyn Shard>,
-    /// What a user should know, a sentence each.
+    /// Facts that a user should know, a sentence each.
     pub(crate) notes: Vec<String>,
 }
 
@@ -49,24 +49,24 @@ pub(crate) struct ForeignFile {
 pub(crate) struct ForeignColumn {
     /// Its name in the file.
     pub(crate) name: String,
-    /// Values a row; 0 where the file has no rows and its types do not say it.
+    /// Values per row; 0 where the file has no rows and its types do not say it.
     pub(crate) width: usize,
-    /// How the shard delivers them.
+    /// The type in which the shard returns values.
     pub(crate) dtype: DType,
 }
 
-/// What of a file is wanted, and what the file does not say itself.
+/// How to read a file: the requested columns, and facts that the file does not say itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadOptions {
     /// Groups should hold no more bytes than this, over all columns.
     pub(crate) group_bytes: usize,
-    /// The columns wanted; all where there are none.
+    /// The requested columns; all if empty.
     pub(crate) columns: Vec<String>,
     /// The column of whole numbers that is the sequence of each row.
     pub(crate) document: Option<String>,
     /// The column of whole numbers that is the position of each row.
     pub(crate) position: Option<String>,
-    /// What values of two bytes are where the file does not say it.
+    /// The dtype of 16-bit values, for files that do not say it.
     pub(crate) dtype: Option<DType>,
     /// Number of the first of the sequences that the file numbers by itself.
     pub(crate) first_sequence: u32,

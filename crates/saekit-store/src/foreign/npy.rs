@@ -11,13 +11,13 @@ use super::{ForeignFile, Input, ReadOptions, half_dtype, integers};
 use crate::error::{OpenError, Result};
 use crate::format::dtype::DType;
 
-/// What the array is called where nobody wants it under another name.
+/// The default name of the array's column.
 const NAME: &str = "activations";
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Headers are some hundred bytes; an array of records may have more.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// Opens an array. It has one column, which has the name that is wanted.
+/// Opens an array. It has one column, under the requested name.
 pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (header, start) = read_header(input)?;
     let name = match &options.columns[..] {
@@ -128,7 +128,7 @@ impl Header {
     }
 }
 
-/// What follows the key `key` and its colon.
+/// The text after the key `key` and its colon.
 fn after<'a>(body: &'a str, key: &str) -> Option<&'a str> {
     let quoted = [format!("'{key}'"), format!("\"{key}\"")];
     let rest = quoted.iter().find_map(|key| body.split_once(key.as_str()))?.1;

@@ -1,4 +1,4 @@
-//! Which of a file's columns are read.
+//! The choice of the columns of a file that are read.
 
 use super::{Input, ReadOptions};
 use crate::error::{DamageError, Error, OpenError, Result};
@@ -16,15 +16,15 @@ pub(super) enum Kind<T> {
 
 /// Vectors that may be chosen.
 pub(super) trait Vectors {
-    /// Vectors of the column, and vectors a context where it has such.
+    /// Number of vectors, and vectors per context if the column has contexts.
     fn rows(&self) -> (u64, Option<u64>);
 
-    /// Bytes a row as they are delivered.
+    /// Bytes per row as returned.
     fn row_bytes(&self) -> usize;
 }
 
 /// The columns among `found` that `options` wants, which all have as many rows. Where it names none,
-/// those that cannot be read are left out with a note, unless that leaves nothing.
+/// those that cannot be read are skipped with a note, unless that leaves nothing.
 pub(super) fn project<T: Vectors>(
     input: &Input,
     options: &ReadOptions,

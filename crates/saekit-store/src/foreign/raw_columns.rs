@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::dtype::DType;
 use crate::shard::Shard;
 
-/// Doubles are read and rounded as many at a time.
+/// f64 values converted to f32 per read.
 const DOUBLES: usize = 8192;
 
 /// Vectors whose values lie one after the other.
@@ -22,12 +22,12 @@ pub(super) struct FlatVectors {
     pub(super) context: Option<u64>,
 }
 
-/// How a value lies in a file, little-endian.
+/// The type of a value in a file, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// As it is delivered.
+    /// The type in which it is returned.
     As(DType),
-    /// As a double, which is delivered as a single.
+    /// f64, which is returned as f32.
     F64,
 }
 
@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// How it is delivered.
+    /// The type in which it is returned.
     pub(super) fn dtype(self) -> DType {
         match self {
             Self::As(dtype) => dtype,
@@ -122,7 +122,7 @@ impl RawColumns {
         Ok(())
     }
 
-    /// Bytes a row in the file, of the columns and then of sequences and positions.
+    /// Bytes per row in the file, of the columns and then of sequences and positions.
     fn strides(&self) -> impl Iterator<Item = u64> {
         let columns = self.columns.iter().map(|(_, column)| column.width * column.value.bytes());
         columns.chain(self.numbers.iter().map(|(_, integer)| integer.bytes())).map(|n| n as u64)

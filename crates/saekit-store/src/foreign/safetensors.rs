@@ -1,4 +1,4 @@
-//! Tensors of `[rows, width]` or `[contexts, context, width]`, a column each.
+//! Tensors of `[rows, width]` or `[contexts, context, width]`, one column each.
 //!
 //! The format: the length of the header in 8 bytes, the header in JSON, and the tensors one after
 //! the other without gaps.
@@ -15,9 +15,9 @@ use super::{ForeignFile, Input, ReadOptions};
 use crate::error::{Error, OpenError, Result};
 use crate::format::dtype::DType;
 
-/// What the format allows.
+/// The limit of the format.
 const MAX_HEADER: u64 = 100_000_000;
-/// What a chunk of the activations that `OpenMOSS` caches holds.
+/// The tensors of a chunk in the activation cache of `OpenMOSS`.
 const CHUNK: [&str; 3] = ["activation", "tokens", "mask"];
 
 /// An entry of the header.

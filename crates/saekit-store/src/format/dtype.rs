@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::WriteError;
 
-/// How a row's values lie in a shard, little-endian.
+/// The type of stored values, little-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -20,7 +20,7 @@ pub enum DType {
     BF16,
     /// IEEE single precision.
     F32,
-    /// A single a row, then a signed byte a value: the value is their product.
+    /// A scale per row (f32), then a signed byte per value; a value is their product.
     ///
     /// The single is a 127th of the row's largest absolute value, and 0 for a row of zeros; the bytes
     /// are -127 to 127, rounded to the nearest, ties to even.
@@ -34,7 +34,7 @@ impl DType {
     /// Every dtype.
     pub const ALL: [Self; 4] = [Self::F16, Self::BF16, Self::F32, Self::I8];
 
-    /// Bytes a value, what a row has besides not counted.
+    /// Bytes per value, without the scale of a row.
     pub fn bytes(self) -> usize {
         match self {
             Self::F16 | Self::BF16 => 2,
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// What `np.rint(row / scale)` says of the same rows.
+    /// The results of `np.rint(row / scale)` for the same rows.
     #[test]
     fn bytes_are_as_numpy_rounds_them() {
         let cases: [(&[f32], f32, &[i8]); 4] = [

@@ -21,11 +21,11 @@ pub struct Manifest {
     pub tokenizer_sha256: Option<String>,
     /// The data it was made from.
     pub dataset: Option<Dataset>,
-    /// Tokens a sequence, where all have as many (the last may be shorter).
+    /// Tokens per sequence, if all have as many (the last may be shorter).
     pub context_size: Option<usize>,
     /// Whether each sequence begins with BOS.
     pub prepend_bos: Option<bool>,
-    /// Token ids whose rows were left out, ascending.
+    /// Token ids whose rows were excluded, ascending.
     #[serde(default)]
     pub excluded_tokens: Vec<u32>,
     /// Decided the order of the rows within each shard, where saekit wrote it.
@@ -49,9 +49,9 @@ pub struct Manifest {
 pub struct ColumnInfo {
     /// The hook point, which is also the column's name.
     pub name: HookPoint,
-    /// Values a row.
+    /// Values per row.
     pub width: usize,
-    /// How a value is stored.
+    /// The type of a stored value.
     pub dtype: DType,
     /// Mean Euclidean norm of the rows.
     pub mean_norm: f64,
@@ -60,8 +60,8 @@ pub struct ColumnInfo {
     pub scale: f32,
     /// Mean row, `[width]`, unscaled.
     pub mean: Vec<f32>,
-    /// What storing took away: the sum over all values of the squared error, relative to the sum of
-    /// the squared values as they came. `None` where the writer did not measure it.
+    /// Relative rounding error: the sum over all values of the squared error of storing them, divided
+    /// by the sum of their squares before. `None` where the writer did not measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_error: Option<f64>,
 }
@@ -91,7 +91,7 @@ pub struct ShardInfo {
 }
 
 impl Manifest {
-    /// What `format` says.
+    /// The value of `format`.
     pub const FORMAT: &str = "saekit-store";
     /// The version of the format this crate writes and reads.
     pub const VERSION: u32 = 1;
@@ -115,7 +115,7 @@ impl Manifest {
         self.tokens.is_some()
     }
 
-    /// What does not fit together, in words.
+    /// The first contradiction, in words.
     fn problem(&self) -> Option<String> {
         let columns = self.columns.iter().enumerate();
         self.count_problem()
@@ -175,13 +175,13 @@ impl ColumnInfo {
         ColumnSpec { name: self.name.clone(), width: self.width }
     }
 
-    /// Bytes a row.
+    /// Bytes per row.
     pub(crate) fn row_bytes(&self) -> usize {
         self.dtype.row_bytes(self.width)
     }
 }
 
-/// What every version of a manifest says.
+/// The entries that every version of a manifest has.
 #[derive(Deserialize)]
 struct Header {
     format: String,

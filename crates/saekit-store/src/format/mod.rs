@@ -1,4 +1,4 @@
-//! What a store is made of on disk: its files' names, number formats, manifest and figures.
+//! A store on disk: the names of its files, its number formats, its manifest and its statistics.
 
 pub(crate) mod dtype;
 pub(crate) mod manifest;

@@ -8,7 +8,7 @@ pub(crate) const TOKENS: &str = "tokens.parquet";
 pub(crate) const SHARDS: &str = "shards";
 /// Marks a folder in which a store was begun, so that what is left of it can be cleared safely.
 pub(crate) const UNFINISHED: &str = ".saekit-store-unfinished";
-/// What a writer has finished of a store that is not whole.
+/// The progress of a store that is being written.
 pub(crate) const STATE: &str = ".saekit-store-state";
 
 /// Shard column: number of the row's sequence in the tokens table.

@@ -19,7 +19,7 @@ pub struct Dataset {
     pub sha256: Option<String>,
 }
 
-/// What a new store will hold.
+/// The specification of a new store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreSpec {
     /// The model that computed the rows, if one did.
@@ -28,17 +28,17 @@ pub struct StoreSpec {
     pub tokenizer_sha256: Option<String>,
     /// The data it was made from.
     pub dataset: Option<Dataset>,
-    /// Tokens a sequence, where all have as many (the last may be shorter).
+    /// Tokens per sequence, if all have as many (the last may be shorter).
     pub context_size: Option<usize>,
     /// Whether each sequence begins with BOS.
     pub prepend_bos: Option<bool>,
-    /// Token ids whose rows were left out, ascending.
+    /// Token ids whose rows were excluded, ascending.
     pub excluded_tokens: Vec<u32>,
     /// Decides the order of the rows within each shard.
     pub seed: u64,
     /// The columns, at least one.
     pub columns: Vec<ColumnSpec>,
-    /// How values are stored, in every column.
+    /// The type of the stored values, in every column.
     pub dtype: DType,
     /// Payload of a full shard, bytes; the writer holds one shard in memory.
     pub shard_bytes: u64,
@@ -75,7 +75,7 @@ impl StoreSpec {
         (self.shard_bytes / self.row_bytes()).clamp(1, u64::from(u32::MAX)) as usize
     }
 
-    /// Rows a full row group holds: a pool keeps four bytes more a row, its place in the order.
+    /// Rows a full row group holds: a pool needs four more bytes per row, its place in the order.
     pub(crate) fn row_group_rows(&self) -> usize {
         let rows = (self.row_group_bytes / (self.row_bytes() + 4)) as usize;
         rows.clamp(self.shard_rows().div_ceil(MAX_ROW_GROUPS), self.shard_rows())

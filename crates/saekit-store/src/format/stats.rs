@@ -22,7 +22,7 @@ impl ColumnStats {
         Self { sums: vec![0.0; width], norms: 0.0, squares: 0.0, errors: 0.0, rows: 0 }
     }
 
-    /// Values a row.
+    /// Values per row.
     pub(crate) fn width(&self) -> usize {
         self.sums.len()
     }

@@ -5,12 +5,12 @@ use saekit_core::Interrupt;
 use crate::format::spec::StoreSpec;
 use crate::stream::config::StreamConfig;
 
-/// Rows to be computed while they are used.
+/// Settings of rows that are computed while they are used.
 #[derive(Clone, Debug)]
 pub struct LiveConfig {
-    /// The store they would make.
+    /// The store that the rows would make.
     pub spec: StoreSpec,
-    /// Rows an epoch: all that the producer gives.
+    /// Rows per epoch: all that the producer gives.
     pub rows: u64,
     /// SHA-256, hex, of everything that decides the rows: it stands in cursors for the hash of a
     /// store.

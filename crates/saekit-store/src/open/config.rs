@@ -7,21 +7,21 @@ use crate::format::dtype::DType;
 /// How to open a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenConfig {
-    /// What to do about a file that is damaged.
+    /// Policy for damaged files.
     pub damaged: Damaged,
     /// How to read files of other tools; a store of saekit's own says everything itself.
     pub foreign: ForeignConfig,
 }
 
-/// What to do about a file that is missing or damaged.
+/// Policy for files that are missing or damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Damaged {
     /// Stop with its error.
     #[default]
     Fail,
-    /// Leave it out. Every file is read once while the store is opened, so that damage is known
-    /// before anything depends on the rows.
+    /// Skip it. Every file is read once while the store is opened, so that damage is known before
+    /// anything depends on the rows.
     Skip,
 }
 
@@ -34,7 +34,7 @@ pub struct ForeignConfig {
     pub document: Option<String>,
     /// Column of whole numbers that becomes the position of each row in its sequence.
     pub position: Option<String>,
-    /// What values of two bytes are, where a file does not say it.
+    /// The dtype of 16-bit values, for files that do not say it.
     pub dtype: Option<DType>,
     /// Rows are read and mixed in groups of about so many bytes.
     pub group_bytes: usize,

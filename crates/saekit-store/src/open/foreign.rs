@@ -1,4 +1,4 @@
-//! Files of other tools, opened as a store: what a manifest would have said is found out.
+//! Files of other tools, opened as a store: the manifest that they lack is inferred.
 
 use std::sync::Arc;
 
@@ -19,13 +19,14 @@ use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
 use crate::storage::{Listed, Storage};
 
-/// Groups that a store is cut into at most, about: each takes a few dozen bytes of memory.
+/// Approximate upper bound on the groups of a store. Each takes a few dozen bytes: 2^18 of them stay
+/// near 10 MB, however large the store is.
 const MOST_GROUPS: u64 = 1 << 18;
 
 /// Groups, evenly over the store, from which the statistics of columns are taken.
 const SAMPLED_GROUPS: usize = 16;
 
-/// Opens every file in the place that has a layout known.
+/// Opens every file in the place whose layout is known.
 pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
     let files = files(&*opening.storage)?;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
@@ -84,10 +85,10 @@ fn is_weights(path: &str) -> bool {
     known.contains(&name) || is_of_model && name.ends_with(".safetensors")
 }
 
-/// What was found so far.
+/// The manifest so far.
 #[derive(Default)]
 struct InferredManifest {
-    /// Bytes of a group, about.
+    /// Approximate bytes per group.
     group_bytes: usize,
     columns: Vec<ForeignColumn>,
     /// The file that decided the columns.
@@ -96,7 +97,7 @@ struct InferredManifest {
     shards: Vec<ForeignFile>,
     infos: Vec<ShardInfo>,
     sequences: u32,
-    /// A line a file.
+    /// A line per file; together they identify the rows.
     identity: Vec<String>,
     notes: Vec<String>,
 }
@@ -143,7 +144,7 @@ impl InferredManifest {
         Ok(())
     }
 
-    /// How the bytes of the files are read, which `config` has a say in.
+    /// Describes how the bytes of the files are read, since `config` changes what rows come of them.
     fn reading(&self, config: &ForeignConfig) -> String {
         let ForeignConfig { document, position, .. } = config;
         let columns = describe(&self.columns, self.has_tokens);

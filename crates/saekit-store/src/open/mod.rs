@@ -1,4 +1,4 @@
-//! Opening a store: what is in a place, checked, and what is left out of it.
+//! Opening a store: the files of a place are checked, and damaged ones may be skipped.
 
 pub(crate) mod config;
 mod foreign;

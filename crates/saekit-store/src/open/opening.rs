@@ -27,7 +27,8 @@ impl Opening<'_> {
         self.config.damaged == Damaged::Skip
     }
 
-    /// Leaves a file out, unless `error` is not damage or damage is to be an error.
+    /// Skips a damaged file. Returns `error` if it is not about damage, or if damaged files are not to be
+    /// skipped.
     pub(crate) fn skip(&mut self, path: PathBuf, rows: Option<u64>, error: Error) -> Result<()> {
         if self.config.damaged == Damaged::Fail || !error.is_damage() {
             return Err(error);
@@ -36,7 +37,7 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// The identity of the store, where files may have been left out.
+    /// The identity of the store: the hash `whole`, combined with the names of skipped files.
     pub(crate) fn sha256(&self, whole: String) -> String {
         if self.skipped.is_empty() {
             return whole;

@@ -12,9 +12,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{DamageError, Error, Result};
 use crate::storage::Blob;
 
-/// As much of the end of a file as holds most footers: one round trip where there are any.
+/// Bytes read from the end of a file first. Most footers fit, so a remote file takes one round trip.
 const TAIL: u64 = 64 << 10;
-/// As much as holds the header of most pages.
+/// Bytes that hold the header of most pages.
 const HEADER: usize = 128;
 
 /// A blob, of which a part may be in memory already.
@@ -25,7 +25,7 @@ pub(crate) struct BlobReader {
 }
 
 impl BlobReader {
-    /// Reads from the blob whatever is asked for.
+    /// Reads from the blob on demand.
     pub(crate) fn new(blob: &Arc<dyn Blob>) -> Self {
         Self { blob: Arc::clone(blob), window: None }
     }
@@ -38,7 +38,7 @@ impl BlobReader {
     }
 
     /// For the bytes from `start` to `start + len`: read at once where a read takes a round trip,
-    /// otherwise as they are asked for.
+    /// otherwise on demand.
     pub(crate) fn for_range(blob: &Arc<dyn Blob>, start: u64, len: u64) -> Result<Self> {
         if blob.is_remote() { Self::with_window(blob, start, len) } else { Ok(Self::new(blob)) }
     }

@@ -15,7 +15,7 @@ pub(crate) struct ColumnChunk {
 }
 
 impl ColumnChunk {
-    /// What `column` says of it.
+    /// The place that `column` gives.
     pub(crate) fn of(column: &ColumnChunkMetaData) -> Self {
         let (start, bytes) = column.byte_range();
         Self { start, bytes, compression: column.compression() }
@@ -30,7 +30,7 @@ impl ColumnChunk {
         }
     }
 
-    /// What the parquet crate needs to know to read the pages.
+    /// The metadata that the parquet crate needs to read the pages.
     pub(crate) fn metadata(
         self,
         descriptor: &ColumnDescPtr,

@@ -1,4 +1,4 @@
-//! What the parquet crate says, as this crate's errors.
+//! Errors of the parquet crate as errors of this crate.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use parquet::errors::ParquetError;
 use crate::error::{DamageError, Error, Result};
 
 impl Error {
-    /// What the parquet reader said of the file at `path`; the system's own reason where there is
-    /// one.
+    /// Converts errors of the parquet reader about the file at `path`; keeps the reason of the operating
+    /// system where there is one.
     pub(crate) fn parquet(path: &Path) -> impl Fn(ParquetError) -> Self {
         let path = path.to_owned();
         move |source| match read_error(source).map_err(io_reason) {
@@ -26,7 +26,7 @@ pub(crate) fn into_io(error: ParquetError) -> std::io::Error {
     io_reason(error).unwrap_or_else(std::io::Error::other)
 }
 
-/// What a [`Blob`](crate::Blob) said, where that is the reason.
+/// The error of a [`Blob`](crate::Blob) inside a parquet error, if there is one.
 fn read_error(error: ParquetError) -> Result<saekit_core::Error, ParquetError> {
     let ParquetError::External(source) = error else { return Err(error) };
     let source = match source.downcast::<saekit_core::Error>() {

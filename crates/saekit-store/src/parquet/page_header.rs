@@ -2,7 +2,7 @@
 
 use crate::parquet::thrift::{Compact, Fault, Type};
 
-/// What a page holds, where it can be read.
+/// The kind of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Levels and values, compressed together.
@@ -11,7 +11,7 @@ pub(crate) enum Content {
     DataV2 { repetition_bytes: u64, definition_bytes: u64, is_compressed: bool },
     /// The values that data pages point to.
     Dictionary,
-    /// Nothing that is read here.
+    /// An index, which is not read here.
     Index,
 }
 

@@ -14,8 +14,8 @@ use parquet::schema::types::ColumnDescPtr;
 /// Payload of a page.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Rows of a page, of a shard whose widest column has `row_bytes` bytes a row. All columns have pages
-/// of as many, so that a page's rows can be read by themselves.
+/// Rows per page of a shard whose widest column has `row_bytes` bytes per row. All columns have the same
+/// number, so that a slice of the rows is a whole page in every column.
 pub(crate) fn page_rows(row_bytes: usize) -> usize {
     (PAGE_BYTES / row_bytes.max(1)).max(1)
 }
@@ -104,7 +104,7 @@ impl ChunkWriter {
     }
 }
 
-/// What stands before a page: the format's `PageHeader`, in Thrift's compact protocol.
+/// The header before a page: the format's `PageHeader`, in Thrift's compact protocol.
 struct Header<'a> {
     values: usize,
     uncompressed: usize,
@@ -187,7 +187,7 @@ fn past_the_end(start: u64) -> ParquetError {
 mod tests {
     use super::*;
 
-    /// What pyarrow 26 wrote before a page of three rows of four bytes, but for its empty statistics.
+    /// The bytes that pyarrow 26 wrote before a page of three rows of four bytes, but for its empty statistics.
     #[test]
     fn headers_are_as_others_write_them() {
         let mut out = Vec::new();

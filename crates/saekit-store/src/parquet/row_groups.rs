@@ -9,8 +9,8 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 
 use crate::parquet::column_chunk::ColumnChunk;
 
-/// Of a footer only what reading takes: as the parquet crate keeps it, that of a long table takes many
-/// times as much.
+/// The parts of a footer that reading needs. The parquet crate's own form takes many times as much memory
+/// for a long table.
 #[derive(Debug)]
 pub(crate) struct RowGroups {
     file: FileMetaData,
@@ -50,8 +50,8 @@ impl RowGroups {
         self.starts[group]
     }
 
-    /// What a reader of `groups` alone wants to know. The schema is parquet's own, not what some writer
-    /// adds about arrow's.
+    /// Footer metadata restricted to `groups`. The embedded Arrow schema is ignored: only the Parquet
+    /// schema is trusted.
     pub(crate) fn metadata(&self, groups: Range<usize>) -> ParquetResult<ArrowReaderMetadata> {
         let groups = groups.map(|group| self.group(group)).collect::<ParquetResult<_>>()?;
         let footer = Arc::new(ParquetMetaData::new(self.file.clone(), groups));

@@ -1,4 +1,4 @@
-//! What the values of a column look like, damaged ones included.
+//! Statistics of the values of a column, including values that are not finite.
 
 use saekit_core::{HookPoint, Interrupt, Observer};
 use serde::Serialize;

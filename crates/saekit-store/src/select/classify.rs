@@ -1,4 +1,4 @@
-//! Decides for each row of a store whether a filter leaves it out, and why.
+//! Decides for each row of a store whether a filter excludes it, and why.
 
 use saekit_core::{HookPoint, Interrupt};
 
@@ -21,7 +21,7 @@ pub(super) struct RowClassifier<'a> {
 }
 
 impl RowClassifier<'_> {
-    /// For each row of `group` why it is left out, if it is.
+    /// For each row of `group` why it is excluded, if it is.
     pub(super) fn group(
         &mut self,
         group: RowRange,
@@ -34,7 +34,7 @@ impl RowClassifier<'_> {
         Ok(reasons)
     }
 
-    /// For each row of `group` why its sequence and position leave it out, if they do.
+    /// For each row of `group` why its sequence and position exclude it, if they do.
     fn by_number(&mut self, group: RowRange) -> Result<Vec<Option<Exclusion>>> {
         let (store, rows) = (self.store, group.rows as usize);
         if !store.has_sequences {
@@ -55,7 +55,7 @@ impl RowClassifier<'_> {
         sequences.into_iter().zip(positions).map(reason).collect()
     }
 
-    /// Why the token of a row of `group` leaves it out, if it does.
+    /// The reason why the token of a row of `group` excludes it, if it does.
     fn by_token(&mut self, group: RowRange, at: (u32, u32)) -> Result<Option<Exclusion>> {
         let Some(tokens) = &mut self.tokens else { return Ok(None) };
         match tokens.find(at)? {
@@ -64,8 +64,8 @@ impl RowClassifier<'_> {
         }
     }
 
-    /// Puts into `reasons`, for each row of `group` that has none yet, why its values in `column` leave
-    /// it out, if they do.
+    /// Adds to `reasons`, for each row of `group` that has none yet, why its values in `column` exclude
+    /// it, if they do.
     fn by_value(
         &mut self,
         group: RowRange,

@@ -18,18 +18,18 @@ pub struct RowFilter {
     pub held_out: f64,
     /// Decides which documents are held out.
     pub split_seed: u64,
-    /// Which of the two parts to use.
+    /// The part to use.
     pub part: Split,
     /// Positions in a sequence that are used, from the first to before the last; `None` is all.
     pub positions: Option<(u32, u32)>,
-    /// Tokens whose rows are left out, ascending.
+    /// Token ids whose rows are excluded, ascending.
     pub exclude_tokens: Vec<u32>,
     /// Only rows of tokens in such spans are used, where any are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub between: Option<TokenSpans>,
-    /// Rows whose norm is more than so many times the mean norm of their column are left out.
+    /// Rows whose norm is more than so many times the mean norm of their column are excluded.
     pub max_norm: Option<f64>,
-    /// Rows that hold NaN or infinity are left out, where reading them would be an error.
+    /// Excludes rows that hold NaN or infinity; otherwise reading them is an error.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub drop_non_finite: bool,
 }
@@ -63,14 +63,14 @@ impl TokenSpans {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
-    /// What is not held out.
+    /// The documents that are not held out.
     #[default]
     Train,
-    /// What is.
+    /// The held-out documents.
     HeldOut,
 }
 
-/// Why a row is left out.
+/// The reason why a row is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exclusion {
     OtherPart,
@@ -120,12 +120,12 @@ impl RowFilter {
         Ok(())
     }
 
-    /// Whether the tokens table matters, where there is one.
+    /// Whether the filter needs the tokens table, where there is one.
     pub(super) fn needs_table(&self) -> bool {
         self.held_out > 0.0 || self.part == Split::HeldOut || self.is_by_token()
     }
 
-    /// Whether the token of a row matters.
+    /// Whether the filter depends on the token of a row.
     fn is_by_token(&self) -> bool {
         !self.exclude_tokens.is_empty() || self.between.is_some()
     }
@@ -139,7 +139,7 @@ impl RowFilter {
         self.holds_out(document) != (self.part == Split::HeldOut)
     }
 
-    /// Why the token at `position` of `sequence` is left out, if it is.
+    /// The reason why the token at `position` of `sequence` is excluded, if it is.
     pub(crate) fn token(&self, sequence: &TokenizedSequence, position: usize) -> Option<Exclusion> {
         if self.is_other_part(sequence.documents[position]) {
             return Some(Exclusion::OtherPart);
@@ -148,7 +148,7 @@ impl RowFilter {
         excluded.then_some(Exclusion::Token)
     }
 
-    /// Why a row is left out by its numbers alone, if it is.
+    /// The reason why a row is excluded by its sequence and position alone, if it is.
     pub(super) fn numbers(
         &self,
         (sequence, position): (u32, u32),

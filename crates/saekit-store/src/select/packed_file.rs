@@ -1,5 +1,6 @@
-//! Small numbers, one for each row or token of a store, in a file without a name: in memory they would
-//! grow with the store.
+//! Small numbers, one per row or token of a store, in an unnamed temporary file. In memory they would
+//! grow with the store; mapped pages would count in the process's peak memory, which is promised to
+//! stay bounded.
 
 use std::env::temp_dir;
 use std::fs::File;
@@ -29,7 +30,7 @@ pub(crate) struct Packed<const BITS: u64> {
 pub(crate) struct PackedWriter<const BITS: u64> {
     out: BufWriter<File>,
     len: u64,
-    /// What does not fill a byte yet.
+    /// Bits that do not fill a byte yet.
     begun: u8,
 }
 
@@ -50,13 +51,13 @@ pub(crate) struct Cached<'a, const BITS: u64> {
 }
 
 impl<const BITS: u64> PackedWriter<BITS> {
-    /// None yet.
+    /// An empty file.
     pub(crate) fn create() -> Result<Self> {
         let file = tempfile::tempfile().map_err(failed("write in"))?;
         Ok(Self { out: BufWriter::new(file), len: 0, begun: 0 })
     }
 
-    /// How many there are.
+    /// Count of numbers.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -89,12 +90,12 @@ impl<const BITS: u64> PackedWriter<BITS> {
 }
 
 impl<const BITS: u64> Packed<BITS> {
-    /// How many there are.
+    /// Count of numbers.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The numbers `range`, of which there is each.
+    /// Reads entries `range`, which must lie in bounds.
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Run<BITS>> {
         let (first, end) = (range.start * BITS / 8, (range.end * BITS).div_ceil(8));
         let mut bytes = vec![0; (end - first) as usize];
@@ -109,7 +110,7 @@ impl<const BITS: u64> Packed<BITS> {
 }
 
 impl<const BITS: u64> Run<BITS> {
-    /// Which they are.
+    /// The indices of the numbers.
     pub(crate) fn range(&self) -> Range<u64> {
         self.range.clone()
     }

@@ -18,7 +18,7 @@ use crate::select::packed_file::{Packed, PackedWriter, Run};
 use crate::select::token_exclusions::TokenExclusions;
 
 /// The rows of a store that a [`RowFilter`] leaves; made by [`Store::select`](crate::Store::select).
-/// Clones share a temporary file without a name, of a bit a row, which goes with the last of them.
+/// Clones share a temporary file without a name, with a bit per row, which is deleted with the last of them.
 #[derive(Clone, Debug)]
 pub struct RowSelection(Arc<Selected>);
 
@@ -30,11 +30,11 @@ struct Selected {
     counts: RowCounts,
 }
 
-/// Which rows of a range are used.
+/// The used rows of a range.
 #[derive(Debug)]
 pub(crate) struct UsedRows(Run<1>);
 
-/// What became of the rows of a store. A row that fails several tests counts for the first.
+/// Counts of used and excluded rows. A row that fails several tests counts for the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RowCounts {
     /// Rows that are used.
@@ -43,7 +43,7 @@ pub struct RowCounts {
     pub other_part: u64,
     /// Rows at positions that are not used.
     pub positions: u64,
-    /// Rows of tokens that are left out.
+    /// Rows of excluded tokens.
     pub tokens: u64,
     /// Rows of tokens outside of the spans.
     pub outside: u64,
@@ -124,12 +124,12 @@ impl RowSelection {
         Ok(Self(Arc::new(Selected { filter, bits: bits.finish()?, counts })))
     }
 
-    /// How many rows are used, and why the others are not.
+    /// Counts of the used rows, and of the others by reason.
     pub fn counts(&self) -> RowCounts {
         self.0.counts
     }
 
-    /// What it was made with.
+    /// The filter that it was made with.
     pub fn filter(&self) -> &RowFilter {
         &self.0.filter
     }
@@ -140,7 +140,7 @@ impl RowSelection {
         sha256(text.as_bytes())
     }
 
-    /// Which of the rows `range`, in the order on disk, are used.
+    /// Reads which of the rows `range`, in the order on disk, are used.
     pub(crate) fn used(&self, range: Range<u64>) -> Result<UsedRows> {
         self.0.bits.read(range).map(UsedRows)
     }
@@ -152,7 +152,7 @@ impl UsedRows {
         self.0.get(row) == 1
     }
 
-    /// The rows that this tells of, used or not.
+    /// The rows this mask covers.
     pub(crate) fn range(&self) -> Range<u64> {
         self.0.range()
     }
@@ -164,7 +164,7 @@ impl UsedRows {
 }
 
 impl RowCounts {
-    /// Counts a row that is left out for `reason`, or used.
+    /// Counts a row that is excluded for `reason`, or used.
     fn add(&mut self, reason: Option<Exclusion>) {
         let count = match reason {
             None => &mut self.kept,

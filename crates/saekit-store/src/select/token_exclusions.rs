@@ -1,4 +1,4 @@
-//! Which tokens of a store's table a filter leaves out.
+//! The tokens of a store's table that a filter excludes.
 
 use saekit_core::{Interrupt, TokenizedSequence};
 
@@ -7,10 +7,10 @@ use crate::select::filter::{Exclusion, RowFilter};
 use crate::select::packed_file::{Cached, Packed, PackedWriter};
 use crate::tokens::Tokens;
 
-/// What a token can be left out for, by the number that stands for it; 0 is for nothing.
+/// The reasons to exclude a token. A token is stored as the reason's index plus 1, or 0 if it is used.
 const EXCLUSIONS: [Exclusion; 3] = [Exclusion::OtherPart, Exclusion::Token, Exclusion::Outside];
 
-/// Why the tokens of a table are left out.
+/// For each token of a table why it is excluded, if it is.
 #[derive(Debug)]
 pub(crate) struct TokenExclusions {
     /// For each sequence the number of its first token, then the number of all: words.
@@ -81,7 +81,7 @@ impl TokenLookup<'_> {
         Ok((token < end).then_some(token))
     }
 
-    /// Why token number `token` is left out, if it is.
+    /// The reason why token number `token` is excluded, if it is.
     pub(crate) fn reason(&mut self, token: u64) -> Result<Option<Exclusion>> {
         let number = usize::from(self.numbers.get(token)?);
         Ok(number.checked_sub(1).map(|index| EXCLUSIONS[index]))

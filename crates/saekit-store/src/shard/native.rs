@@ -27,8 +27,7 @@ pub(crate) struct NativeShard {
     columns: Vec<Column>,
     /// Sequence and position.
     tokens: Option<[Column; 2]>,
-    /// Rows of a page or of several small ones; `None` where a part of a group takes as long as all of
-    /// it.
+    /// See [`Shard::slice_rows`]: the rows of a page, or of several small ones.
     slice_rows: Option<u32>,
 }
 
@@ -65,7 +64,7 @@ impl NativeShard {
         Ok(shard)
     }
 
-    /// What [`Shard::slice_rows`] says, which takes a look at a page.
+    /// Measures [`Shard::slice_rows`] by reading the header of a page.
     fn measure_slices(&self) -> Option<u32> {
         let column = self.columns.iter().max_by_key(|column| column.row_bytes)?;
         let group = self.file.group_rows.iter().position(|rows| *rows > 0)?;
@@ -150,7 +149,7 @@ impl Footer<'_> {
     }
 }
 
-/// What `column` should be, where `found` is not.
+/// The type that `column` should have, if `found` has another.
 fn activations(column: &ColumnInfo, found: &ColumnDescPtr) -> Option<String> {
     let bytes = column.row_bytes();
     let fits = found.physical_type() == PhysicalType::FIXED_LEN_BYTE_ARRAY
@@ -160,7 +159,7 @@ fn activations(column: &ColumnInfo, found: &ColumnDescPtr) -> Option<String> {
     })
 }
 
-/// What a sequence or a position should be, where `found` is not.
+/// The type that a sequence or a position should have, if `found` has another.
 fn number(found: &ColumnDescPtr) -> Option<String> {
     (found.physical_type() != PhysicalType::INT32).then(|| "INT32, required".to_owned())
 }

@@ -18,9 +18,9 @@ use crate::parquet::page_header::{Content, Header};
 use crate::parquet::page_writer::page_rows;
 use crate::storage::Blob;
 
-/// As much as holds the header of a page that saekit writes.
+/// Bytes that hold the header of a page that saekit writes.
 const HEADER_BYTES: usize = 64;
-/// As much as holds the header of a page with statistics, of which others write up to 8 KiB.
+/// Bytes that hold the header of a page with statistics, of which other writers add up to 8 KiB.
 const LONG_HEADER_BYTES: usize = 16 << 10;
 /// The format's number of the encoding.
 const PLAIN: i64 = 0;
@@ -41,15 +41,15 @@ pub(super) struct ShardFile {
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) descriptor: ColumnDescPtr,
-    /// Bytes a row.
+    /// Bytes per row.
     pub(super) row_bytes: usize,
-    /// One a row group.
+    /// One per row group.
     chunks: Vec<ColumnChunk>,
     /// Where pages were found to begin.
     found: Mutex<Found>,
 }
 
-/// By row group and rows before a page in it, the bytes before its header; of pages after the first.
+/// For pages after the first: (row group, rows before the page in it) -> bytes before its header.
 type Found = BTreeMap<(u32, u32), u32>;
 
 impl Column {
@@ -72,7 +72,7 @@ pub(super) struct ColumnChunkReader<'a> {
     pub(super) column: &'a Column,
 }
 
-/// What is to be read of a chunk, and where the reading is.
+/// The requested rows of a chunk, and the next page.
 struct PageCursor<'a> {
     rows: &'a Range<u32>,
     /// The first row of the next page.
@@ -147,7 +147,7 @@ impl ColumnChunkReader<'_> {
         let chunk = self.chunk();
         let reader = BlobReader::new(&self.file.blob);
         let range = chunk.start..chunk.start + chunk.bytes;
-        // What is wrong here is said when it is read.
+        // A fault is reported when the page is read.
         let page = self.page_at(&reader, range, chunk.is_zstd()?).ok()??;
         let rows = u32::try_from(page.rows).ok().filter(|rows| *rows > 0)?;
         let pages = (page_rows(self.column.row_bytes) as u32 / rows).max(1);

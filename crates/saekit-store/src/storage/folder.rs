@@ -106,8 +106,8 @@ struct LocalFile {
     version: Option<String>,
 }
 
-/// What tells a file from any other: its size, when it was last changed, in nanoseconds, and where the
-/// system has it, so that another one with the same time is noticed too.
+/// The identity of a file: its size, the time of its last change in nanoseconds, and its inode, so that
+/// another file with the same time is noticed too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     bytes: u64,

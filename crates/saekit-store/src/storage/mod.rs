@@ -1,4 +1,4 @@
-//! Bytes, wherever they lie: what reading a store needs of a disk, a bucket or a hub.
+//! Files wherever they lie: the operations that a store needs of a disk, a bucket or a hub.
 
 pub(crate) mod folder;
 
@@ -40,7 +40,7 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// The file at `path`; `None` where there is none.
     fn open(&self, path: &str) -> Result<Option<Arc<dyn Blob>>>;
 
-    /// What the file at `path` is called in messages.
+    /// The name of the file at `path` in messages.
     fn path(&self, path: &str) -> PathBuf {
         self.location().join(path)
     }

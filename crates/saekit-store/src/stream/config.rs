@@ -4,7 +4,7 @@ use saekit_core::{HookPoint, Shuffle};
 
 use crate::select::row_selection::RowSelection;
 
-/// How to stream a store.
+/// Settings of a stream of a store.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
     /// Decides the order of every epoch.
@@ -17,8 +17,8 @@ pub struct StreamConfig {
     pub columns: Vec<(HookPoint, f32)>,
     /// The rows to use, chosen from the same store; all unless given.
     pub rows: Option<RowSelection>,
-    /// Rows from the beginning after which no more are expected, so that what comes then is not read
-    /// ahead. They can be had nevertheless.
+    /// Rows, counted from the beginning, after which no more are expected: later rows are not read ahead,
+    /// but are returned if requested.
     pub limit: Option<u64>,
 }
 

@@ -131,7 +131,7 @@ fn pools_of(slices: &Slices, row_bytes: u64, pool_bytes: u64) -> Result<Pools, u
 /// of every shard, whichever slices those are. The slices of a shard, in random order, are placed at
 /// equal distances with a random start.
 fn stratified_order(slices: &Slices, rng: Rng) -> Vec<u32> {
-    // Allocated first: glibc gives back only memory above the last block in use, and `order` stays.
+    // Allocated first, so that it lies below `order` in memory, where `trim_heap` can return it.
     let mut grouped = vec![0; slices.len()];
     let mut order: Vec<u32> = (0..slices.len() as u32).collect();
     rng.shuffle(&mut order);

@@ -9,9 +9,9 @@ use crate::error::{Error, Result, StreamError};
 
 /// Rows of several sources, each row from a source drawn by weight.
 ///
-/// Which source row `n` comes from is decided by the seed and `n` alone, so that batches of any size
-/// give the same rows in the same order. Each source goes through its own epochs; it has to have no
-/// end. Sequences and positions are those of the sources, where all have them.
+/// The seed and `n` alone decide which source row `n` comes from, so batches of any size give the same
+/// rows in the same order. Each source goes through its own epochs and must be endless. Batches have
+/// sequences and positions if all sources have them.
 #[derive(Debug)]
 pub struct Mixture<S> {
     sources: Vec<S>,

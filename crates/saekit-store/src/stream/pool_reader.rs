@@ -17,7 +17,7 @@ use crate::stream::pooled::{Pool, Position};
 /// Rows of a store, as they are in memory and in order.
 pub(crate) type StorePool = Pool<RowBuffer>;
 
-/// What the reading thread works from.
+/// The work of the reading thread.
 #[derive(Debug)]
 pub(crate) struct ReadJob {
     pub(crate) store: Arc<Catalog>,
@@ -26,8 +26,8 @@ pub(crate) struct ReadJob {
 }
 
 impl ReadJob {
-    /// Reading `store` as `config` says, row groups in parts of a multiple of `slice_rows` rows, if that
-    /// is given.
+    /// Reads `store` as `config` says; row groups may be cut into slices of a multiple of `slice_rows`
+    /// rows.
     pub(crate) fn new(
         store: Arc<Catalog>,
         config: &StreamConfig,
@@ -50,7 +50,7 @@ impl ReadJob {
     }
 }
 
-/// The reading thread. Two pools go round between it and its owner, so there are never more.
+/// The reading thread. Two pools go back and forth between it and its owner; there are never more.
 #[derive(Debug)]
 pub(crate) struct Prefetch {
     ready: Receiver<Result<StorePool>>,
@@ -60,7 +60,7 @@ pub(crate) struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins to read at the row `first`; `last` is the last that is wanted, if there is one.
+    /// Starts to read at the row `first`; no pool after the one with `last` is read.
     pub(crate) fn start(
         job: &Arc<ReadJob>,
         first: Position,
@@ -81,7 +81,7 @@ impl Prefetch {
         Ok(Self { ready, spent, stop, thread: Some(thread) })
     }
 
-    /// The next pool; `None` after the last that was wanted.
+    /// Waits for the next pool; `None` after the last requested one.
     pub(crate) fn next(&mut self) -> Result<Option<StorePool>> {
         match self.ready.recv() {
             Ok(pool) => pool.map(Some),

@@ -1,5 +1,4 @@
-//! Pools of row groups, and the order of the rows in them: what rows from a disk and rows being
-//! harvested have in common.
+//! Pools of row groups, and the order of the rows in them, for stores and for harvests.
 
 use std::ops::Range;
 
@@ -25,7 +24,7 @@ impl Pools {
         Ok(Self { groups, groups_per_pool: groups_per_pool.min(groups.max(1) as u64) as usize })
     }
 
-    /// Most row groups a pool.
+    /// Upper bound on the row groups of a pool.
     pub(crate) fn groups_per_pool(&self) -> usize {
         self.groups_per_pool
     }

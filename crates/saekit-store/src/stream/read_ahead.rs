@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What the thread is asked for.
+/// A request to the thread.
 enum Request {
     Batch(usize),
     Recycle(RowBatch),
@@ -17,9 +17,9 @@ type Answer = (saekit_core::Result<Option<RowBatch>>, Cursor);
 
 /// A source whose next batch is made in a thread of its own, while the caller is busy with the last.
 ///
-/// It gives what the source gives. A batch is made ready once two of the same size were asked for, and
-/// as large: the rows looked at before a run would else be in memory twice. Asking for one of another
-/// size then costs the time to go back.
+/// It gives the same batches as the source. A batch is prepared once two of the same size were requested;
+/// otherwise the rows that are sampled before a run would be in memory twice. A request for another
+/// size then costs the time to seek back.
 #[derive(Debug)]
 pub struct ReadAhead {
     columns: Vec<ColumnSpec>,
@@ -30,7 +30,7 @@ pub struct ReadAhead {
     limit: Option<u64>,
     /// Rows of the batch that is being made.
     ahead: Option<usize>,
-    /// Rows of the batch that was asked for last.
+    /// Rows of the batch that was requested last.
     last: Option<usize>,
     requests: Option<Sender<Request>>,
     answers: Receiver<Answer>,
@@ -87,7 +87,7 @@ impl ReadAhead {
         self.limit.is_none_or(|limit| given < limit)
     }
 
-    /// How long callers have waited for batches.
+    /// Time that callers have waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -98,7 +98,7 @@ impl ReadAhead {
         }
     }
 
-    /// What the thread says next.
+    /// Waits for the next answer of the thread.
     fn answer(&mut self) -> Answer {
         match self.answers.recv() {
             Ok(answer) => answer,
@@ -109,7 +109,7 @@ impl ReadAhead {
         }
     }
 
-    /// Forgets the batch that is being made.
+    /// Discards the batch that is being made.
     fn go_back(&mut self) -> saekit_core::Result<()> {
         if self.ahead.take().is_none() {
             return Ok(());

@@ -11,29 +11,29 @@ use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
 use crate::select::row_selection::{RowSelection, UsedRows};
 
-/// Rows of which it is looked up together whether they are used.
+/// Rows whose use is looked up at once.
 const USED_AT_ONCE: u64 = 1 << 16;
 
 /// The rows of a store once, in the order on disk; made by [`Store::scan`](crate::Store::scan).
 ///
-/// A part of a row group is in memory at a time, small enough for a cache. The last batch may be
-/// shorter than was asked for; after it comes `None`.
+/// A slice of a row group is in memory at a time, small enough for a cache. The last batch may be
+/// shorter than requested; after it comes `None`.
 #[derive(Debug)]
 pub struct ScannedRows {
     store: Arc<Catalog>,
     projection: Projection,
     set: Option<RowSelection>,
-    /// Which rows from about [`place`](Self::place) on are used.
+    /// The used rows from about [`place`](Self::place) on.
     used: Option<UsedRows>,
     groups: Vec<RowRange>,
-    /// Rows given.
+    /// Rows given out.
     row: u64,
     /// The row of the store to look at next.
     place: u64,
-    /// What is in memory.
+    /// The slice in memory.
     loaded: Option<RowRange>,
     rows: RowBuffer,
-    /// A batch that came back.
+    /// A batch that was recycled.
     spare: Option<RowBatch>,
 }
 
@@ -99,7 +99,7 @@ impl ScannedRows {
         unreachable!("no more rows are asked for than are used")
     }
 
-    /// Reads the part that has the row at `place`.
+    /// Reads the slice that has the row at `place`.
     fn load(&mut self, place: u64) -> Result<RowRange> {
         self.loaded = None;
         let group = self.groups[self.groups.partition_point(|group| group.first <= place) - 1];

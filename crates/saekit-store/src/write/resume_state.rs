@@ -1,4 +1,4 @@
-//! What a writer has finished of a store, so that the next one can go on there.
+//! The progress of a store that is being written, so that another writer can resume it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Nothing yet.
+    /// No progress yet.
     pub(crate) fn new(spec: &StoreSpec, more: &[(&str, String)]) -> Self {
         Self {
             settings: settings(spec, more),
@@ -63,7 +63,7 @@ impl State {
         self.shards.iter().map(|shard| dir.join(&shard.file)).collect()
     }
 
-    /// Fails unless a store begun as `new` goes on from this, whose shards are in `dir`.
+    /// Fails unless a store that is begun as `new` can resume from this state, whose shards are in `dir`.
     pub(crate) fn check(&self, new: &Self, dir: &Path) -> Result<()> {
         for (name, now) in &new.settings {
             let begun = self.settings.iter().find(|(begun, _)| begun == name);

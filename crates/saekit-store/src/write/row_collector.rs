@@ -13,9 +13,9 @@ use crate::write::shard_buffer::ShardBuffer;
 pub(crate) struct RowCollector {
     pub(crate) spec: StoreSpec,
     pub(crate) shard: ShardBuffer,
-    /// Rows so far, those in earlier shards and those that were passed over included.
+    /// Rows so far, including those in earlier shards and skipped ones.
     pub(crate) rows: u64,
-    /// Rows before this one are passed over.
+    /// Rows before this one are skipped.
     pub(crate) first_row: u64,
     pub(crate) sequences: u32,
     row: Vec<f32>,
@@ -30,7 +30,7 @@ impl RowCollector {
         Self { spec, shard, rows: 0, first_row, sequences: 0, row, scratch }
     }
 
-    /// Counts a sequence and gives its number.
+    /// Counts a sequence and returns its number.
     pub(crate) fn push_sequence(&mut self) -> Result<u32> {
         let number = self.sequences;
         let next = number.checked_add(1).ok_or(WriteError::TooManySequences { limit: u32::MAX })?;
@@ -46,15 +46,15 @@ impl RowCollector {
         columns.try_for_each(|(column, matrix)| self.check_values(block, column, *matrix))
     }
 
-    /// Passes over the next `rows` rows, or as many of them as come before
-    /// [`first_row`](Self::first_row), and says how many.
+    /// Skips those of the next `rows` rows that come before [`first_row`](Self::first_row), and returns
+    /// how many.
     pub(crate) fn skip(&mut self, rows: u64) -> u64 {
         let skipped = self.first_row.saturating_sub(self.rows).min(rows);
         self.rows += skipped;
         skipped
     }
 
-    /// Passes over the next `rows` rows; fails where one of them is wanted.
+    /// Skips the next `rows` rows; fails where one of them is needed.
     pub(crate) fn skip_all(&mut self, rows: u64) -> Result<()> {
         let skipped = self.skip(rows);
         if skipped == rows {
@@ -64,8 +64,8 @@ impl RowCollector {
         Err(WriteError::Spec { problem }.into())
     }
 
-    /// Gathers at most `limit` rows of `block`, from row `from` on, until the shard is full, and says
-    /// how many; `seen` is told the column, the row as it came and as it is stored.
+    /// Gathers at most `limit` rows of `block`, from row `from` on, until the shard is full, and returns
+    /// how many; `seen` is called with the column, the row as it came and as it is stored.
     pub(crate) fn take(
         &mut self,
         block: &RowBlock<'_>,

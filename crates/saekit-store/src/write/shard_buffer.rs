@@ -29,7 +29,7 @@ struct Blocks {
 /// The rows of a row group, as stored.
 #[derive(Debug, Default)]
 pub(crate) struct LiveGroup {
-    /// One a column of the spec, row after row.
+    /// For each column of the spec its bytes, row after row.
     pub(crate) columns: Vec<Vec<u8>>,
     pub(crate) sequences: Vec<u32>,
     pub(crate) positions: Vec<u32>,
@@ -37,7 +37,7 @@ pub(crate) struct LiveGroup {
 }
 
 impl LiveGroup {
-    /// Frees the columns whose place `wanted` refuses.
+    /// Frees the columns whose index `wanted` refuses.
     pub(crate) fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
         for (index, column) in self.columns.iter_mut().enumerate() {
             if !wanted(index) {
@@ -118,7 +118,7 @@ impl ShardBuffer {
         }
     }
 
-    /// Hands over all rows, a row group at a time.
+    /// Takes all rows out, in row groups.
     pub(crate) fn take_groups(&mut self) -> Vec<LiveGroup> {
         let rows = std::mem::take(&mut self.rows);
         let group_rows = self.columns[0].rows_per_block;
@@ -203,7 +203,7 @@ fn gather_numbers(
     pages: Chunks<'_, u32>,
     chunk: &mut ChunkWriter,
 ) -> io::Result<()> {
-    // Small numbers in random order: three of eight bytes a row are left.
+    // Small numbers in random order: zstd leaves three of eight bytes per row.
     chunk.begin(Compression::ZSTD(ZstdLevel::default()));
     for rows in pages {
         let values = rows.iter().flat_map(|row| numbers[*row as usize].to_le_bytes());

@@ -20,7 +20,7 @@ use crate::parquet::errors::into_io;
 use crate::parquet::page_writer::ChunkWriter;
 use crate::write::shard_buffer::ShardBuffer;
 
-/// How every shard of a store is written.
+/// The schema and settings of every shard of a store.
 #[derive(Debug)]
 pub(crate) struct ShardFormat {
     schema: TypePtr,

@@ -17,7 +17,7 @@ use crate::write::shard_file::ShardFormat;
 /// Writes a store, shard by shard.
 ///
 /// Shards are written when full, their rows in a random order; the manifest comes last. A writer
-/// that fails or is dropped leaves no manifest: [`resume`](Self::resume) goes on after its last
+/// that fails or is dropped leaves no manifest: [`resume`](Self::resume) continues after its last
 /// shard, [`create`](Self::create) clears what is left. In memory are the rows of one shard
 /// ([`StoreSpec::shard_bytes`]), a row group and a few MiB.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl StoreWriter {
         Self::begin(dir.as_ref(), spec, state)
     }
 
-    /// Goes on with the unfinished store in `dir` after its last whole shard; begins one, as
-    /// [`create`](Self::create) does, where no shard was finished.
+    /// Resumes the unfinished store in `dir` after its last whole shard; begins one, as
+    /// [`create`](Self::create) does, if no shard was finished.
     ///
     /// The caller gives the same sequences and rows again, from the first on; rows before
     /// [`first_row`](RowSink::first_row) may be [skipped](RowSink::skip_rows) instead. The store is
-    /// then, to the byte, what it would be had the first writer gone on. `more` names the settings
+    /// then, to the byte, what the first writer would have written. `more` names the settings
     /// beside the spec that decide the rows. Fails where one of them, or of the spec, is not what
     /// the store was begun with.
     pub fn resume(dir: impl AsRef<Path>, spec: StoreSpec, more: &[(&str, String)]) -> Result<Self> {

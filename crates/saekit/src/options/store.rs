@@ -30,7 +30,7 @@ pub(crate) struct StoreOptions {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
-    /// What values of two bytes are, where a file does not say it: f16 or bf16
+    /// The dtype of 16-bit values, if a file does not say it: f16 or bf16
     #[arg(long, value_name = "DTYPE", value_parser = ["f16", "bf16"], hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) half_dtype: Option<String>,

@@ -25,7 +25,7 @@ pub(super) struct Batch {
     at: Vec<(String, Parts)>,
 }
 
-/// How long the lists of a column are.
+/// The lengths of the lists of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Regular {
     pub(super) context: Option<u64>,
@@ -210,7 +210,7 @@ impl List {
 }
 
 impl Regular {
-    /// How long the lists of `field` are in all of `batches`, which must agree.
+    /// The lengths of the lists of `field`, which must agree in all of `batches`.
     pub(super) fn measure(
         input: &Input,
         field: &Field,

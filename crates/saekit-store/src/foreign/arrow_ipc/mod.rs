@@ -71,7 +71,7 @@ fn batches(input: &Input, messages: &mut Messages<'_>, fields: &[Field]) -> Resu
     Ok(batches)
 }
 
-/// What `field` is as a column of vectors.
+/// Classifies `field` as a column of vectors or something else.
 fn kind(
     input: &Input,
     field: &Field,

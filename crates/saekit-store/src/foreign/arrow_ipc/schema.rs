@@ -17,7 +17,7 @@ pub(super) struct Field {
     pub(super) kind: String,
     /// Its values, where they are numbers or lists of numbers.
     pub(super) leaf: Option<Leaf>,
-    /// What it takes of a record batch.
+    /// Its share of the nodes and buffers of a record batch.
     pub(super) parts: Parts,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Leaf {
     pub(super) value: Value,
 }
 
-/// How long the lists of one level are.
+/// The lengths of the lists of one level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
     /// All as long, by the type.
@@ -40,7 +40,7 @@ pub(super) enum List {
     Large,
 }
 
-/// What a number is.
+/// The type of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Float(raw_columns::Value),

@@ -10,7 +10,7 @@ use super::window::{DataPage, HEADER, PageAt, Pages, STEP};
 use crate::error::{Error, Result};
 use crate::parquet::page_header::{Content, Header, offset_index};
 
-/// Offset indexes have some bytes a page.
+/// Offset indexes have some bytes per page.
 const MAX_INDEX: u64 = 64 << 20;
 
 /// A column of numbers.

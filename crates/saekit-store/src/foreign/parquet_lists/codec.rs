@@ -16,7 +16,7 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// What to write instead of another codec, in words.
+    /// The codecs to use instead, in words.
     pub(super) const EXPECTED: &'static str =
         "no compression, or snappy, gzip, lz4 (LZ4_RAW) or zstd";
 

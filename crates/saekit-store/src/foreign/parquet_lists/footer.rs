@@ -12,7 +12,7 @@ use crate::parquet::thrift::{Compact, Type};
 
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED: &[u8] = b"PARE";
-/// Footers are some kilobytes a row group and column.
+/// Footers have some kilobytes per row group and column.
 const MAX_FOOTER: u64 = 256 << 20;
 
 /// Reads the footer of a file. The parquet crate takes memory for as many things as a list says it
@@ -46,13 +46,13 @@ pub(super) fn read(input: &Input) -> Result<ParquetMetaData> {
         .map_err(|error| input.damaged(format!("its footer: {error}")))
 }
 
-/// What the only leaf of a column holds.
+/// The type of the only leaf of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leaf {
     F16,
     F32,
     F64,
-    /// Plain bytes, as many a value.
+    /// Plain bytes, as many per value.
     Bytes(usize),
     I32,
     U32,

@@ -6,10 +6,10 @@
 
 use super::runs::{Run, Runs, unpack};
 
-/// How the values of a column lie in its rows.
+/// The nesting of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Largest repetition level: 0 without lists, 1 for a list a row, 2 for lists of lists.
+    /// Largest repetition level: 0 without lists, 1 for a list per row, 2 for lists of lists.
     pub(super) lists: u32,
     /// Largest definition level.
     pub(super) nullable: u32,
@@ -22,7 +22,7 @@ pub(super) struct Shape {
 /// The first level that is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Odd {
-    /// Which of the page's values.
+    /// Indices of the page's values.
     pub(super) at: u64,
     pub(super) level: u32,
 }

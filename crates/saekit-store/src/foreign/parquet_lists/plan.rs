@@ -1,4 +1,4 @@
-//! Which rows are read together.
+//! The groups of rows that are read together.
 
 use std::ops::Range;
 

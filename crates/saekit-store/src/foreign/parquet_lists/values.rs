@@ -8,7 +8,7 @@ use super::runs::{Run, Runs, unpack};
 /// Indices are unpacked as many at a time.
 const BLOCK: usize = 1024;
 
-/// How a value lies in a page.
+/// The type of a value in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Item {
     /// Bytes in the file.
@@ -19,7 +19,7 @@ pub(super) struct Item {
     pub(super) is_integer: bool,
 }
 
-/// How the values of a page are stored.
+/// The encoding of the values of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Plain,
@@ -32,7 +32,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// What to write instead of another encoding, in words.
+    /// The encodings to use instead, in words.
     pub(super) const EXPECTED: &'static str = "PLAIN, RLE_DICTIONARY or BYTE_STREAM_SPLIT";
 
     /// The encoding that has the number `code` in headers.
