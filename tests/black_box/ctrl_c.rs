@@ -1,7 +1,7 @@
 //! Ctrl-C in every verb that takes time: exit code 130, nothing half-written, and the same command
 //! works afterwards. For `train`, see `resume.rs`.
 
-use saekit_tests::{Sandbox, SyntheticStore};
+use saekit_tests::{Sandbox, SyntheticStore, write_zeros};
 
 #[test]
 fn a_harvest_stopped_by_ctrl_c_leaves_no_store_and_goes_on() {
@@ -43,4 +43,33 @@ fn a_demo_stopped_by_ctrl_c_goes_on() {
     assert_eq!(stopped.status.code(), Some(130), "{}", stopped.stderr);
     sandbox.ok(demo);
     assert!(sandbox.path("demo-run/run/summary.json").exists());
+}
+
+/// Commands that would take hours, each in another part of the work.
+const ENDLESS: [&str; 8] = [
+    "verify far.npy",
+    "inspect far.npy --stats",
+    "convert-store far.npy --out new --shuffle",
+    "train --device cpu --store far.npy --out run --d-sae 64 --k 2 --max-norm 10",
+    "train --device cpu --store acts --out other --d-sae 512 --k 8 --epochs 1000000",
+    "bench step --d-in 64 --d-sae 4096 --k 8 --batch-rows 64 --steps 100000000",
+    "bench encode --d-in 64 --d-sae 4096 --k 8 --steps 100000000",
+    // One step, which takes minutes without a look at the flag.
+    "bench step --d-in 1024 --d-sae 16384 --k 32 --batch-rows 16384 --steps 1 --warmup 0",
+];
+
+#[test]
+fn one_signal_ends_every_verb_with_its_number() {
+    let sandbox = Sandbox::new();
+    SyntheticStore::new(2000, 32).write(&sandbox.path("acts"));
+    write_zeros(&sandbox.path("far.npy"), 1 << 34, 8);
+    for command in ENDLESS {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            let mut running = sandbox.start(command);
+            assert!(running.wait_until_it_listens(), "{command}");
+            let stopped = running.signal(signal);
+            assert_eq!(stopped.status.code(), Some(code), "{command}: {}", stopped.stderr);
+            assert!(stopped.stderr.contains("interrupted"), "{command}: {}", stopped.stderr);
+        }
+    }
 }

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use saekit_tests::{Sandbox, SyntheticStore};
+use saekit_tests::{Finished, Sandbox, SyntheticStore};
+use serde_json::json;
 
 const HARVEST: &str = "harvest --device cpu --hook blocks.1.hook_resid_post --out acts";
 const TRAIN: &str = "train --device cpu --store acts --out run --d-sae 16 --k 2 --batch 64";
@@ -312,4 +313,40 @@ fn a_command_that_makes_no_sense() {
     for arguments in ["", "paint", "train --out run", "harvest --model demo"] {
         assert_eq!(sandbox.run(arguments).status.code(), Some(2), "{arguments}");
     }
+}
+
+/// A title for the terminal, its bell, and an override of the direction of text.
+const COMMANDS: &str = "\u{1b}]0;owned\u{7}\u{202e}x";
+
+fn assert_shown(text: &str) {
+    assert!(text.contains("⟨U+001B⟩]0;owned⟨U+0007⟩⟨U+202E⟩x"), "{text:?}");
+    assert_harmless(text);
+}
+
+fn assert_harmless(text: &str) {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || c == '\u{202e}';
+    assert!(!text.contains(commands), "{text:?}");
+}
+
+#[test]
+fn text_from_outside_commands_no_terminal() {
+    let sandbox = Sandbox::new();
+    let run = |arguments: &[&str]| {
+        let mut command = sandbox.command("");
+        command.args(arguments);
+        Finished::of(command)
+    };
+    // Of clap, which leaves out a part, of an error, of a column's name in a result, and of JSON.
+    assert_harmless(&run(&[COMMANDS]).stderr);
+    assert_shown(&run(&["inspect", COMMANDS]).stderr);
+    let header = json!({ COMMANDS: { "dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16] } });
+    let header = header.to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.into_bytes());
+    bytes.extend([0; 16]);
+    sandbox.write("rows.safetensors", bytes);
+    assert_shown(&run(&["inspect", "rows.safetensors"]).stdout);
+    std::fs::create_dir(sandbox.path("acts")).expect("a folder");
+    sandbox.write("acts/manifest.json", json!({ "format": COMMANDS, "version": 1 }).to_string());
+    assert_shown(&run(&["inspect", "acts"]).stderr);
 }

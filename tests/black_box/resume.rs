@@ -103,6 +103,8 @@ fn one_process_a_folder() {
     let sandbox = with_store();
     let mut running = sandbox.start(&format!("{TRAIN} --out run"));
     assert!(running.wait_until(|| steps_logged(&sandbox, "run") >= 3));
-    sandbox.run(&format!("{TRAIN} --out run")).error_with(&["run", "in use"]);
+    sandbox
+        .run(&format!("{TRAIN} --out run"))
+        .error_with(&["`run`", "another saekit train (process "]);
     running.kill();
 }

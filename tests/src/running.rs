@@ -53,9 +53,25 @@ impl Running {
         self.child.wait().expect("a child's status");
     }
 
+    /// Waits until the command has said to the system that it wants to know of Ctrl-C.
+    pub fn wait_until_it_listens(&mut self) -> bool {
+        let status = format!("/proc/{}/status", self.child.id());
+        self.wait_until(|| {
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            caught.is_some_and(|mask| mask >> 1 & 1 == 1) // SIGINT is signal 2
+        })
+    }
+
     /// Presses Ctrl-C and waits for the end.
     pub fn interrupt(self) -> Finished {
-        let kill = format!("kill -INT {}", self.child.id());
+        self.signal("INT")
+    }
+
+    /// Sends a signal, such as `TERM`, and waits for the end.
+    pub fn signal(self, name: &str) -> Finished {
+        let kill = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(sent.success(), "{kill} failed");
         self.finish()

@@ -1,11 +1,11 @@
 //! The analysis of a codec, in a folder of its own.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use saekit_core::files::{partial_path, read_json, write_json};
+use saekit_core::files::{FolderLock, partial_path, read_json, write_json};
 use saekit_core::{
     Error as CoreError, Interrupt, LanguageModel, Matrix, MatrixView, Observer, Provenance,
     Tokenizer,
@@ -47,7 +47,7 @@ pub struct Subject<'a> {
 pub struct Analysis {
     dir: PathBuf,
     /// Holds the folder while it lasts.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// A finished analysis.
@@ -67,8 +67,7 @@ impl Analysis {
         if !is_empty && !path.is_file() {
             return Err(Error::NotAnAnalysis { dir: dir.to_owned() });
         }
-        fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
-        let lock = lock(dir)?;
+        let lock = FolderLock::take(dir, &path, "analyze")?;
         if dir.join(SUMMARY).is_file() {
             return Err(Error::Finished { dir: dir.to_owned() });
         }
@@ -86,7 +85,7 @@ impl Analysis {
         if !dir.join(LOCK).is_file() {
             return Err(Error::NotAnAnalysis { dir: dir.to_owned() });
         }
-        let held = lock(dir)?;
+        let held = FolderLock::take(dir, &dir.join(LOCK), "analyze --force")?;
         // the summary first: what is left when this is stopped is not finished
         let own = [SUMMARY, tables::FEATURES, tables::EXAMPLES, FEATURES, INDEX];
         for name in own.iter().chain(pages) {
@@ -232,18 +231,6 @@ fn remove_entry(path: &Path) -> std::io::Result<()> {
         fs::remove_file(path)
     } else {
         Ok(())
-    }
-}
-
-/// Takes the folder's lock.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(LOCK);
-    let file = File::options().create(true).append(true).open(&path);
-    let file = file.map_err(CoreError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(CoreError::io("lock", &path)(error).into()),
     }
 }
 

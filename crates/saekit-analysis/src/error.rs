@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error of a contract or of what stands behind it.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
     /// The codec was made for rows of another width.
     #[error(
@@ -24,12 +24,6 @@ pub enum Error {
         column: HookPoint,
         /// Its width.
         found: usize,
-    },
-    /// Another process works in the folder.
-    #[error("{} is in use by another saekit; wait for it or choose another folder", dir.display())]
-    InUse {
-        /// The folder.
-        dir: PathBuf,
     },
     /// The folder holds a whole analysis.
     #[error(
@@ -125,6 +119,15 @@ pub enum Error {
         expected: u64,
         /// Bytes it has.
         found: u64,
+    },
+    /// A file of the latent index is not as it was written.
+    #[error(
+        "{} was changed after it was written; remove the folder it is in and analyse again",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A table could not be written.
     #[error("cannot write {}: {source}", path.display())]

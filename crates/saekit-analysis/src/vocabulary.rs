@@ -1,9 +1,10 @@
 use std::path::Path;
 
 use saekit_core::Tokenizer;
-use saekit_core::files::{read_json, write_json};
+use saekit_core::files::write_sealed;
 
 use crate::Result;
+use crate::index::read_own;
 
 const FILE: &str = "vocabulary.json";
 
@@ -32,13 +33,13 @@ impl Vocabulary {
 
     /// Reads the texts that [`write`](Self::write) wrote.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
-        let texts = read_json(&dir.join(FILE), "vocabulary")?;
+        let texts = read_own(&dir.join(FILE), "vocabulary")?;
         Ok(Self { texts, words: Vec::new() })
     }
 
     /// Writes the texts into `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        Ok(write_json(&dir.join(FILE), &self.texts)?)
+        Ok(write_sealed(&dir.join(FILE), &self.texts)?)
     }
 
     /// The text of token `id`, or its number.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{D_CODE, Toy, analyse, analyse_in};
 use saekit_analysis::{Analysis, Error, Feature, Finished, Settings};
-use saekit_core::{Interrupt, Matrix, Observer, Silent};
+use saekit_core::{Error as CoreError, Interrupt, Matrix, Observer, Silent};
 use saekit_store::Store;
 
 /// So little that there is a segment a few rows.
@@ -191,8 +191,8 @@ fn a_folder_is_taken_once() {
     let dir = tempfile::tempdir().unwrap();
     let held = Analysis::begin(dir.path()).unwrap();
     let message = Analysis::begin(dir.path()).unwrap_err().to_string();
-    assert!(message.contains("in use"), "{message}");
-    assert!(matches!(Analysis::remove(dir.path(), &[]), Err(Error::InUse { .. })));
+    assert!(message.contains("another saekit analyze (process "), "{message}");
+    assert!(matches!(Analysis::remove(dir.path(), &[]), Err(Error::Core(CoreError::InUse { .. }))));
     drop(held);
     Analysis::begin(dir.path()).unwrap();
 }
@@ -275,4 +275,54 @@ fn too_little_memory_is_said() {
         analyse_in(&case.out(), &case.toy, &case.store, &settings, 64, &mut Silent, &interrupt);
     let message = found.unwrap_err().to_string();
     assert!(message.contains("allow at least 96"), "{message}");
+}
+
+#[test]
+fn a_changed_byte_of_the_index_is_found_before_it_is_used() {
+    let case = new();
+    let (_, finished) = case.analyse().unwrap();
+    let expected = finished.sample(1, 3, 0).unwrap();
+    let index = case.out().join("index");
+    for (name, bytes) in files(&index) {
+        for at in (0..bytes.len()).step_by(bytes.len().div_ceil(24)) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            fs::write(index.join(&name), changed).unwrap();
+            // White space of JSON may change, and files that a sample does not need.
+            match finished.sample(1, 3, 0) {
+                Ok(found) => assert_eq!(found, expected, "byte {at} of {name}"),
+                Err(error) => assert!(error.to_string().contains(&name), "{error}"),
+            }
+        }
+        fs::write(index.join(&name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_changed_byte_of_a_segment_stops_a_resumed_pass() {
+    let case = new();
+    case.analyse().unwrap();
+    let expected = files(&case.out());
+    let mut refused = 0;
+    for at in [0, 64, 200, 333] {
+        Analysis::remove(&case.out(), &[]).unwrap();
+        let interrupt = Interrupt::default();
+        let mut stopper = Stopper { left: 4, interrupt: &interrupt };
+        case.analyse_with(&case.toy, &mut stopper, &interrupt).unwrap_err();
+        let path = case.out().join("index/firings-00000.bin");
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= 8;
+        fs::write(&path, bytes).unwrap();
+        match case.analyse() {
+            Ok(_) => assert!(files(&case.out()) == expected, "byte {at}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("firings-00000.bin was changed"), "{text}");
+                assert!(text.contains("analyse again"), "{text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
 }

@@ -62,9 +62,25 @@ pub enum Error {
         /// How to get the file.
         remedy: &'static str,
     },
+    /// A file that saekit wrote for itself is not as it was written.
+    #[error("{} was changed after it was written", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The user asked to stop (Ctrl-C); what was promised to survive is on disk.
     #[error("interrupted")]
     Interrupted,
+    /// Another process writes to the folder.
+    #[error(
+        "{holder} writes to `{}`; wait for it, or choose another folder with `--out`", dir.display()
+    )]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Who writes, in words.
+        holder: String,
+    },
     /// A hook point the model does not have.
     #[error("hook point `{hook}` does not exist in {model}; it has {available}")]
     UnknownHook {
@@ -76,11 +92,23 @@ pub enum Error {
         available: String,
     },
     /// An implementation's own error.
-    #[error(transparent)]
-    Implementation(BoxError),
+    #[error("{0}")]
+    Implementation(#[source] BoxError),
 }
 
 impl Error {
+    /// True where `error`, or one of the errors behind it, says that the user asked to stop.
+    pub fn is_interrupted(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if matches!(error.downcast_ref(), Some(Self::Interrupted)) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// Wraps an implementation's error.
     pub fn from_source(source: impl Into<BoxError>) -> Self {
         Self::Implementation(source.into())

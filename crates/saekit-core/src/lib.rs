@@ -38,7 +38,7 @@ mod stand_in;
 pub use codec::{Codec, CodecShape};
 pub use codes::{Codes, SparseCodes};
 pub use error::{BoxError, Error, Result};
-pub use interrupt::Interrupt;
+pub use interrupt::{Hold, Interrupt};
 pub use learner::{Batch, Learner, Progress, Scales, State, StateTensor, StepReport};
 pub use matrix::{Matrix, MatrixView};
 pub use model::{Edit, Encoding, HookPoint, LanguageModel, ModelInfo, TokenBatch, Tokenizer};

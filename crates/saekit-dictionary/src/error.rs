@@ -82,7 +82,7 @@ pub enum Error {
         reason: String,
     },
     /// A contract's error: files, sizes.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
 }
 

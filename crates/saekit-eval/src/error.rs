@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error of a contract or of what stands behind it.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
     /// The codec was made for rows of another width.
     #[error(

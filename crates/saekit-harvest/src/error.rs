@@ -170,10 +170,10 @@ pub enum Error {
         expected: String,
     },
     /// An error of the store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] saekit_store::Error),
     /// An error of the model, the tokenizer or the file system; or the user asked to stop.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
 }
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 use saekit_core::files::HashingWriter;
 use saekit_core::{Error as CoreError, Interrupt, LanguageModel, Observer, Tokenizer};
 use saekit_store::{
-    ColumnSpec, Dataset, LiveConfig, Manifest, RowSink, StoreSpec, StoreWriter, StreamConfig,
+    ColumnSpec, Dataset, LiveConfig, Manifest, Positions, RowSink, StoreSpec, StoreWriter,
+    StreamConfig,
 };
 
 use crate::capture::{Block, Capture};
@@ -111,7 +112,7 @@ impl<'a> Harvest<'a> {
     /// shard and leaves the same bytes. One of other settings, model or documents fails there.
     pub fn run(&self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<HarvestReport> {
         self.warn(observer);
-        let mut writer = StoreWriter::resume(&self.out, self.spec(), &self.more())?;
+        let mut writer = StoreWriter::resume(&self.out, self.spec(), &self.more(), "harvest")?;
         let resumed_rows = writer.first_row();
         if resumed_rows > 0 {
             observer
@@ -280,6 +281,10 @@ impl<'a> Harvest<'a> {
             shard_bytes: self.config.shard_bytes,
             row_group_bytes: StoreSpec::ROW_GROUP_BYTES.min(self.config.shard_bytes),
             has_tokens: true,
+            positions: Some(match self.config.max_rows {
+                None => Positions::All,
+                Some(_) => Positions::First,
+            }),
         }
     }
 }

@@ -7,7 +7,7 @@ use saekit_core::BoxError;
 #[non_exhaustive]
 pub enum Error {
     /// An error of the contracts' own, such as a failed file operation.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
     /// A file that every model folder needs is not there.
     #[error("{} does not exist; {remedy}", path.display())]

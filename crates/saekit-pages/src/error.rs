@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error of the operating system, with the file it concerns.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
 
     /// A feature of another codec.

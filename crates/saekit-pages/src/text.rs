@@ -1,5 +1,7 @@
 //! Text of strangers: tokens are whatever a vocabulary or a corpus holds.
 
+use std::borrow::Cow;
+
 /// What `text` looks like with everything in it to be seen: `↵` for a line break, `→` for a tab, and
 /// the code point of other control characters and of those that reorder or hide text, as `⟨U+001B⟩`.
 /// The site has the same signs. A terminal obeys none of what is left.
@@ -14,6 +16,55 @@ pub(crate) fn visible(text: &str) -> String {
         }
     }
     shown
+}
+
+/// `text` for a terminal, which obeys nothing of it but line breaks and tabs: other control characters,
+/// and those that reorder or hide text, are shown by their code points, as `⟨U+001B⟩`.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            c if is_harmless(c) => shown.push(c),
+            c => shown += &*format!("⟨U+{:04X}⟩", c as u32),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// [`harmless`], but for sequences that choose colours: for views of this crate, whose tokens have none.
+pub fn harmless_painted(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut shown = harmless(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
+        let is_colour = part[end..].starts_with('m');
+        shown += if is_colour { "\x1b[" } else { "⟨U+001B⟩[" };
+        shown += &*harmless(part);
+    }
+    shown
+}
+
+/// JSON for a terminal: what [`harmless`] would show by its code point is escaped as JSON does it.
+pub fn harmless_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmless(c) {
+            shown.push(c);
+        } else {
+            // Outside of its strings JSON has none of these.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                shown += &*format!("\\u{unit:04x}");
+            }
+        }
+    }
+    shown
+}
+
+fn is_harmless(c: char) -> bool {
+    matches!(c, '\n' | '\t') || !c.is_control() && !is_hidden(c)
 }
 
 /// [`visible`], with spaces at either end as `␣`: a token that stands by itself.
@@ -90,6 +141,22 @@ mod tests {
             "⟨U+009B⟩x⟨U+202E⟩y⟨U+2028⟩⟨U+FEFF⟩⟨U+00A0⟩⟨U+E0041⟩"
         );
         assert_eq!(visible("café 海 🐟 👩\u{200d}🚀"), "café 海 🐟 👩\u{200d}🚀");
+    }
+
+    #[test]
+    fn harmless_text_keeps_its_lines_and_our_colours() {
+        let title = "a\tb\nc\x1b]0;owned\x07 \u{202e}x\r";
+        assert_eq!(harmless(title), "a\tb\nc⟨U+001B⟩]0;owned⟨U+0007⟩ ⟨U+202E⟩x⟨U+000D⟩");
+        assert!(matches!(harmless("café 海\n"), Cow::Borrowed(_)));
+        let painted = "\x1b[1;38;5;16mx\x1b[0m\x1b[2J\x1b]0;\x1b[";
+        assert_eq!(
+            harmless_painted(painted),
+            "\x1b[1;38;5;16mx\x1b[0m⟨U+001B⟩[2J⟨U+001B⟩]0;⟨U+001B⟩["
+        );
+        let text = "x\u{202e}\u{7f}\u{e0041}é";
+        let json = harmless_json(&serde_json::to_string(text).unwrap());
+        assert_eq!(json, "\"x\\u202e\\u007f\\udb40\\udc41é\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

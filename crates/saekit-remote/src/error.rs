@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error of the operating system, or of the contracts.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
 
     /// An address of no known kind.

@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use saekit_core::files::{read_sealed, write_sealed};
 use saekit_core::rng::{Permutation, Rng};
 use saekit_core::{
     ColumnSpec, Cursor, Error as CoreError, HookPoint, Interrupt, MatrixView, Observer, RowBatch,
     RowBlock, RowSink as _, RowSource as _,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::error::{DamageError, Error, Result};
 use crate::format::dtype::DType;
@@ -71,7 +73,7 @@ impl Store {
     ) -> Result<Manifest> {
         let conversion = Conversion::new(self, out, config)?;
         let more = conversion.more();
-        let mut writer = StoreWriter::resume(out, conversion.spec.clone(), &more)?;
+        let mut writer = StoreWriter::resume(out, conversion.spec.clone(), &more, "convert-store")?;
         conversion.copy_sequences(&mut writer, interrupt)?;
         if config.shuffle {
             let buckets = conversion.scatter(observer, interrupt)?;
@@ -117,6 +119,7 @@ impl<'a> Conversion<'a> {
             shard_bytes: config.shard_bytes,
             row_group_bytes: StoreSpec::ROW_GROUP_BYTES.min(config.shard_bytes),
             has_tokens: store.tokens().is_some(),
+            positions: manifest.positions.filter(|_| config.rows.is_none()),
         };
         let rows = config.rows.as_ref().map_or(manifest.rows, |rows| rows.counts().kept);
         Ok(Self { store, out, config, spec, columns, rows })
@@ -240,6 +243,18 @@ struct ShardBuckets {
     total: u64,
     /// Bytes that wait to be written, for each bucket.
     buffers: Vec<Vec<u8>>,
+    /// CRC-32 of each bucket's file.
+    checksums: Vec<u32>,
+}
+
+/// What is written once all rows are dealt.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dealt {
+    /// Hash of everything that decides the rows.
+    identity: String,
+    /// CRC-32 of each bucket's file.
+    checksums: Vec<u32>,
 }
 
 impl ShardBuckets {
@@ -252,6 +267,7 @@ impl ShardBuckets {
             shard_rows,
             total,
             buffers: vec![Vec::new(); total.div_ceil(shard_rows) as usize],
+            checksums: vec![0; total.div_ceil(shard_rows) as usize],
         }
     }
 
@@ -278,8 +294,17 @@ impl ShardBuckets {
         self.dir.join("done")
     }
 
-    fn are_done(&self, identity: &str) -> bool {
-        fs::read_to_string(self.mark()).is_ok_and(|text| text == identity)
+    /// Whether the rows that `identity` decides are dealt. Buckets of others, or with a mark that was
+    /// changed, are dealt again.
+    fn are_done(&mut self, identity: &str) -> bool {
+        let Ok(dealt) = read_sealed::<Dealt>(&self.mark(), "mark of a conversion") else {
+            return false;
+        };
+        let is_own = dealt.identity == identity && dealt.checksums.len() == self.count();
+        if is_own {
+            self.checksums = dealt.checksums;
+        }
+        is_own
     }
 
     /// Starts with empty buckets.
@@ -312,6 +337,7 @@ impl ShardBuckets {
             Ok(())
         };
         append().map_err(CoreError::io("write", &path))?;
+        self.checksums[bucket] = checksum(self.checksums[bucket], buffer);
         buffer.clear();
         Ok(())
     }
@@ -321,8 +347,8 @@ impl ShardBuckets {
             self.flush(bucket)?;
             self.buffers[bucket] = Vec::new();
         }
-        let write = |out: &mut std::io::BufWriter<File>| out.write_all(identity.as_bytes());
-        Ok(saekit_core::files::write_atomic(&self.mark(), write)?)
+        let (identity, checksums) = (identity.to_owned(), self.checksums.clone());
+        Ok(write_sealed(&self.mark(), &Dealt { identity, checksums })?)
     }
 
     /// Calls `take` with the rows of a bucket, a batch at a time.
@@ -340,15 +366,20 @@ impl ShardBuckets {
         if found != expected {
             return Err(DamageError::Size { path, expected, found }.into());
         }
-        let mut words = Vec::new();
+        let (mut words, mut crc) = (Vec::new(), 0);
         while left > 0 {
             interrupt.check()?;
             let rows = left.min(ROWS as u64) as usize;
             words.resize(rows * self.row_bytes() / 4, 0_u32);
             file.read_exact(bytemuck::cast_slice_mut(&mut words))
                 .map_err(CoreError::io("read", &path))?;
-            take(&self.batch(&words, rows))?;
+            crc = checksum(crc, bytemuck::cast_slice(&words));
             left -= rows as u64;
+            // Before the last rows are handed over, which make the shard whole.
+            if left == 0 && crc != self.checksums[bucket] {
+                return Err(CoreError::Changed { path }.into());
+            }
+            take(&self.batch(&words, rows))?;
         }
         Ok(())
     }
@@ -373,4 +404,11 @@ impl ShardBuckets {
         }
         batch
     }
+}
+
+/// CRC-32 of `bytes` after those of which it was `before`.
+fn checksum(before: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(before);
+    hasher.update(bytes);
+    hasher.finalize()
 }

@@ -3,43 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use saekit_core::{HookPoint, Interrupt, Observer, RowSource as _, Silent};
+use saekit_core::{HookPoint, Interrupt, Observer, Silent};
 
 use crate::catalog::{Catalog, Skipped};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::manifest::{ColumnInfo, Manifest};
 use crate::open;
 use crate::open::config::OpenConfig;
 use crate::read::profile::ColumnProfile;
 use crate::select::filter::RowFilter;
 use crate::select::row_selection::RowSelection;
+use crate::storage::Storage;
 use crate::storage::folder::Folder;
-use crate::storage::{Storage, check_sha256, open_sized};
 use crate::stream::config::StreamConfig;
 use crate::stream::scanned::ScannedRows;
 use crate::stream::shuffled::ShuffledRows;
 use crate::tokens::Tokens;
+use crate::verify::{self, Verified};
 use crate::write::folder;
-
-/// Rows read at a time where all are looked at.
-const VERIFIED_AT_ONCE: usize = 1024;
 
 /// A finished store, checked and open for reading. Clones share what was read.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Catalog>);
-
-/// Counts of what [`Store::verify`] checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// Files.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
-    /// Rows, each of which was read.
-    pub rows: u64,
-    /// Files whose hash was compared with the manifest's.
-    pub hashed: u64,
-}
 
 impl Store {
     /// Opens the store in the folder `dir`; see [`open_in`](Self::open_in).
@@ -163,49 +148,12 @@ impl Store {
         ColumnProfile::of(&self.0, column, &chosen, (observer, interrupt))
     }
 
-    /// Reads everything: compares the hash of every file that has one in the manifest, checks every
-    /// page, and looks for values that are not finite. Fails at the first fault.
+    /// Reads everything and checks it: the hash of every file that has one in the manifest, the checksum
+    /// of every page, that values are finite, the statistics in the manifest, and that each token of the
+    /// tokens table has the rows it should. Fails at the first fault.
+    ///
+    /// Memory is bounded: two bits per token and eight bytes per sequence, at most 128 MiB of each.
     pub fn verify(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<Verified> {
-        let mut verified = self.verify_hashes(observer, interrupt)?;
-        let columns: Vec<_> =
-            self.manifest().columns.iter().map(|column| (column.name.clone(), 1.0)).collect();
-        let mut scan = self.scan(&columns)?;
-        observer.begin("reading rows", Some(self.manifest().rows), "rows");
-        while let Some(batch) = scan.next_batch(VERIFIED_AT_ONCE).map_err(Error::from_core)? {
-            interrupt.check()?;
-            verified.rows += batch.rows() as u64;
-            scan.recycle(batch);
-            observer.advance(verified.rows, "");
-        }
-        observer.end();
-        Ok(verified)
-    }
-
-    fn verify_hashes(
-        &self,
-        observer: &mut dyn Observer,
-        interrupt: &Interrupt,
-    ) -> Result<Verified> {
-        let Manifest { tokens, shards, .. } = self.manifest();
-        let tokens = tokens.iter().map(|file| (&file.file, file.bytes, &file.sha256));
-        let shards = shards.iter().map(|shard| (&shard.file, shard.bytes, &shard.sha256));
-        let files: Vec<_> = tokens.chain(shards).collect();
-        let total = files.iter().map(|(_, bytes, _)| bytes).sum();
-        observer.begin("comparing hashes", Some(total), "bytes");
-        let mut verified = Verified::default();
-        for (file, bytes, expected) in files {
-            interrupt.check()?;
-            let storage = &*self.0.storage;
-            let blob = open_sized(storage, file, bytes)?;
-            if !expected.is_empty() {
-                check_sha256(&*blob, &storage.path(file), expected)?;
-                verified.hashed += 1;
-            }
-            verified.files += 1;
-            verified.bytes += bytes;
-            observer.advance(verified.bytes, file);
-        }
-        observer.end();
-        Ok(verified)
+        verify::verify(&self.0, observer, interrupt)
     }
 }

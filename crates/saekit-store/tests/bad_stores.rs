@@ -34,7 +34,7 @@ fn store() -> TempDir {
     let mut writer = StoreWriter::create(dir.path(), spec).unwrap();
     writer.push_sequence(&Recipe::sequence(0)).unwrap();
     let rows = saekit_core::MatrixView::new(3, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    let block = RowBlock { sequences: &[0; 3], positions: &[0; 3], columns: &[rows] };
+    let block = RowBlock { sequences: &[0; 3], positions: &[0, 1, 2], columns: &[rows] };
     writer.push_rows(&block).unwrap();
     writer.finish().unwrap();
     dir

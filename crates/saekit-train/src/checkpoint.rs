@@ -1,14 +1,15 @@
 //! A checkpoint: a folder with everything the next step depends on.
 //!
 //! `checkpoints/000000001000/` holds `learner.safetensors` and `progress.json`. It is written under
-//! another name and renamed, so a folder with that name is whole.
+//! another name and renamed, so a folder with that name is whole. Hashes tell whether it was changed
+//! since: a changed bit would otherwise go into the dictionary without a word.
 
 use std::borrow::Cow;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::{partial_path, read_json, write_atomic, write_json};
+use saekit_core::files::{partial_path, read_sealed, sha256, write_atomic, write_sealed};
 use saekit_core::{Cursor, Error as CoreError, State, StateTensor};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::{Error, Result};
 
 const LEARNER: &str = "learner.safetensors";
 const PROGRESS: &str = "progress.json";
+/// The version of the files this crate writes and reads.
+const VERSION: u32 = 2;
 
 /// Where a run stood.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,17 @@ pub(crate) struct Standing {
     pub(crate) cursor: Cursor,
     /// Length of `metrics.jsonl`, bytes.
     pub(crate) metrics_bytes: u64,
+}
+
+/// `progress.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    /// Always [`VERSION`].
+    version: u32,
+    standing: Standing,
+    /// SHA-256 of `learner.safetensors`, hex.
+    learner_sha256: String,
 }
 
 /// The checkpoints in `folder`, oldest first; half-written ones do not count.
@@ -51,7 +65,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) fn write(folder: &Path, standing: &Standing, state: &State) -> Result<()> {
     fs::create_dir_all(folder).map_err(CoreError::io("create", folder))?;
     let older = list(folder)?;
-    let path = folder.join(format!("{:012}", standing.step));
+    let path = folder.join(folder_name(standing.step));
     if older.contains(&path) {
         return Ok(()); // a run that was stopped before its next step has it already
     }
@@ -71,22 +85,38 @@ pub(crate) fn write(folder: &Path, standing: &Standing, state: &State) -> Result
     Ok(())
 }
 
+fn folder_name(step: u64) -> String {
+    format!("{step:012}")
+}
+
 fn fill(dir: &Path, standing: &Standing, state: &State) -> Result<()> {
     fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
     let tensors = state.iter().map(|(name, tensor)| (name, Bytes(tensor)));
     let bytes = safetensors::serialize(tensors, None)
         .map_err(|e| Error::Checkpoint { path: dir.to_owned(), reason: e.to_string() })?;
     write_atomic(&dir.join(LEARNER), |writer| writer.write_all(&bytes))?;
-    Ok(write_json(&dir.join(PROGRESS), standing)?)
+    let (standing, learner_sha256) = (standing.clone(), sha256(&bytes));
+    let record = Record { version: VERSION, standing, learner_sha256 };
+    Ok(write_sealed(&dir.join(PROGRESS), &record)?)
 }
 
 /// Reads the checkpoint in `dir`.
 pub(crate) fn read(dir: &Path) -> Result<(Standing, State)> {
     let damaged = |reason: String| Error::Checkpoint { path: dir.to_owned(), reason };
-    let standing: Standing = read_json(&dir.join(PROGRESS), "checkpoint's progress")
+    let record: Record = read_sealed(&dir.join(PROGRESS), "checkpoint's progress")
         .map_err(|e| damaged(e.to_string()))?;
+    if record.version != VERSION {
+        return Err(damaged(format!("`version` is {}, expected {VERSION}", record.version)));
+    }
+    let standing = record.standing;
+    if dir.file_name() != Some(folder_name(standing.step).as_ref()) {
+        return Err(damaged(format!("it is of step {}", standing.step)));
+    }
     let path = dir.join(LEARNER);
     let bytes = fs::read(&path).map_err(CoreError::io("read", &path))?;
+    if sha256(&bytes) != record.learner_sha256 {
+        return Err(damaged(format!("{LEARNER} was changed after it was written")));
+    }
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let mut state = State::new();
     for (name, view) in file.iter() {
@@ -173,6 +203,41 @@ mod tests {
         assert!(list(dir.path()).unwrap().is_empty());
         write(dir.path(), &standing(10), &state()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_changed_byte_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &standing(5), &state()).unwrap();
+        let checkpoint = &list(dir.path()).unwrap()[0];
+        for name in [LEARNER, PROGRESS] {
+            let path = checkpoint.join(name);
+            let bytes = fs::read(&path).unwrap();
+            for at in 0..bytes.len() {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1;
+                fs::write(&path, changed).unwrap();
+                // White space and the case of a key may change; what is read may not.
+                match read(checkpoint) {
+                    Ok(same) => assert_eq!(same, (standing(5), state()), "byte {at} of {name}"),
+                    Err(error) => {
+                        let text = error.to_string();
+                        assert!(text.contains("000000000005 is damaged"), "{text}");
+                    }
+                }
+            }
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_step_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &standing(5), &state()).unwrap();
+        let path = dir.path().join("000000000007");
+        fs::rename(&list(dir.path()).unwrap()[0], &path).unwrap();
+        let message = read(&path).unwrap_err().to_string();
+        assert!(message.contains("it is of step 5"), "{message}");
     }
 
     #[test]

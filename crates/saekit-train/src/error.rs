@@ -50,12 +50,6 @@ pub enum Error {
         /// The file that a run would have.
         missing: &'static str,
     },
-    /// Another process trains into the folder.
-    #[error("{} is in use by another saekit process; wait for it or choose another output folder", path.display())]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-    },
     /// A checkpoint that cannot be read.
     #[error(
         "the checkpoint {} is damaged ({reason}); start over with --force", path.display()
@@ -75,7 +69,7 @@ pub enum Error {
         steps: u64,
     },
     /// A contract's error: files, rows, the learner.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] saekit_core::Error),
 }
 

@@ -1,8 +1,8 @@
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::{sha256, write_atomic};
+use saekit_core::files::{FolderLock, sha256, write_atomic};
 use saekit_core::{Error as CoreError, State};
 
 use crate::checkpoint::{self, Standing};
@@ -34,7 +34,7 @@ pub struct RunFolder {
     dir: PathBuf,
     plan: String,
     checkpoint: Option<PathBuf>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl RunFolder {
@@ -49,8 +49,7 @@ impl RunFolder {
         if is_occupied(dir)? && !dir.join(PLAN).is_file() && !dir.join(LOCK).is_file() {
             return Err(Error::NotARun { path: dir.to_owned(), missing: PLAN });
         }
-        fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
-        let lock = lock(dir)?;
+        let lock = FolderLock::take(dir, &dir.join(LOCK), "train")?;
         if force {
             remove_run(dir)?;
         }
@@ -80,6 +79,12 @@ impl RunFolder {
         self.checkpoint.as_deref().map(checkpoint::read).transpose()
     }
 
+    /// The error of a last checkpoint that has `problem`.
+    pub(crate) fn damaged(&self, problem: String) -> Error {
+        let path = self.checkpoint.clone().unwrap_or_else(|| self.dir.join(CHECKPOINTS));
+        Error::Checkpoint { path, reason: problem }
+    }
+
     /// Keeps a checkpoint.
     pub(crate) fn save(&self, standing: &Standing, state: &State) -> Result<()> {
         checkpoint::write(&self.dir.join(CHECKPOINTS), standing, state)
@@ -97,16 +102,6 @@ fn is_occupied(dir: &Path) -> Result<bool> {
         Ok(mut entries) => Ok(entries.next().is_some()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(CoreError::io("read", dir)(e).into()),
-    }
-}
-
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(LOCK);
-    let file = File::create(&path).map_err(CoreError::io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(CoreError::io("lock", &path)(e).into()),
     }
 }
 
@@ -234,6 +229,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _held = RunFolder::claim(dir.path(), "k = 1\n", false).unwrap();
         let text = message(RunFolder::claim(dir.path(), "k = 1\n", false));
-        assert!(text.contains("in use"), "{text}");
+        assert!(text.contains("another saekit train (process "), "{text}");
     }
 }

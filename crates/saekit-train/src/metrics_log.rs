@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one JSON object a line.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use saekit_core::{Error as CoreError, StepReport};
@@ -24,6 +24,30 @@ pub(crate) struct Line<'a> {
     pub(crate) rows_per_s: f64,
 }
 
+/// Whether a line of the file at `path` ends after `bytes` bytes; no file is an empty one.
+pub(crate) fn ends_a_line(path: &Path, bytes: u64) -> Result<bool> {
+    let Some(before) = bytes.checked_sub(1) else { return Ok(true) };
+    let read = || {
+        let mut last = [0];
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(before))?;
+        file.read_exact(&mut last)?;
+        Ok::<_, std::io::Error>(last == *b"\n")
+    };
+    match read() {
+        Ok(ends) => Ok(ends),
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(e) => Err(CoreError::io("read", path)(e).into()),
+    }
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct MetricsLog {
@@ -43,6 +67,11 @@ impl MetricsLog {
         };
         let file = open().map_err(CoreError::io("open", path))?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Waits until all lines are on the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.file.sync_data().map_err(CoreError::io("write", &self.path))?)
     }
 
     /// Appends `line` and returns the length of the file.

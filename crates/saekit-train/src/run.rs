@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Standing;
 use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
-use crate::metrics_log::{Line, MetricsLog};
+use crate::metrics_log::{self, Line, MetricsLog};
 use crate::{Error, Result, RunPlan, lr_scale};
 
 /// Most rows from which a learner takes what depends on the data before the first step.
@@ -87,14 +87,20 @@ impl Run<'_> {
         let (mut state, start) = Loop::begin(self)?;
         observer.begin("training", Some(plan.rows), "rows");
         for step in start..plan.steps {
-            if interrupt.is_raised() {
-                state.checkpoint(step)?;
+            interrupt.check()?;
+            let rows = state.next_batch(step)?;
+            // What was learnt since the last checkpoint is in memory alone.
+            let _unsaved = interrupt.hold();
+            state.step(step, rows)?;
+            let done = step + 1;
+            state.after(done, observer)?;
+            if interrupt.is_raised() && done < plan.steps {
+                state.checkpoint(done)?;
                 return Err(CoreError::Interrupted.into());
             }
-            state.step(step)?;
-            state.after(step + 1, observer)?;
         }
         observer.end();
+        let _unsaved = interrupt.hold();
         state.finish()
     }
 }
@@ -111,6 +117,7 @@ impl<'a> Loop<'a> {
     fn begin(run: Run<'a>) -> Result<(Self, u64)> {
         let (mut start, mut metrics_bytes) = (0, 0);
         if let Some((standing, state)) = run.folder.restore()? {
+            check(&standing, &run)?;
             run.learner.restore(&state)?;
             run.source.seek(&standing.cursor)?;
             (start, metrics_bytes) = (standing.step, standing.metrics_bytes);
@@ -128,11 +135,16 @@ impl<'a> Loop<'a> {
         Ok((Self { run, log, metrics_bytes, last, logged, rows_per_s: 0.0 }, start))
     }
 
-    fn step(&mut self, step: u64) -> Result<()> {
-        let Run { plan, source, learner, columns, .. } = &mut self.run;
-        let rows: Option<RowBatch> = source.next_batch(plan.batch_rows)?;
+    /// The rows of step number `step`.
+    fn next_batch(&mut self, step: u64) -> Result<RowBatch> {
+        let Run { plan, source, .. } = &mut self.run;
+        let rows = source.next_batch(plan.batch_rows)?;
         let rows = rows.filter(|rows| rows.rows() == plan.batch_rows);
-        let rows = rows.ok_or(Error::RowsEnded { step, steps: plan.steps })?;
+        rows.ok_or(Error::RowsEnded { step, steps: plan.steps })
+    }
+
+    fn step(&mut self, step: u64, rows: RowBatch) -> Result<()> {
+        let Run { plan, source, learner, columns, .. } = &mut self.run;
         let at = Progress { step, steps: plan.steps, lr_scale: lr_scale(plan, step) };
         learner.step(&columns.of(&rows), at)?;
         source.recycle(rows);
@@ -167,6 +179,7 @@ impl<'a> Loop<'a> {
     }
 
     fn checkpoint(&mut self, done: u64) -> Result<()> {
+        self.log.sync()?; // a checkpoint is refused where its metrics are not there
         let standing = Standing {
             step: done,
             cursor: self.run.source.cursor(),
@@ -188,6 +201,26 @@ impl<'a> Loop<'a> {
         folder.drop_checkpoints()?;
         Ok(summary)
     }
+}
+
+/// Fails where a checkpoint does not fit the plan, the rows or the metrics, which hashes do not tell: it
+/// may be that of another run.
+fn check(standing: &Standing, run: &Run<'_>) -> Result<()> {
+    let Standing { step, cursor, metrics_bytes } = standing;
+    let (steps, rows_per_epoch) = (run.plan.steps, run.source.rows_per_epoch());
+    let given = cursor.epoch.checked_mul(rows_per_epoch).and_then(|r| r.checked_add(cursor.row));
+    let expected = step.checked_mul(run.plan.batch_rows as u64);
+    let metrics = run.folder.dir().join(METRICS);
+    let problem = if *step > steps {
+        format!("it is of step {step} of {steps}")
+    } else if given.is_none() || given != expected {
+        format!("row {} of epoch {} is not that of step {step}", cursor.row, cursor.epoch)
+    } else if !metrics_log::ends_a_line(&metrics, *metrics_bytes)? {
+        format!("no line of {METRICS} ends at byte {metrics_bytes}")
+    } else {
+        return Ok(());
+    };
+    Err(run.folder.damaged(problem))
 }
 
 fn note(report: &StepReport, rows_per_s: f64) -> String {

@@ -1,18 +1,19 @@
 //! How a command ends badly: one message on one screen, and an exit code.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
 use saekit_core::Interrupt;
 
+use crate::session::Session;
+use crate::terminal;
+
 /// The command failed.
 const FAILED: u8 = 1;
 /// The command was not a sensible one.
 const USAGE: u8 = 2;
-/// The user pressed Ctrl-C: 128 and the number of the signal, as shells have it.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 /// A command that asks for something impossible or leaves something necessary out.
 #[derive(Debug)]
@@ -56,10 +57,7 @@ impl<T, E: Into<anyhow::Error>> OnInterrupt<T> for Result<T, E> {
     ) -> anyhow::Result<T> {
         self.map_err(|error| {
             let error = error.into();
-            // Each crate wraps the contracts' error in its own, so that only the text is left to
-            // tell it by.
-            let stopped = saekit_core::Error::Interrupted.to_string();
-            if interrupt.is_raised() && error.chain().any(|cause| cause.to_string() == stopped) {
+            if interrupt.is_raised() && saekit_core::Error::is_interrupted(error.as_ref()) {
                 Interrupted(kept()).into()
             } else {
                 error
@@ -68,16 +66,30 @@ impl<T, E: Into<anyhow::Error>> OnInterrupt<T> for Result<T, E> {
     }
 }
 
+fn is_interruption(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>() || saekit_core::Error::is_interrupted(error.as_ref())
+}
+
+/// Prints what clap says of a command line that is none, or that asks for help.
+pub(crate) fn answer(answer: &clap::Error) -> ExitCode {
+    let text = answer.render().to_string();
+    if answer.use_stderr() {
+        terminal::say(text.trim_end_matches('\n'));
+        return ExitCode::from(USAGE);
+    }
+    terminal::print(&text).ok();
+    ExitCode::SUCCESS
+}
+
 /// Prints the error of `result`, if it is one.
-pub(crate) fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+pub(crate) fn exit_code(result: anyhow::Result<()>, session: &Session) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS; // whoever read our output has seen enough
     }
-    // Nobody is left to be told where even this cannot be written.
-    writeln!(io::stderr(), "error: {}", message(&error)).ok();
-    ExitCode::from(if error.is::<Interrupted>() {
-        INTERRUPTED
+    terminal::say(&format!("error: {}", message(&error)));
+    ExitCode::from(if session.interrupt.is_raised() && is_interruption(&error) {
+        session.interrupted_code()
     } else if error.is::<Usage>() {
         USAGE
     } else {
@@ -109,14 +121,12 @@ pub(crate) fn install_panic_hook() {
             return; // it becomes an error that names a file
         }
         let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
-        writeln!(
-            io::stderr(),
+        terminal::say(&format!(
             "error: saekit {} stopped unexpectedly{place}: {}\nThis is a bug, or the device \
              failed: please report this line and the command; `--device cpu` may work.",
             env!("CARGO_PKG_VERSION"),
             payload(info)
-        )
-        .ok();
+        ));
     }));
 }
 

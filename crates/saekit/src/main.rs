@@ -8,6 +8,8 @@ mod options;
 mod progress;
 mod report;
 mod session;
+mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -15,7 +17,11 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     exit::install_panic_hook();
-    let cli = cmd::Cli::parse();
+    let cli = match cmd::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return exit::answer(&answer),
+    };
     let session = session::Session::new(cli.quiet);
-    exit::exit_code(cli.command.run(&session))
+    let done = cli.command.run(&session);
+    exit::exit_code(done, &session)
 }

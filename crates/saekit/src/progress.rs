@@ -1,10 +1,13 @@
 //! Progress on stderr: a bar in a terminal, a line every few seconds elsewhere.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saekit_core::{Observer, number};
+use saekit_pages::terminal::harmless;
+
+use crate::terminal::say;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -69,11 +72,11 @@ impl Observer for Reporter {
         phase.done = done;
         note.clone_into(&mut phase.note);
         if let Some(bar) = &phase.bar {
-            bar.set_message(phase.note.clone());
+            bar.set_message(harmless(&phase.note).into_owned());
             bar.set_position(done);
         } else if self.style == Style::Lines && phase.shown.elapsed() >= LINE_EVERY {
             phase.shown = Instant::now();
-            line(&phase.standing());
+            say(&phase.standing());
         }
     }
 
@@ -83,15 +86,15 @@ impl Observer for Reporter {
             bar.finish_and_clear();
         }
         if self.style != Style::Quiet && phase.begun.elapsed() >= WORTH_A_LINE {
-            line(&phase.summary());
+            say(&phase.summary());
         }
     }
 
     fn warn(&mut self, message: &str) {
         let text = format!("warning: {message}");
         match self.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| line(&text)),
-            None => line(&text),
+            Some(bar) => bar.suspend(|| say(&text)),
+            None => say(&text),
         }
     }
 }
@@ -142,11 +145,7 @@ fn bar(phase: &str, total: Option<u64>, unit: &str) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(BAR_HZ);
     ProgressBar::with_draw_target(total, target)
         .with_style(style.progress_chars("=> "))
-        .with_prefix(phase.to_owned())
-}
-
-fn line(text: &str) {
-    writeln!(io::stderr(), "{text}").ok();
+        .with_prefix(harmless(phase).into_owned())
 }
 
 #[cfg(test)]

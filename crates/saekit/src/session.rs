@@ -1,20 +1,20 @@
-//! What every verb shares: the flag that Ctrl-C raises, and the two streams.
+//! What every verb shares: the flag that a signal raises, and the two streams.
 //!
 //! Results go to stdout; progress, warnings and what was chosen go to stderr.
 
-use std::io::{self, Write as _};
-use std::process;
-
 use saekit_core::{Interrupt, Observer as _};
 
-use crate::exit::INTERRUPTED;
 use crate::progress::Reporter;
+use crate::signals::Signals;
+use crate::terminal;
+pub(crate) use crate::terminal::print;
 
 /// One invocation of the binary.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Raised by the first Ctrl-C; the second ends the process.
+    /// Raised by the first signal that asks to end.
     pub(crate) interrupt: Interrupt,
+    signals: Signals,
     quiet: bool,
 }
 
@@ -22,20 +22,21 @@ impl Session {
     /// Begins to listen for Ctrl-C (and for being asked to terminate).
     pub(crate) fn new(quiet: bool) -> Self {
         let interrupt = Interrupt::default();
-        let raised = interrupt.clone();
-        let handler = ctrlc::set_handler(move || {
-            if raised.is_raised() {
-                process::exit(i32::from(INTERRUPTED));
-            }
-            raised.raise();
-            let message = "stopping at the next safe point; Ctrl-C again aborts at once";
-            writeln!(io::stderr(), "\n{message}").ok();
-        });
-        let session = Self { interrupt, quiet };
-        if let Err(error) = handler {
-            session.observer().warn(&format!("Ctrl-C will abort at once: {error}"));
+        let listening = Signals::listen(&interrupt);
+        let (signals, problem) = match listening {
+            Ok(signals) => (signals, None),
+            Err(error) => (Signals::default(), Some(error)),
+        };
+        let session = Self { interrupt, signals, quiet };
+        if let Some(error) = problem {
+            session.warn(&format!("Ctrl-C will abort at once: {error}"));
         }
         session
+    }
+
+    /// The exit code of a verb that a signal has stopped.
+    pub(crate) fn interrupted_code(&self) -> u8 {
+        self.signals.exit_code() as u8
     }
 
     /// Somebody to watch long work.
@@ -51,17 +52,7 @@ impl Session {
     /// A line for people, on stderr.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
-            writeln!(io::stderr(), "{line}").ok();
+            terminal::say(line);
         }
     }
-}
-
-/// Writes a result, on lines of its own, to stdout.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
-    }
-    out.flush()
 }

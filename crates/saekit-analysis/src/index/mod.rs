@@ -5,6 +5,7 @@
 //! segment the position in the store is written beside it, so that a pass that was stopped goes on
 //! there.
 
+mod checked;
 mod firing;
 mod mapped;
 mod merge;
@@ -12,15 +13,16 @@ mod segment;
 mod text;
 mod window;
 
-use std::fs::{self, File};
-use std::io::{BufReader, Read as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::{read_json, write_json};
+use saekit_core::files::{read_sealed, write_sealed};
 use saekit_core::{Codec, Error as CoreError, HookPoint, Interrupt, Observer};
 use saekit_store::{Cursor, RowSource as _, Store};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use checked::CheckedReader;
 pub use firing::Firing;
 pub(crate) use mapped::Stretch;
 use mapped::ValueFile;
@@ -92,7 +94,7 @@ pub struct LatentIndex {
 
 impl LatentIndex {
     /// The version of the files this crate writes and reads.
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     /// Makes the index of `source` in `dir`, goes on with one that was begun, or opens a whole one.
     ///
@@ -118,7 +120,7 @@ impl LatentIndex {
 
     /// Opens the whole index in `dir`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let header: Header = read_json(&dir.join(INDEX), "latent index")?;
+        let header: Header = read_own(&dir.join(INDEX), "latent index")?;
         Ok(Self {
             firings: FiringFile::open(&dir.join(FIRINGS), header.plan.d_code)?,
             text: header.plan.text.as_ref().map(|size| Text::open(dir, size)).transpose()?,
@@ -187,16 +189,15 @@ impl LatentIndex {
         let mut ids = Vec::new();
         for number in 0..self.header.segments {
             let path = SegmentFiles::new(&self.dir, number).codes;
-            let file = File::open(&path).map_err(CoreError::io("open", &path))?;
-            let mut left = file.metadata().map_err(CoreError::io("read", &path))?.len();
-            let mut reader = BufReader::with_capacity(1 << 20, file);
-            while left > 0 {
-                let mut count = [0; 4];
-                reader.read_exact(&mut count).map_err(CoreError::io("read", &path))?;
-                ids.resize(u32::from_le_bytes(count) as usize, 0);
-                let bytes = bytemuck::cast_slice_mut(&mut ids);
-                reader.read_exact(bytes).map_err(CoreError::io("read", &path))?;
-                left = left.saturating_sub(4 + ids.len() as u64 * 4);
+            let mut reader = CheckedReader::open(&path)?;
+            let mut count = [0; 4];
+            while reader.fill(&mut count)? {
+                let active = u32::from_le_bytes(count) as usize;
+                if active > self.d_code() {
+                    return Err(Error::Changed { path });
+                }
+                ids.resize(active, 0);
+                reader.fill(bytemuck::cast_slice_mut(&mut ids))?;
                 visit(&ids);
             }
         }
@@ -230,7 +231,7 @@ impl IndexSource<'_> {
             text: None,
         };
         if path.is_file() {
-            let there: Plan = read_json(&path, "plan of a latent index")?;
+            let there: Plan = read_own(&path, "plan of a latent index")?;
             plan.text = there.text;
             return match difference(&there, &plan) {
                 Some(what) => Err(Error::OtherPlan { dir: dir.to_owned(), what }),
@@ -239,9 +240,21 @@ impl IndexSource<'_> {
         }
         let write = |table| Text::write(dir, table, interrupt);
         plan.text = self.store.tokens().map(write).transpose()?;
-        write_json(&path, &plan)?;
+        write_sealed(&path, &plan)?;
         Ok(plan)
     }
+}
+
+/// Reads a JSON file of the index; one that is not as it was written makes the whole index useless.
+pub(crate) fn read_own<T: Serialize + DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+) -> Result<T> {
+    read_sealed(path, what).map_err(|error| match error {
+        CoreError::Changed { path } => Error::Changed { path },
+        CoreError::Json { path, .. } => Error::Changed { path },
+        other => other.into(),
+    })
 }
 
 /// What differs, in words.
@@ -270,7 +283,7 @@ impl Pass<'_> {
         let mut rows = store.scan(&[(column.clone(), 1.0)]).map_err(CoreError::from)?;
         let mut segments = 0;
         if self.dir.join(PROGRESS).is_file() {
-            let progress: Progress = read_json(&self.dir.join(PROGRESS), "state of a pass")?;
+            let progress: Progress = read_own(&self.dir.join(PROGRESS), "state of a pass")?;
             rows.seek(&progress.cursor)?;
             segments = progress.segments;
         }
@@ -291,7 +304,7 @@ impl Pass<'_> {
                 segment.write(self.dir, segments, text, store.dir())?;
                 segments += 1;
                 let progress = Progress { segments, cursor: rows.cursor() };
-                write_json(&self.dir.join(PROGRESS), &progress)?;
+                write_sealed(&self.dir.join(PROGRESS), &progress)?;
                 segment = Segment::new(self.plan.d_code);
             }
             if batch.is_none() {
@@ -315,7 +328,7 @@ impl Pass<'_> {
         merge::merge(&self.dir.join(FIRINGS), &files, observer, interrupt)?;
         let rows = self.source.store.manifest().rows;
         let header = Header { plan: self.plan.clone(), rows, segments };
-        write_json(&self.dir.join(INDEX), &header)?;
+        write_sealed(&self.dir.join(INDEX), &header)?;
         for path in paths.iter().chain([&self.dir.join(PROGRESS)]) {
             fs::remove_file(path).map_err(CoreError::io("remove", path))?;
         }

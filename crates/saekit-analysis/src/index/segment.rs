@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use saekit_core::Codes;
-use saekit_core::files::write_atomic;
 use saekit_store::RowBatch;
 
 use super::Firing;
-use super::mapped::ValueFile;
+use super::checked::{CheckedWriter, write_checked};
+use super::mapped::{ValueFile, data_bytes};
 use super::text::{Text, TextReader};
 use crate::{Error, Result};
 
@@ -168,14 +168,14 @@ impl Segment {
     }
 
     fn write_codes(&self, path: &Path, order: &[u32]) -> Result<()> {
-        Ok(write_atomic(path, |out| {
+        write_checked(path, |out| {
             for row in order {
                 let ids = &self.ids[self.row(*row)];
                 out.write_all(&(ids.len() as u32).to_le_bytes())?;
                 out.write_all(bytemuck::cast_slice(ids))?;
             }
             Ok(())
-        })?)
+        })
     }
 }
 
@@ -187,7 +187,7 @@ fn write_occurrences(path: &Path, tokens: &[u32], vocabulary: u32) -> Result<()>
             occurrences[*token as usize] += 1;
         }
     }
-    Ok(write_atomic(path, |out| out.write_all(bytemuck::cast_slice(&occurrences)))?)
+    write_checked(path, |out| out.write_all(bytemuck::cast_slice(&occurrences)))
 }
 
 /// Bytes before the first firing of a file: the offsets, filled up so that firings are aligned.
@@ -199,14 +199,14 @@ fn header_bytes(d_code: usize) -> u64 {
 pub(crate) fn write_firings(
     path: &Path,
     offsets: &[u64],
-    fill: impl FnOnce(&mut std::io::BufWriter<std::fs::File>) -> std::io::Result<()>,
+    fill: impl FnOnce(&mut CheckedWriter<'_>) -> std::io::Result<()>,
 ) -> Result<()> {
     let padding = header_bytes(offsets.len() - 1) as usize - offsets.len() * 8;
-    Ok(write_atomic(path, |out| {
+    write_checked(path, |out| {
         out.write_all(bytemuck::cast_slice(offsets))?;
         out.write_all(&[0; 16][..padding])?;
         fill(out)
-    })?)
+    })
 }
 
 /// Firings by latent on disk.
@@ -219,10 +219,10 @@ pub(crate) struct FiringFile {
 impl FiringFile {
     /// Opens a file over `d_code` latents.
     pub(crate) fn open(path: &Path, d_code: usize) -> Result<Self> {
-        let header = header_bytes(d_code);
-        let found = std::fs::metadata(path).map_err(saekit_core::Error::io("open", path))?.len();
+        let found = data_bytes(path)?;
         let damaged = |expected| Error::Damaged { path: path.to_owned(), expected, found };
-        if found < header {
+        let header = header_bytes(d_code);
+        if found < header || !found.is_multiple_of(8) {
             return Err(damaged(header));
         }
         let head = ValueFile::<u64>::open(path, 0, found / 8)?;

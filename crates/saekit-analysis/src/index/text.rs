@@ -4,9 +4,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use saekit_core::Interrupt;
-use saekit_core::files::write_atomic;
 use saekit_store::{TokenizedSequence, Tokens};
 
+use super::checked::write_checked;
 use super::mapped::ValueFile;
 use super::window::Window;
 use crate::Result;
@@ -44,7 +44,7 @@ impl Text {
     pub(crate) fn write(dir: &Path, table: &Tokens, interrupt: &Interrupt) -> Result<TextSize> {
         let mut size = TextSize { sequences: u64::from(table.len()), tokens: 0, vocabulary: 0 };
         let mut starts = vec![0_u64];
-        let written = write_atomic(&dir.join(TOKENS), |out| {
+        let written = write_checked(&dir.join(TOKENS), |out| {
             for first in (0..table.len()).step_by(READ as usize) {
                 interrupt.check().map_err(io::Error::other)?;
                 let range = first..first.saturating_add(READ).min(table.len());
@@ -60,7 +60,7 @@ impl Text {
         });
         interrupt.check()?;
         written?;
-        write_atomic(&dir.join(SEQUENCES), |out| out.write_all(bytemuck::cast_slice(&starts)))?;
+        write_checked(&dir.join(SEQUENCES), |out| out.write_all(bytemuck::cast_slice(&starts)))?;
         Ok(size)
     }
 

@@ -11,6 +11,8 @@ mod paint;
 pub use feature::{firings, render};
 pub use list::list;
 
+pub use crate::text::{harmless, harmless_json, harmless_painted};
+
 /// Columns a view takes at most: longer lines are hard to read.
 const WIDEST: usize = 100;
 /// Columns a view takes at least.

@@ -40,6 +40,8 @@ pub(crate) struct Catalog {
     pub(crate) has_sequences: bool,
     pub(crate) skipped: Vec<Skipped>,
     pub(crate) notes: Vec<String>,
+    /// False where the manifest was inferred from files of other tools.
+    pub(crate) has_manifest: bool,
 }
 
 impl Catalog {

@@ -41,6 +41,38 @@ pub enum DamageError {
         /// The file's hash.
         found: String,
     },
+    /// Statistics in the manifest that are not those of the rows.
+    #[error(
+        "{} says that {what} of column `{column}` is {said}, but that of its rows is {found}: the manifest or the rows were changed; write the store again, by its harvest or by `saekit convert-store`",
+        path.display()
+    )]
+    Statistics {
+        /// The manifest.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The figure, in words.
+        what: String,
+        /// The manifest's value.
+        said: f64,
+        /// The value over the rows that were read.
+        found: f64,
+    },
+    /// A token that has no row, two, or one that it should not have.
+    #[error(
+        "{}: position {position} of sequence {sequence} {problem}; a shard may be missing or of another store: restore it or harvest the store again",
+        path.display()
+    )]
+    Position {
+        /// The shard, or the store.
+        path: PathBuf,
+        /// The sequence.
+        sequence: u32,
+        /// The position.
+        position: u32,
+        /// What is wrong.
+        problem: String,
+    },
     /// The parquet reader gave up.
     #[error("{} is damaged or no parquet file: {source}; restore it or harvest the store again", path.display())]
     Parquet {

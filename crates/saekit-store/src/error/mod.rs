@@ -27,7 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error of the operating system, or of the contracts.
-    #[error(transparent)]
+    #[error("{0}")]
     Core(#[from] CoreError),
     /// A store, or files of other tools, cannot be opened as asked.
     #[error(transparent)]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use saekit_core::{ColumnSpec, HookPoint, ModelInfo};
@@ -6,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{OpenError, Result};
 use crate::format::dtype::DType;
 use crate::format::names::{POSITION, SEQUENCE};
-use crate::format::spec::Dataset;
+use crate::format::scale::scale as scale_of;
+use crate::format::spec::{Dataset, Positions};
+
+/// How far a scale may be from that of the mean norm, relative to it: a hundred times the rounding of
+/// single precision.
+const SCALE_TOLERANCE: f32 = 1e-5;
 
 /// `manifest.json`: what a store holds, and the hash of each of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +42,9 @@ pub struct Manifest {
     /// Sequences in the tokens table; 0 where there is none.
     #[serde(default)]
     pub sequences: u64,
+    /// Which tokens have a row; `None` where the writer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Positions>,
     /// The columns of activations, in the order of the shards.
     pub columns: Vec<ColumnInfo>,
     /// The tokens table, where there is one.
@@ -119,6 +128,7 @@ impl Manifest {
     fn problem(&self) -> Option<String> {
         let columns = self.columns.iter().enumerate();
         self.count_problem()
+            .or_else(|| self.shard_problem())
             .or_else(|| columns.into_iter().find_map(|(i, _)| self.column_problem(i)))
             .or_else(|| {
                 let shards = self.shards.iter().map(|shard| &shard.file);
@@ -143,6 +153,20 @@ impl Manifest {
         self.columns.is_empty().then(|| "it lists no columns".to_owned())
     }
 
+    /// Whether a shard is listed twice, by its path or, where it has rows, by its hash.
+    fn shard_problem(&self) -> Option<String> {
+        let (mut paths, mut hashes) = (BTreeMap::new(), BTreeMap::new());
+        for ShardInfo { file, rows, sha256, .. } in &self.shards {
+            let same_path = paths.insert(file, file);
+            let is_known = *rows > 0 && !sha256.is_empty();
+            let same_hash = is_known.then(|| hashes.insert(sha256, file)).flatten();
+            if let Some(earlier) = same_path.or(same_hash) {
+                return Some(format!("`{file}` and `{earlier}` are the same shard, listed twice"));
+            }
+        }
+        None
+    }
+
     fn column_problem(&self, index: usize) -> Option<String> {
         let ColumnInfo { name, width, dtype, mean_norm, scale, mean, .. } = &self.columns[index];
         if [SEQUENCE, POSITION, ""].contains(&name.as_str()) {
@@ -159,6 +183,13 @@ impl Manifest {
         }
         if !(*mean_norm >= 0.0 && mean_norm.is_finite() && *scale > 0.0 && scale.is_finite()) {
             return Some(format!("column `{name}` has mean norm {mean_norm} and scale {scale}"));
+        }
+        let expected = scale_of(*width, *mean_norm);
+        if (scale / expected - 1.0).abs() > SCALE_TOLERANCE {
+            return Some(format!(
+                "column `{name}` has scale {scale}, but its mean norm is {mean_norm}, which makes it \
+                 {expected}"
+            ));
         }
         None
     }

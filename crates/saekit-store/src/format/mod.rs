@@ -3,5 +3,6 @@
 pub(crate) mod dtype;
 pub(crate) mod manifest;
 pub(crate) mod names;
+pub(crate) mod scale;
 pub(crate) mod spec;
 pub(crate) mod stats;

@@ -6,6 +6,8 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const TOKENS: &str = "tokens.parquet";
 /// The folder of the shards.
 pub(crate) const SHARDS: &str = "shards";
+/// Held by whoever writes into the folder.
+pub(crate) const LOCK: &str = ".saekit-store-lock";
 /// Marks a folder in which a store was begun, so that what is left of it can be cleared safely.
 pub(crate) const UNFINISHED: &str = ".saekit-store-unfinished";
 /// The progress of a store that is being written.

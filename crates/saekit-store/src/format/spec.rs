@@ -19,6 +19,16 @@ pub struct Dataset {
     pub sha256: Option<String>,
 }
 
+/// Which tokens of a store have a row, among those whose ids are not excluded. Each of them has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// Every token.
+    All,
+    /// The first ones, in the order of the tokens table: as many as there are rows.
+    First,
+}
+
 /// The specification of a new store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreSpec {
@@ -46,6 +56,8 @@ pub struct StoreSpec {
     pub row_group_bytes: u64,
     /// Whether rows carry a sequence and a position in a tokens table.
     pub has_tokens: bool,
+    /// Which tokens will have a row, where that is known.
+    pub positions: Option<Positions>,
 }
 
 impl StoreSpec {
@@ -125,6 +137,7 @@ impl Default for StoreSpec {
             shard_bytes: Self::SHARD_BYTES,
             row_group_bytes: Self::ROW_GROUP_BYTES,
             has_tokens: true,
+            positions: None,
         }
     }
 }

@@ -1,9 +1,9 @@
-use serde::{Deserialize, Serialize};
-
 use saekit_core::ColumnSpec;
+use serde::{Deserialize, Serialize};
 
 use crate::format::dtype::DType;
 use crate::format::manifest::ColumnInfo;
+use crate::format::scale::scale;
 
 /// Running statistics of a column, in double precision, in the order rows are pushed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,13 +57,6 @@ impl ColumnStats {
             storage_error: Some(self.errors / self.squares.max(f64::MIN_POSITIVE)),
         }
     }
-}
-
-/// The factor that gives rows of `width` values and of mean norm `mean_norm` the mean norm
-/// `sqrt(width)`; 1 where there is no such factor in single precision.
-pub fn scale(width: usize, mean_norm: f64) -> f32 {
-    let scale = ((width as f64).sqrt() / mean_norm) as f32;
-    if scale.is_finite() && scale > 0.0 { scale } else { 1.0 }
 }
 
 /// In eight partial sums, whose order is fixed, so that it runs at the speed of memory.

@@ -193,6 +193,7 @@ impl InferredManifest {
             rows: self.infos.iter().map(|info| info.rows).sum(),
             sequences: 0,
             columns: self.columns.into_iter().map(info).collect(),
+            positions: None,
             tokens: None,
             shards: self.infos,
         };
@@ -205,6 +206,7 @@ impl InferredManifest {
             has_sequences: self.has_tokens,
             skipped: Vec::new(),
             notes: self.notes,
+            has_manifest: false,
         }
     }
 }

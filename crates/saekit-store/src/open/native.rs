@@ -49,6 +49,7 @@ pub(super) fn open(opening: &mut Opening<'_>, blob: &dyn Blob) -> Result<Catalog
         opening.observer.advance(shards.len() as u64, "");
     }
     opening.observer.end();
+    let notes = missing_hashes(&manifest).into_iter().collect();
     let sha256 = opening.sha256(sha256(&bytes));
     manifest.rows = left.iter().map(|info| info.rows).sum();
     manifest.shards = left;
@@ -60,7 +61,20 @@ pub(super) fn open(opening: &mut Opening<'_>, blob: &dyn Blob) -> Result<Catalog
         shards,
         tokens,
         skipped: Vec::new(),
-        notes: Vec::new(),
+        notes,
+        has_manifest: true,
+    })
+}
+
+/// Says how many files have no hash.
+fn missing_hashes(manifest: &Manifest) -> Option<String> {
+    let missing = manifest.shards.iter().filter(|shard| shard.sha256.is_empty()).count();
+    let of = manifest.shards.len();
+    (missing > 0).then(|| {
+        format!(
+            "{missing} of {of} shards have no hash in the manifest: a change of them would not be \
+             noticed (`saekit convert-store` writes a store with hashes)"
+        )
     })
 }
 

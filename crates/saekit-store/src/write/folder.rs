@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::partial_path;
+use saekit_core::files::{FolderLock, partial_path};
 
 use crate::error::{Result, WriteError};
 use crate::format::manifest::check_format;
-use crate::format::names::{BUCKETS, MANIFEST, SHARDS, STATE, TOKENS, UNFINISHED};
+use crate::format::names::{BUCKETS, LOCK, MANIFEST, SHARDS, STATE, TOKENS, UNFINISHED};
 
 /// Prepares `dir` for a new store: creates it, refuses one that holds something to lose, and clears
 /// what an unfinished store left, but for the files in `keep` and, if there are any, the state.
@@ -43,9 +43,18 @@ pub(crate) fn end(dir: &Path) -> Result<()> {
     remove_all(&[dir.join(STATE), dir.join(UNFINISHED)])
 }
 
-/// Removes a store, finished or not, and nothing else.
+/// Takes `dir` for this process alone; `verb` tells others what for.
+pub(crate) fn lock(dir: &Path, verb: &str) -> Result<FolderLock> {
+    Ok(FolderLock::take(dir, &dir.join(LOCK), verb)?.temporary())
+}
+
+/// Removes a store, finished or not, and nothing else; fails where another process writes it.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     let (manifest, marker) = (dir.join(MANIFEST), dir.join(UNFINISHED));
+    if !manifest.exists() && !marker.exists() {
+        return Ok(());
+    }
+    let _held = lock(dir, "--force")?;
     if manifest.exists() {
         let bytes = fs::read(&manifest).map_err(saekit_core::Error::io("read", &manifest))?;
         check_format(&bytes, &manifest)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::{read_json, write_json};
+use saekit_core::files::{read_sealed, write_sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, WriteError};
@@ -39,7 +39,7 @@ impl State {
         if !path.exists() {
             return Ok(None);
         }
-        match read_json(&path, "state of an unfinished store") {
+        match read_sealed(&path, "state of an unfinished store") {
             Ok(state) => Ok(Some(state)),
             Err(source) => {
                 Err(WriteError::CannotGoOn { dir: dir.to_owned(), problem: source.to_string() }
@@ -50,7 +50,7 @@ impl State {
 
     /// Writes it into `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        Ok(write_json(&dir.join(STATE), self)?)
+        Ok(write_sealed(&dir.join(STATE), self)?)
     }
 
     /// Rows in the shards.

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use saekit_core::files::write_json;
+use saekit_core::files::{FolderLock, write_json};
 
 use saekit_core::{RowBlock, RowSink, TokenizedSequence};
 
@@ -28,17 +28,21 @@ pub struct StoreWriter {
     state: State,
     tokens: Option<TokensWriter>,
     failed: bool,
+    /// Keeps other processes out of the folder.
+    _lock: FolderLock,
 }
 
 impl StoreWriter {
     /// Begins a store in `dir`, which is created where it is missing.
     ///
     /// Refuses a folder that holds a finished store, or files named like a store's that no
-    /// unfinished store accounts for; leftovers of an unfinished one are removed.
+    /// unfinished store accounts for, or that another process writes to; leftovers of an unfinished
+    /// store are removed.
     pub fn create(dir: impl AsRef<Path>, spec: StoreSpec) -> Result<Self> {
         spec.check()?;
-        let state = State::new(&spec, &[]);
-        Self::begin(dir.as_ref(), spec, state)
+        let (dir, state) = (dir.as_ref(), State::new(&spec, &[]));
+        let lock = folder::lock(dir, "writer")?;
+        Self::begin(dir, spec, state, lock)
     }
 
     /// Resumes the unfinished store in `dir` after its last whole shard; begins one, as
@@ -47,25 +51,32 @@ impl StoreWriter {
     /// The caller gives the same sequences and rows again, from the first on; rows before
     /// [`first_row`](RowSink::first_row) may be [skipped](RowSink::skip_rows) instead. The store is
     /// then, to the byte, what the first writer would have written. `more` names the settings
-    /// beside the spec that decide the rows. Fails where one of them, or of the spec, is not what
-    /// the store was begun with.
-    pub fn resume(dir: impl AsRef<Path>, spec: StoreSpec, more: &[(&str, String)]) -> Result<Self> {
+    /// beside the spec that decide the rows, and `verb` tells other processes what is being done.
+    /// Fails where one of the settings is not what the store was begun with, or another process writes
+    /// to the folder.
+    pub fn resume(
+        dir: impl AsRef<Path>,
+        spec: StoreSpec,
+        more: &[(&str, String)],
+        verb: &str,
+    ) -> Result<Self> {
         spec.check()?;
         let (dir, new) = (dir.as_ref(), State::new(&spec, more));
+        let lock = folder::lock(dir, verb)?;
         let begun = if folder::is_unfinished(dir) { State::read(dir)? } else { None };
         if let Some(state) = &begun {
             state.check(&new, dir)?;
         }
-        Self::begin(dir, spec, begun.unwrap_or(new))
+        Self::begin(dir, spec, begun.unwrap_or(new), lock)
     }
 
     /// Clears `dir` of everything but the shards in `state`.
-    fn begin(dir: &Path, spec: StoreSpec, state: State) -> Result<Self> {
+    fn begin(dir: &Path, spec: StoreSpec, state: State, lock: FolderLock) -> Result<Self> {
         folder::begin(dir, &state.files(dir))?;
         let tokens = spec.has_tokens.then(|| TokensWriter::create(dir)).transpose()?;
         let (dir, format) = (dir.to_owned(), ShardFormat::new(&spec));
         let collector = RowCollector::new(spec, state.rows());
-        Ok(Self { dir, format, collector, state, tokens, failed: false })
+        Ok(Self { dir, format, collector, state, tokens, failed: false, _lock: lock })
     }
 
     /// Appends a sequence to the tokens table and returns its number.
@@ -156,6 +167,7 @@ impl StoreWriter {
             seed: spec.seed,
             rows: *rows,
             sequences: u64::from(*sequences),
+            positions: spec.positions,
             columns: columns.map(|(column, stats)| stats.finish(column, spec.dtype)).collect(),
             tokens,
             shards: self.state.shards.clone(),

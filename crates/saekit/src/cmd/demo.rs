@@ -1,12 +1,12 @@
 //! `saekit demo`: every verb once, on a model and text that come with the binary.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use saekit_analysis::{Finished, Settings as AnalysisSettings};
-use saekit_core::files::{read_json, write_json};
+use saekit_core::files::{FolderLock, read_json, write_json};
 use saekit_core::{Error as CoreError, HookPoint, number};
 use saekit_dictionary::format;
 use saekit_eval::Evaluation;
@@ -91,6 +91,8 @@ const SMALL: Settings = Settings {
 const DATASET: &str = "saekit-demo";
 /// The file that makes a folder a demo's.
 const RECORD: &str = "demo.json";
+/// Held by the process that makes the demo.
+const LOCK: &str = "demo.lock";
 /// Everything else in it, the files of [`assets`] apart.
 const STORE: &str = "store";
 const HELDOUT: &str = "heldout";
@@ -139,7 +141,7 @@ struct Demo<'a> {
     device: Chosen,
     session: &'a Session,
     /// Holds the folder while it lasts.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Runs the demo, or what is left of it.
@@ -295,17 +297,19 @@ impl Demo<'_> {
 }
 
 /// Takes `dir` for a demo made as `record` says; `force` removes one that is there.
-fn claim(dir: &Path, record: &Record, force: bool) -> Result<File> {
+fn claim(dir: &Path, record: &Record, force: bool) -> Result<FolderLock> {
     let path = dir.join(RECORD);
-    let is_empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    let is_ours =
+        |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == LOCK);
+    let is_empty = fs::read_dir(dir).map_or(true, |mut entries| entries.all(is_ours));
     if !is_empty && !path.is_file() {
         bail!(
             "{} holds something that is no demo; choose another folder with `--out`",
             dir.display()
         );
     }
+    let held = FolderLock::take(dir, &dir.join(LOCK), "demo")?.temporary();
     if path.is_file() {
-        drop(lock(&path, dir)?);
         let there: Record = read_json(&path, "record of a demo")?;
         if force {
             clear(dir)?;
@@ -320,21 +324,9 @@ fn claim(dir: &Path, record: &Record, force: bool) -> Result<File> {
         }
     }
     if !path.is_file() {
-        fs::create_dir_all(dir).map_err(CoreError::io("create", dir))?;
         write_json(&path, record)?;
     }
-    lock(&path, dir)
-}
-
-fn lock(path: &Path, dir: &Path) -> Result<File> {
-    let file = File::open(path).map_err(CoreError::io("open", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            bail!("{} is in use by another saekit; wait for it or choose `--out`", dir.display())
-        }
-        Err(TryLockError::Error(error)) => Err(CoreError::io("lock", path)(error).into()),
-    }
+    Ok(held)
 }
 
 /// Removes what a demo writes, and nothing else; the record goes last.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use saekit_core::files::partial_path;
+use saekit_core::files::{FolderLock, partial_path};
 use saekit_core::{Error as CoreError, number};
 use saekit_dictionary::format::{self, Format};
 
@@ -60,6 +60,10 @@ pub(crate) fn perform(
     out: &Path,
     force: bool,
 ) -> Result<()> {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    // Beside the folder, which is replaced as a whole.
+    let _held = FolderLock::take(out, &out.with_file_name(name), "export")?.temporary();
     check_replaceable(out, force)?;
     let partial = partial_path(out);
     check_replaceable(&partial, true)?;

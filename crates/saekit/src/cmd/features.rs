@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use saekit_analysis::{Feature, Finished};
-use saekit_pages::{FeatureLine, terminal};
+use saekit_pages::{FeatureLine, terminal as pages};
 
 use super::analyze::FOLDER;
-use crate::session;
+use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             many(args, &analysis, lines)?
         }
     };
-    Ok(session::print(&text)?)
+    Ok(if args.json { terminal::print_json(&text)? } else { terminal::print_painted(&text)? })
 }
 
 /// The analysis in `path`, or in the run there.
@@ -83,14 +83,14 @@ fn one(args: &Args, analysis: &Finished, id: u32) -> Result<String> {
         return Ok(if args.json {
             json(&examples)
         } else {
-            terminal::firings(&feature, &examples, width(), colour())
+            pages::firings(&feature, &examples, width(), colour())
         });
     }
     if args.json {
         return Ok(json(&feature));
     }
     feature.examples.top.truncate(10);
-    Ok(terminal::render(&feature, width(), colour()))
+    Ok(pages::render(&feature, width(), colour()))
 }
 
 /// Features with `token` among their top tokens, those with the largest mean first.
@@ -113,7 +113,7 @@ fn on_token(analysis: &Finished, token: &str) -> Result<Vec<FeatureLine>> {
 fn many(args: &Args, analysis: &Finished, mut lines: Vec<FeatureLine>) -> Result<String> {
     lines.truncate(args.limit);
     if !args.json {
-        return Ok(terminal::list(&lines, width(), colour()));
+        return Ok(pages::list(&lines, width(), colour()));
     }
     let features = lines.iter().map(|line| analysis.feature(line.latent));
     Ok(json(&features.collect::<Result<Vec<Feature>, _>>()?))

@@ -33,7 +33,7 @@ Examples:
   saekit export run --format saelens --out sae
 
 Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 not a valid command,
-130 interrupted.";
+130 stopped by Ctrl-C (143 by SIGTERM).";
 
 /// The command line.
 #[derive(Debug, Parser)]

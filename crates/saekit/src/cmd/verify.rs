@@ -16,9 +16,10 @@ Examples:
   saekit verify s3://bucket/acts
   saekit verify 'mine/*.parquet' --damaged skip
 
-Reads everything: the hash of every file that has one in the manifest, the checksum of every page that
-has one, counts, widths, and every value, which has to be finite. Stops at the first fault, with exit
-code 1; with `--damaged skip`, damaged files are named and the others are read.";
+Reads everything: the hash of every file, the checksum of every page that has one, counts, widths, and
+every value, which has to be finite. Compares the statistics in the manifest with those of the rows, and
+sequence and position of every row with the tokens table. Says what it could not check. Stops at the
+first fault, with exit code 1; with `--damaged skip`, damaged files are named and the others are read.";
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -39,14 +40,18 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         .verify(&mut session.observer(), interrupt)
         .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
     let hashed = match verified.hashed {
-        0 => "no hashes to compare: `saekit convert-store` writes a store that has them".to_owned(),
+        0 => "no hashes to compare".to_owned(),
         hashed => format!("{} hashes agree", number::count(hashed)),
     };
-    Ok(session::print(&format!(
-        "{}: {} rows in {} files ({}) are sound; {hashed}",
+    let mut text = format!(
+        "{}: {} rows in {} files ({}) are sound; {hashed}\n",
         store.dir().display(),
         number::count(verified.rows),
         number::count(verified.files),
         number::bytes(verified.bytes),
-    ))?)
+    );
+    for what in &verified.unchecked {
+        text += &format!("not checked: {what}\n");
+    }
+    Ok(session::print(&text)?)
 }

@@ -17,7 +17,8 @@ use saekit_kernels::Isa;
 use serde_json::{Map, Value, json};
 
 use self::ceilings::Ceilings;
-use crate::session::{self, Session};
+use crate::session::Session;
+use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,8 +104,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         Case::Ingest(args) => (ingest::measure(args, session)?, args.repeat.json),
         Case::Analyze(args) => (analyze::measure(args, session)?, args.json),
     };
-    let text = if json { report.json().to_string() } else { report.table() };
-    Ok(session::print(&text)?)
+    if json {
+        return Ok(terminal::print_json(&report.json().to_string())?);
+    }
+    Ok(terminal::print(&report.table())?)
 }
 
 /// What was measured.

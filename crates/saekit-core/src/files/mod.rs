@@ -1,4 +1,8 @@
-//! Writes that are whole or absent, hashes, and JSON with the file named in every error.
+//! Writes that are whole or absent, hashes, folders for one process at a time, and JSON with the file
+//! named in every error.
+
+mod lock;
+mod sealed;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,6 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
+pub use self::lock::FolderLock;
+pub use self::sealed::{read_sealed, write_sealed};
 use crate::{Error, Result};
 
 /// The sibling of `path` that holds it while it is being written: the name plus `.partial`.
