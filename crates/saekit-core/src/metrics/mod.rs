@@ -11,10 +11,14 @@
 //! NaN. Values that are not finite are an error where they come in.
 
 mod code_stats;
+mod massive;
 mod moments;
+mod norms;
 mod reconstruction;
 
 pub use code_stats::{CodeMetrics, CodeStats, DensityHistogram};
+pub use massive::{MassiveMetrics, MassiveRows, RowSurvey};
+pub use norms::NormSketch;
 pub use reconstruction::{Reconstruction, ReconstructionMetrics, fvu};
 
 /// `numerator / denominator`, where that is a number.

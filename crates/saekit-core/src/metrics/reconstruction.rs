@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::massive::{MassiveMetrics, MassiveRows, RowSurvey};
 use super::moments::Moments;
 use super::ratio;
 use crate::{Error, MatrixView, Result};
@@ -7,10 +8,20 @@ use crate::{Error, MatrixView, Result};
 /// Compares rows with their reconstructions as they stream past.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reconstruction {
-    centre: Option<Vec<f64>>,
+    /// What a first pass over the rows makes possible.
+    about: Option<About>,
     target: Moments,
     error: Moments,
     sums: Sums,
+}
+
+/// Figures about the mean and the median norm of all rows.
+#[derive(Clone, Debug, PartialEq)]
+struct About {
+    massive: MassiveRows,
+    /// The rows that are not massive: their moments, and the sum of their `|e|²`.
+    others: Moments,
+    others_error: f64,
 }
 
 /// Sums over rows.
@@ -33,7 +44,7 @@ struct Sums {
     normalised_error: f64,
     norm_ratio: f64,
     cosine: f64,
-    /// Over the rows that are not the centre: how many, and `|e|^2 / |x - centre|^2`.
+    /// Over the rows that are not the mean: how many, and `|e|^2 / |x - x̄|^2`.
     off_centre: u64,
     centred_error: f64,
 }
@@ -51,9 +62,8 @@ pub struct ReconstructionMetrics {
     /// `1 - fvu`. `explained_variance` of SAELens from 6.45.1 on.
     pub explained_variance: Option<f64>,
     /// `1 - E[|e|² / |x - x̄|²]`, the ratio taken row by row: `explained_variance_legacy` of SAELens
-    /// and `SAEBench` but for the centre, which is the one given to [`Reconstruction::about`] and
-    /// there the mean of a batch. One row near the centre can make it very negative. `None` without
-    /// a centre.
+    /// and `SAEBench`, where `x̄` is the mean of a batch. One row near the mean can make it very
+    /// negative. `None` without a first pass.
     pub explained_variance_per_row: Option<f64>,
     /// `1 - Σ_d Var(e_d) / Σ_d Var(x_d)`: `frac_variance_explained` of `dictionary_learning`, which
     /// averages it over batches. Blind to a constant error.
@@ -75,24 +85,34 @@ pub struct ReconstructionMetrics {
     pub relative_reconstruction_bias: Option<f64>,
     /// `E[cos(x, x̂)]`; a row whose reconstruction is zero counts as 0.
     pub cosine_similarity: Option<f64>,
+    /// How many rows are massive, and how much of the variance they hold. `None` without a first
+    /// pass.
+    #[serde(default)]
+    pub massive: Option<MassiveMetrics>,
+    /// [`fvu`](Self::fvu) as it would be if there were no massive rows: they are left out of both
+    /// sums and of the mean. `None` without a first pass.
+    #[serde(default)]
+    pub fvu_without_massive: Option<f64>,
 }
 
 impl Reconstruction {
     /// Nothing seen yet, of rows `d_out` wide.
     pub fn new(d_out: usize) -> Self {
         Self {
-            centre: None,
+            about: None,
             target: Moments::new(d_out),
             error: Moments::new(d_out),
             sums: Sums::default(),
         }
     }
 
-    /// Like [`new`](Self::new) for rows as wide as `centre`, with
-    /// [`explained_variance_per_row`](ReconstructionMetrics::explained_variance_per_row) taken about
-    /// `centre`: by definition the mean of the rows to come, which takes a pass of its own.
-    pub fn about(centre: &[f64]) -> Self {
-        Self { centre: Some(centre.to_vec()), ..Self::new(centre.len()) }
+    /// Like [`new`](Self::new), with the figures that take a first pass over the same rows: those
+    /// about their mean taken row by row, and those of massive rows. `survey` is that pass.
+    pub fn about(survey: &RowSurvey) -> Self {
+        let massive = MassiveRows::about(survey);
+        let width = massive.width();
+        let about = About { massive, others: Moments::new(width), others_error: 0.0 };
+        Self { about: Some(about), ..Self::new(width) }
     }
 
     /// Adds rows `x` and their reconstructions `x_hat`, both `[rows, d_out]`.
@@ -117,9 +137,8 @@ impl Reconstruction {
         self.target.push(x.iter().copied().map(f64::from));
         self.error.push(pairs(x, x_hat).map(|(x, y)| x - y));
         self.sums.add(input, output, dot, error);
-        if let Some(centre) = &self.centre {
-            let distance = x.iter().zip(centre).map(|(x, c)| (f64::from(*x) - c).powi(2)).sum();
-            self.sums.add_centred(error, distance);
+        if let Some(about) = &mut self.about {
+            self.sums.add_centred(error, about.push_row(x, error));
         }
     }
 
@@ -160,7 +179,26 @@ impl Reconstruction {
             l2_ratio: per_nonzero(sums.norm_ratio),
             relative_reconstruction_bias: ratio(sums.output_squares, sums.dot),
             cosine_similarity: per_nonzero(sums.cosine),
+            massive: self.about.as_ref().map(|about| about.massive.report()),
+            fvu_without_massive: self.about.as_ref().and_then(About::fvu),
         }
+    }
+}
+
+impl About {
+    /// Adds a row and its `|e|²`; returns `|x - x̄|²`.
+    fn push_row(&mut self, x: &[f32], error: f64) -> f64 {
+        let seen = self.massive.push_row(x);
+        if !seen.is_massive {
+            self.others.push(x.iter().copied().map(f64::from));
+            self.others_error += error;
+        }
+        seen.distance
+    }
+
+    /// Fraction of variance unexplained of the rows that are not massive.
+    fn fvu(&self) -> Option<f64> {
+        ratio(self.others_error, self.others.squares())
     }
 }
 
@@ -181,7 +219,7 @@ impl Sums {
         }
     }
 
-    /// Adds a row by `|e|²` and `|x - centre|²`.
+    /// Adds a row by `|e|²` and `|x - x̄|²`.
     fn add_centred(&mut self, error: f64, distance: f64) {
         if distance > 0.0 {
             self.off_centre += 1;
@@ -236,6 +274,12 @@ mod tests {
         (x, x_hat)
     }
 
+    fn survey(x: &Matrix) -> RowSurvey {
+        let mut survey = RowSurvey::new(x.cols());
+        survey.push(x.view());
+        survey
+    }
+
     fn near(found: Option<f64>, expected: f64) {
         let found = found.expect("the figure exists");
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
@@ -244,7 +288,7 @@ mod tests {
     #[test]
     fn by_hand() {
         let (x, x_hat) = hand();
-        let mut about = Reconstruction::about(&[3.0, 2.0]);
+        let mut about = Reconstruction::about(&survey(&x));
         about.push(x.view(), x_hat.view()).unwrap();
         let report = about.report();
         // the mean is (3, 2); squared distances to it 8, 0, 8; squared errors 1, 0, 4: a row is
@@ -268,11 +312,37 @@ mod tests {
     }
 
     #[test]
+    fn massive_rows_are_left_out_of_both_sums_and_of_the_mean() {
+        // the others have norm 1 and mean 0, so their variance sums to 4; their errors are 1 of it
+        let x = matrix(&[[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [60.0, 0.0]]);
+        let x_hat = matrix(&[[0.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [60.0, 12.0]]);
+        let mut seen = Reconstruction::about(&survey(&x));
+        seen.push(x.view(), x_hat.view()).unwrap();
+        let report = seen.report();
+        let massive = report.massive.clone().unwrap();
+        assert_eq!((massive.rows, massive.massive_rows, massive.limit), (5, 1, Some(5.0)));
+        // the mean of all is (12, 0): 48² of 11² + 13² + 2 (12² + 1) + 48²
+        near(massive.variance_share, 2304.0 / 2884.0);
+        near(report.fvu, 145.0 / 2884.0);
+        near(report.fvu_without_massive, 0.25);
+    }
+
+    #[test]
+    fn without_massive_rows_both_figures_are_the_same() {
+        let (x, x_hat) = hand();
+        let mut seen = Reconstruction::about(&survey(&x));
+        seen.push(x.view(), x_hat.view()).unwrap();
+        assert_eq!(seen.report().fvu, seen.report().fvu_without_massive);
+        let json = serde_json::to_value(Reconstruction::new(2).report()).unwrap();
+        assert!(json["massive"].is_null() && json["fvu_without_massive"].is_null());
+    }
+
+    #[test]
     fn no_rows_have_no_figures() {
-        let report = Reconstruction::about(&[0.0, 0.0]).report();
+        let report = Reconstruction::about(&RowSurvey::new(2)).report();
         let json = serde_json::to_value(&report).unwrap();
         for (name, value) in json.as_object().unwrap() {
-            let counts = ["rows", "zero_rows"].contains(&name.as_str());
+            let counts = ["rows", "zero_rows", "massive"].contains(&name.as_str());
             assert_eq!(value.is_null(), !counts, "{name}");
         }
         assert_eq!(serde_json::from_value::<ReconstructionMetrics>(json).unwrap(), report);
@@ -346,7 +416,7 @@ mod tests {
         fn figures_do_not_depend_on_batches(seed: u64, rows in 1_usize..40, cut in 0_usize..40) {
             let (x, x_hat) = (random(seed, rows, 3), random(seed ^ 1, rows, 3));
             let cut = cut.min(rows);
-            let mut whole = Reconstruction::about(&[0.1, 0.0, 0.0]);
+            let mut whole = Reconstruction::about(&survey(&x));
             let mut parts = whole.clone();
             whole.push(x.view(), x_hat.view()).unwrap();
             parts.push(x.view().slice(0, cut), x_hat.view().slice(0, cut)).unwrap();

@@ -1,6 +1,6 @@
 """Writes metrics.json beside itself: rows, reconstructions, codes and numpy's figures for them.
 
-    python metrics.py        # numpy 2.3.5; the file is the same on every run
+    python metrics.py        # numpy 2.3.5 or 2.4.6; the file is the same on every run
 """
 
 import json
@@ -42,6 +42,37 @@ def norms(x: Array, y: Array) -> dict[str, float]:
     }
 
 
+def median_norm(x: Array) -> float:
+    """The norm at rank n // 2 of all norms, each rounded down to 11 significant bits."""
+    bits = norm(x).view(np.uint64) >> np.uint64(42) << np.uint64(42)
+    return float(np.sort(bits.view(np.float64))[len(x) // 2])
+
+
+def massive_figures(x: Array, y: Array) -> dict[str, float]:
+    """Figures with and without the rows whose norm is above 5 times the median norm."""
+    limit = 5 * median_norm(x)
+    massive = norm(x) > limit
+    squares = ((x - x.mean(axis=0)) ** 2).sum(axis=1)
+    return {
+        "limit": limit,
+        "massive_rows": int(massive.sum()),
+        "variance_share": squares[massive].sum() / squares.sum(),
+        "fvu": explained_variances(x, y)["fvu"],
+        "fvu_without_massive": explained_variances(x[~massive], y[~massive])["fvu"],
+    }
+
+
+def massive_rows() -> dict[str, object]:
+    """Rows of which three are a hundred times as large, in one direction and well reconstructed."""
+    rng = np.random.default_rng(20261130)
+    x = rng.standard_normal((ROWS, WIDTH)) + 1.0
+    x[[5, 40, 41]] = [200.0, 0.0, 3.0, -150.0, 1.0] + rng.standard_normal((3, WIDTH))
+    y = 0.99 * x + 0.4 * rng.standard_normal((ROWS, WIDTH))
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    figures = massive_figures(x.astype(np.float64), y.astype(np.float64))
+    return {"x": x.ravel().tolist(), "x_hat": y.ravel().tolist(), "figures": figures}
+
+
 def code_figures(codes: Array) -> dict[str, object]:
     density = (codes != 0).mean(axis=0)
     edges = np.arange(-8, 0.125, 0.25)
@@ -68,9 +99,9 @@ def main() -> None:
         "x": x.ravel().tolist(),
         "x_hat": y.ravel().tolist(),
         "codes": codes.ravel().tolist(),
-        "mean": wide.mean(axis=0).tolist(),
         "reconstruction": explained_variances(wide, wide_hat) | norms(wide, wide_hat),
         "code": code_figures(codes.astype(np.float64)),
+        "massive": massive_rows(),
     }
     Path(__file__).with_name("metrics.json").write_text(json.dumps(golden) + "\n")
 
