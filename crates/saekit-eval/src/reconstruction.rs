@@ -1,4 +1,6 @@
-use saekit_core::metrics::{CodeMetrics, CodeStats, Reconstruction, ReconstructionMetrics};
+use saekit_core::metrics::{
+    CodeMetrics, CodeStats, Reconstruction, ReconstructionMetrics, RowSurvey,
+};
 use saekit_core::{Codec, ColumnSpec, Interrupt, MatrixView, Observer, RowBatch, RowSource};
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +47,8 @@ pub struct ReconstructionReport {
 /// Encodes and decodes the rows that `rows` gives from where it stands, which have to be in the
 /// units of the raw activations.
 ///
-/// The rows are read twice: first for their mean, then for the figures about it. Memory is that of
-/// a batch. `rows` is left after the last row evaluated.
+/// The rows are read twice: first for their mean and their norms, then for the figures about them.
+/// Memory is that of a batch. `rows` is left after the last row evaluated.
 ///
 /// # Panics
 /// If `rows` has no such columns or a batch is to have no rows.
@@ -64,24 +66,23 @@ pub fn reconstruction(
     let start = rows.cursor();
     let mut reader = Reader { rows, options, interrupt, observer };
 
-    let mut sums = vec![0.0; target.width];
+    let mut survey = RowSurvey::new(target.width);
     let count = reader.each_batch("mean of the rows", |first, batch| {
         for (column, values) in columns.iter().zip(&batch.columns) {
             let what = format!("column `{}`", column.name);
             check_finite(values.view(), &what, (first, batch), HARVEST_AGAIN)?;
         }
-        add_rows(&mut sums, batch.columns[options.target].view());
+        survey.push(batch.columns[options.target].view());
         Ok(String::new())
     })?;
     if count == 0 {
         return Err(Error::NoRows);
     }
-    let mean: Vec<f64> = sums.iter().map(|sum| sum / count as f64).collect();
     reader.rows.seek(&start)?;
 
     let mut figures = Figures {
         codec,
-        rows: Reconstruction::about(&mean),
+        rows: Reconstruction::about(&survey),
         codes: CodeStats::new(codec.shape().d_code),
     };
     reader.each_batch("reconstruction", |first, batch| figures.add(options, first, batch))?;
@@ -143,14 +144,6 @@ impl Figures<'_> {
         self.rows.push(target.view(), output.view())?;
         let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
         Ok(format!("FVU {}  L0 {}", figure(self.rows.fvu()), figure(self.codes.l0())))
-    }
-}
-
-fn add_rows(sums: &mut [f64], rows: MatrixView<'_>) {
-    for row in rows.iter() {
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(*value);
-        }
     }
 }
 

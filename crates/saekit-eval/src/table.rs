@@ -1,6 +1,6 @@
 use std::fmt::{self, Display, Formatter};
 
-use saekit_core::metrics::{CodeMetrics, DensityHistogram, ReconstructionMetrics};
+use saekit_core::metrics::{CodeMetrics, DensityHistogram, MassiveMetrics, ReconstructionMetrics};
 
 use saekit_core::number;
 
@@ -69,6 +69,10 @@ impl Display for CrossEntropyReport {
 
 fn rows_table(f: &mut Formatter<'_>, metrics: &ReconstructionMetrics) -> fmt::Result {
     figure(f, "FVU", metrics.fvu)?;
+    if let Some(massive) = &metrics.massive {
+        figure(f, "  without massive rows", metrics.fvu_without_massive)?;
+        text(f, "    of which there are", &massive_rows(massive))?;
+    }
     figure(f, "explained variance", metrics.explained_variance)?;
     figure(f, "  per row", metrics.explained_variance_per_row)?;
     figure(f, "  residual", metrics.explained_variance_residual)?;
@@ -80,6 +84,15 @@ fn rows_table(f: &mut Formatter<'_>, metrics: &ReconstructionMetrics) -> fmt::Re
     figure(f, "norm out / norm in", metrics.l2_ratio)?;
     figure(f, "norm of error / norm in", metrics.l2_error_ratio)?;
     figure(f, "relative reconstruction bias", metrics.relative_reconstruction_bias)
+}
+
+/// How many rows are massive, and how much of the variance they hold.
+fn massive_rows(massive: &MassiveMetrics) -> String {
+    let count = thousands(massive.massive_rows);
+    match massive.variance_share.filter(|_| massive.massive_rows > 0) {
+        Some(share) => format!("{count}, with {:.1} % of the variance", 100.0 * share),
+        None => count,
+    }
 }
 
 fn codes_table(f: &mut Formatter<'_>, codes: &CodeMetrics) -> fmt::Result {

@@ -91,7 +91,7 @@ pub use format::spec::{Dataset, Positions, StoreSpec};
 pub use live::LiveRows;
 pub use live::config::LiveConfig;
 pub use open::config::{Damaged, ForeignConfig, OpenConfig};
-pub use read::profile::ColumnProfile;
+pub use read::profile::{ColumnProfile, NormQuantiles};
 pub use select::filter::{RowFilter, Split, TokenSpans};
 pub use select::row_selection::{RowCounts, RowSelection};
 pub use storage::folder::Folder;

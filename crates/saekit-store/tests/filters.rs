@@ -185,6 +185,7 @@ fn rows_with_nan_or_infinity_are_counted_and_left_out_where_that_is_asked_for() 
     assert_eq!(found, expected);
     let profile = store.profile(&column, 40, &mut Silent, &Interrupt::default()).unwrap();
     assert_eq!((profile.rows, profile.non_finite_rows), (38, 2));
+    assert_eq!((profile.massive.rows, profile.massive.massive_rows), (38, 0));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod assets;
 mod cmd;
 mod exit;
+mod massive;
 mod models;
 mod options;
 mod progress;

@@ -1,6 +1,7 @@
 //! Statistics of the values of a column, including values that are not finite.
 
-use saekit_core::{HookPoint, Interrupt, Observer};
+use saekit_core::metrics::{MassiveMetrics, MassiveRows, NormSketch, RowSurvey};
+use saekit_core::{HookPoint, Interrupt, MatrixView, Observer};
 use serde::Serialize;
 
 use crate::catalog::Catalog;
@@ -21,8 +22,10 @@ pub struct ColumnProfile {
     pub rows: u64,
     /// Rows that hold a value that is NaN or infinite; they count for nothing else.
     pub non_finite_rows: u64,
-    /// Least, mean and largest Euclidean norm.
-    pub norms: [f64; 3],
+    /// Their Euclidean norms.
+    pub norms: NormQuantiles,
+    /// How many of them have a norm far above the median, and how much of the variance those hold.
+    pub massive: MassiveMetrics,
     /// Mean of all values.
     pub mean: f64,
     /// Mean over dimensions of the variance of each.
@@ -32,19 +35,60 @@ pub struct ColumnProfile {
     pub outliers: Vec<(usize, f64)>,
 }
 
-/// Sums over rows.
+/// Norms of rows: the range and the mean exactly, quantiles as [`NormSketch::quantile`] has them.
+/// Zeros where there are no rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct NormQuantiles {
+    /// Smallest norm.
+    pub least: f64,
+    /// Norm that 1 % of the rows stay below.
+    pub percent_1: f64,
+    /// Median norm.
+    pub median: f64,
+    /// Mean norm.
+    pub mean: f64,
+    /// Norm that 99 % of the rows stay below.
+    pub percent_99: f64,
+    /// Norm that 99.9 % of the rows stay below.
+    pub percent_99_9: f64,
+    /// Largest norm.
+    pub largest: f64,
+}
+
+impl NormQuantiles {
+    fn of(norms: &NormSketch) -> Self {
+        let (least, largest) = norms.range().unwrap_or_default();
+        let quantile = |part| norms.quantile(part).unwrap_or_default();
+        Self {
+            least,
+            percent_1: quantile(0.01),
+            median: quantile(0.5),
+            mean: norms.mean().unwrap_or_default(),
+            percent_99: quantile(0.99),
+            percent_99_9: quantile(0.999),
+            largest,
+        }
+    }
+}
+
+/// Sums over the rows that are finite.
 struct Sums {
-    rows: u64,
+    survey: RowSurvey,
     non_finite_rows: u64,
-    least: f64,
-    largest: f64,
-    norms: f64,
-    values: Vec<f64>,
     squares: Vec<f64>,
 }
 
+/// Rows to look at, which can be read more than once.
+struct Looked<'a> {
+    store: &'a Catalog,
+    column: &'a HookPoint,
+    groups: &'a [RowRange],
+    projection: Projection,
+    interrupt: &'a Interrupt,
+}
+
 impl ColumnProfile {
-    /// Looks at the rows of `groups`.
+    /// Reads the rows of `groups` twice: the second time for their distances from the mean.
     pub(crate) fn of(
         store: &Catalog,
         column: &HookPoint,
@@ -53,35 +97,48 @@ impl ColumnProfile {
     ) -> Result<Self> {
         let projection = Projection::of_store(store, &[(column.clone(), 1.0)])?;
         let mut sums = Sums::new(projection.shape().specs()[0].width);
-        let (mut rows, mut row) =
-            (RowBuffer::default(), vec![0.0; projection.shape().specs()[0].width]);
-        let total = groups.iter().map(|group| u64::from(group.rows)).sum();
-        observer.begin(&format!("looking at {column}"), Some(total), "rows");
-        for group in groups {
-            interrupt.check()?;
-            rows.read(StoreView { store, projection: &projection }, &[*group], interrupt)?;
-            for i in 0..group.rows as usize {
-                let finite = rows.decode_row(i, &projection, 0, &mut row);
-                sums.push(&row, finite);
+        let looked = Looked { store, column, groups, projection, interrupt };
+        looked.each_row("looking at", observer, |row, finite| sums.push(row, finite))?;
+        let mut massive = MassiveRows::about(&sums.survey);
+        looked.each_row("variance of", observer, |row, finite| {
+            if finite {
+                massive.push(MatrixView::new(1, row.len(), row));
             }
-            observer.advance(sums.rows + sums.non_finite_rows, "");
+        })?;
+        Ok(sums.finish(column.clone(), massive.report()))
+    }
+}
+
+impl Looked<'_> {
+    /// Calls `visit` with every row, and whether its values are finite.
+    fn each_row(
+        &self,
+        doing: &str,
+        observer: &mut dyn Observer,
+        mut visit: impl FnMut(&[f32], bool),
+    ) -> Result<()> {
+        let Self { store, column, groups, projection, interrupt } = self;
+        let (mut rows, mut row) = (RowBuffer::default(), vec![0.0; projection.shape().specs()[0].width]);
+        let (mut done, total) = (0, groups.iter().map(|group| u64::from(group.rows)).sum());
+        observer.begin(&format!("{doing} {column}"), Some(total), "rows");
+        for group in *groups {
+            interrupt.check()?;
+            rows.read(StoreView { store, projection }, &[*group], interrupt)?;
+            for i in 0..group.rows as usize {
+                let finite = rows.decode_row(i, projection, 0, &mut row);
+                visit(&row, finite);
+            }
+            done += u64::from(group.rows);
+            observer.advance(done, "");
         }
         observer.end();
-        Ok(sums.finish(column.clone()))
+        Ok(())
     }
 }
 
 impl Sums {
     fn new(width: usize) -> Self {
-        Self {
-            rows: 0,
-            non_finite_rows: 0,
-            least: f64::INFINITY,
-            largest: 0.0,
-            norms: 0.0,
-            values: vec![0.0; width],
-            squares: vec![0.0; width],
-        }
+        Self { survey: RowSurvey::new(width), non_finite_rows: 0, squares: vec![0.0; width] }
     }
 
     fn push(&mut self, row: &[f32], finite: bool) {
@@ -89,24 +146,16 @@ impl Sums {
             self.non_finite_rows += 1;
             return;
         }
-        let mut square = 0.0;
-        for (value, (sum, squares)) in row.iter().zip(self.values.iter_mut().zip(&mut self.squares))
-        {
-            let value = f64::from(*value);
-            *sum += value;
-            *squares += value * value;
-            square += value * value;
+        for (squares, value) in self.squares.iter_mut().zip(row) {
+            *squares += f64::from(*value) * f64::from(*value);
         }
-        let norm = square.sqrt();
-        (self.least, self.largest) = (self.least.min(norm), self.largest.max(norm));
-        self.norms += norm;
-        self.rows += 1;
+        self.survey.push_row(row);
     }
 
-    fn finish(self, column: HookPoint) -> ColumnProfile {
-        let (rows, width) = (self.rows.max(1) as f64, self.values.len() as f64);
-        let means = self.values.iter().map(|sum| sum / rows);
-        let variances = self.squares.iter().zip(means.clone()).map(|(s, m)| s / rows - m * m);
+    fn finish(self, column: HookPoint, massive: MassiveMetrics) -> ColumnProfile {
+        let (norms, means) = (self.survey.norms(), self.survey.mean());
+        let (rows, width) = (norms.rows().max(1) as f64, means.len() as f64);
+        let variances = self.squares.iter().zip(&means).map(|(s, m)| s / rows - m * m);
         let rms: Vec<f64> = self.squares.iter().map(|sum| (sum / rows).sqrt()).collect();
         let mut sorted = rms.clone();
         sorted.sort_by(f64::total_cmp);
@@ -116,10 +165,11 @@ impl Sums {
         outliers.sort_by(|a, b| b.1.total_cmp(&a.1));
         ColumnProfile {
             column,
-            rows: self.rows,
+            rows: norms.rows(),
             non_finite_rows: self.non_finite_rows,
-            norms: [self.least.min(self.largest), self.norms / rows, self.largest],
-            mean: means.sum::<f64>() / width,
+            norms: NormQuantiles::of(norms),
+            massive,
+            mean: means.iter().sum::<f64>() / width,
             variance: variances.sum::<f64>() / width,
             outliers,
         }

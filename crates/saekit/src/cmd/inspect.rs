@@ -13,6 +13,7 @@ use saekit_store::{ColumnInfo, ColumnProfile, Manifest, OpenError, Store};
 use serde_json::Value;
 
 use crate::exit::{OnInterrupt as _, Usage};
+use crate::massive;
 use crate::models;
 use crate::options::store::{self, StoreOptions};
 use crate::session::{self, Session};
@@ -43,7 +44,8 @@ pub(crate) struct Args {
     /// Read every byte of a store, as `saekit verify` does
     #[arg(long)]
     verify: bool,
-    /// Norms, mean, variance, outlier dimensions and values that are not finite, over some rows
+    /// Norms, massive rows, mean, variance, outlier dimensions and values that are not finite, over
+    /// some rows
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "65536")]
     stats: Option<u64>,
     #[command(flatten)]
@@ -70,9 +72,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if let Some(rows) = args.stats {
         for column in &store.manifest().columns {
             let profile = store.profile(&column.name, rows, &mut session.observer(), interrupt);
-            text += &profile_text(
-                &profile.on_interrupt(interrupt, || "nothing was changed".to_owned())?,
-            );
+            let profile = profile.on_interrupt(interrupt, || "nothing was changed".to_owned())?;
+            text += &profile_text(&profile, column.mean_norm);
         }
     }
     if args.verify {
@@ -107,20 +108,30 @@ fn open(args: &Args, session: &Session) -> Result<Store> {
     store
 }
 
-fn profile_text(profile: &ColumnProfile) -> String {
-    let ColumnProfile { column, rows, non_finite_rows, norms, mean, variance, outliers } = profile;
-    let [least, mean_norm, largest] = norms;
+fn profile_text(profile: &ColumnProfile, mean_norm: f64) -> String {
+    let ColumnProfile { column, rows, non_finite_rows, norms, massive, mean, .. } = profile;
     let mut text = format!("\n{column}, over {} rows\n", number::count(*rows));
-    text += &field("norms", format!("{least:.4} to {largest:.4}, mean {mean_norm:.4}"));
+    text += &field(
+        "norms",
+        format!("{:.4} to {:.4}, mean {:.4}", norms.least, norms.largest, norms.mean),
+    );
+    let quantiles = [norms.percent_1, norms.median, norms.percent_99, norms.percent_99_9];
+    let quantiles = quantiles.map(|norm| format!("{norm:.4}")).join(", ");
+    text += &field("  at 1, 50, 99, 99.9 %", quantiles);
+    text += &field("massive rows", massive::counted(massive, mean_norm));
     text += &field("mean of values", format!("{mean:.6}"));
-    text += &field("variance a dimension", format!("{variance:.6}"));
+    text += &field("variance per dimension", format!("{:.6}", profile.variance));
+    text += &field("outlier dimensions", outliers_text(&profile.outliers));
+    text + &field("rows not finite", number::count(*non_finite_rows))
+}
+
+/// The dimensions that stand out the most.
+fn outliers_text(outliers: &[(usize, f64)]) -> String {
     let named: Vec<_> =
         outliers.iter().take(8).map(|(at, times)| format!("{at} ({times:.1} x)")).collect();
     let more = outliers.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more };
-    text += &field("outlier dimensions", named);
-    text + &field("rows not finite", number::count(*non_finite_rows))
+    if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more }
 }
 
 /// A line that says how well a column was stored.
