@@ -7,6 +7,7 @@
 mod checkpoint;
 mod config;
 mod error;
+mod first_rows;
 mod folder;
 mod metrics_log;
 mod run;
@@ -14,6 +15,7 @@ mod schedule;
 
 pub use config::{RunConfig, RunPlan};
 pub use error::{Error, Result};
+pub use first_rows::{FirstRows, FirstRowsSummary};
 pub use folder::{DICTIONARY, EVALUATION, METRICS, PLAN, RunFolder, SUMMARY};
 pub use run::{Columns, Run, Summary};
 pub use schedule::lr_scale;

@@ -10,6 +10,7 @@ use saekit_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Standing;
+use crate::first_rows::{FirstRows, FirstRowsSummary};
 use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
 use crate::metrics_log::{self, Line, MetricsLog};
 use crate::{Error, Result, RunPlan, lr_scale};
@@ -48,6 +49,9 @@ pub struct Run<'a> {
     pub columns: Columns,
     /// What the source multiplies them with.
     pub scales: Scales,
+    /// The first rows of the source, where they were looked at: the summary says of them how far
+    /// massive rows decide the figures.
+    pub first_rows: Option<&'a FirstRows>,
     /// What is known of the rows' origin; plan, rows and version are added.
     pub provenance: Provenance,
 }
@@ -61,6 +65,9 @@ pub struct Summary {
     pub rows: u64,
     /// Means over the last logged steps.
     pub last: StepReport,
+    /// What the first rows of the stream say, where they were looked at.
+    #[serde(default)]
+    pub first_rows: Option<FirstRowsSummary>,
 }
 
 /// The loop's own state.
@@ -101,7 +108,7 @@ impl Run<'_> {
         }
         observer.end();
         let _unsaved = interrupt.hold();
-        state.finish()
+        state.finish(interrupt, observer)
     }
 }
 
@@ -189,14 +196,17 @@ impl<'a> Loop<'a> {
     }
 
     /// Writes the codec, then the summary that marks the run as finished.
-    fn finish(self) -> Result<Summary> {
-        let Run { plan, folder, learner, scales, mut provenance, .. } = self.run;
+    fn finish(self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<Summary> {
+        let Run { plan, folder, source, learner, scales, first_rows, mut provenance, .. } = self.run;
         provenance.plan_sha256 = Some(folder.plan_sha256());
         provenance.rows = Some(plan.rows);
         env!("CARGO_PKG_VERSION").clone_into(&mut provenance.saekit_version);
         let codec = learner.finish(scales)?;
+        let first_rows = first_rows
+            .map(|first| first.summary(codec.as_ref(), source, interrupt, observer))
+            .transpose()?;
         write_folder(&folder.dir().join(DICTIONARY), |dir| codec.save(dir, &provenance))?;
-        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last };
+        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last, first_rows };
         write_json(&folder.dir().join(SUMMARY), &summary)?;
         folder.drop_checkpoints()?;
         Ok(summary)

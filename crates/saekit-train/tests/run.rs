@@ -160,6 +160,7 @@ fn train(dir: &Path, stop_at: Option<u64>) -> saekit_train::Result<Summary> {
         learner: &mut learner,
         columns: Columns { input: 0, target: 0 },
         scales: Scales { input: 1.0, target: 1.0 },
+        first_rows: None,
         provenance: Provenance::default(),
     };
     run.execute(&interrupt, &mut Silent)
@@ -255,6 +256,7 @@ fn progress_is_told() {
         learner: &mut Chain { value: 0.0, rows: 0, stop: None, reported: Cell::new(0) },
         columns: Columns { input: 0, target: 0 },
         scales: Scales { input: 1.0, target: 1.0 },
+        first_rows: None,
         provenance: Provenance::default(),
     };
     run.execute(&Interrupt::default(), &mut seen).unwrap();
