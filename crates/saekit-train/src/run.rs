@@ -197,7 +197,8 @@ impl<'a> Loop<'a> {
 
     /// Writes the codec, then the summary that marks the run as finished.
     fn finish(self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<Summary> {
-        let Run { plan, folder, source, learner, scales, first_rows, mut provenance, .. } = self.run;
+        let Run { plan, folder, source, learner, scales, first_rows, mut provenance, .. } =
+            self.run;
         provenance.plan_sha256 = Some(folder.plan_sha256());
         provenance.rows = Some(plan.rows);
         env!("CARGO_PKG_VERSION").clone_into(&mut provenance.saekit_version);

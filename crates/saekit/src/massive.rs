@@ -20,8 +20,8 @@ pub(crate) fn counted(massive: &MassiveMetrics, mean_norm: f64) -> String {
     )
 }
 
-/// What a user has to know before figures of these rows are read; `None` where massive rows do not
-/// decide them. `rows` says which rows they are, `remedy` what to do with the flag given to it.
+/// The sentence that a user reads before figures of such rows; `None` where massive rows do not decide
+/// them. `remedy` says what to do with the flag that leaves them out.
 pub(crate) fn warning(
     massive: &MassiveMetrics,
     mean_norm: f64,
@@ -30,7 +30,7 @@ pub(crate) fn warning(
     let flag = flag(massive, mean_norm)?;
     Some(format!(
         "{} of {} rows have a norm above {} times the median and hold {} of the variance: they decide \
-         FVU and most of the gradient; {}",
+         the figures; {}",
         number::count(massive.massive_rows),
         number::count(massive.rows),
         MassiveRows::FACTOR,

@@ -18,6 +18,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
 use crate::exit::{OnInterrupt as _, Usage};
+use crate::massive;
 use crate::models::{Lm, Trained};
 use crate::options::device;
 use crate::options::rows::RowOptions;
@@ -237,6 +238,12 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Evaluation> {
     let options = ReconstructionOptions { limit: Some(job.rows), ..Default::default() };
     let report = reconstruction(&trained.dictionary, &mut rows, &options, interrupt, &mut observer)
         .with_context(|| format!("cannot evaluate on {}", store.dir().display()))?;
+    let mean_norm = store.column(&job.hook)?.mean_norm;
+    let remedy = |flag: &str| format!("read FVU without them, or leave them out with `{flag}`");
+    let massive = report.metrics.massive.as_ref();
+    if let Some(warning) = massive.and_then(|of| massive::warning(of, mean_norm, remedy)) {
+        observer.warn(&warning);
+    }
     evaluation.reconstruction = Some(report);
     if let Some(splice) = &job.splice {
         evaluation.cross_entropy = Some(spliced(job, splice, session)?);

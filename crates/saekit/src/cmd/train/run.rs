@@ -69,6 +69,7 @@ impl Training<'_> {
             learner: learner.as_mut(),
             columns: Columns { input: 0, target: 0 },
             scales: Scales { input: scale, target: scale },
+            first_rows: None,
             provenance: Provenance { learner: learner_name, ..self.provenance.clone() },
         };
         let (interrupt, out) = (&session.interrupt, self.out.display());
