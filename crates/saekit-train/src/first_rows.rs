@@ -2,8 +2,7 @@
 //! where a few massive ones decide the figures.
 
 use saekit_core::metrics::{MassiveMetrics, MassiveRows, Reconstruction, RowSurvey};
-use saekit_core::{Codec, Interrupt, Matrix, Observer, Scales};
-use saekit_store::{Cursor, RowBatch, RowSource};
+use saekit_core::{Codec, Cursor, Interrupt, Matrix, Observer, RowBatch, RowSource, Scales};
 use serde::{Deserialize, Serialize};
 
 use crate::{Columns, Result};
