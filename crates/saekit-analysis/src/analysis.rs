@@ -12,8 +12,9 @@ use saekit_core::{
 };
 
 use crate::blocks::{Products, Together, unit_rows};
-use crate::folds::{Context, Example, Latent, sample};
+use crate::folds::{Context, Example, Latent, sample, scale_end};
 use crate::index::{IndexSource, LatentIndex};
+use crate::summary::ChosenRows;
 use crate::tables::{self, Tables};
 use crate::vocabulary::Vocabulary;
 use crate::{Error, Feature, Flag, Missing, Result, Settings, Summary};
@@ -202,8 +203,14 @@ impl Finished {
         let vocabulary = Vocabulary::read(&dir)?;
         let context = Context::new(&settings, &index, &vocabulary)?;
         let firings = index.stretch(latent)?;
-        let latent =
-            Latent { id: latent, firings: &firings, together: &[], cosines: None, logits: None };
+        let latent = Latent {
+            id: latent,
+            firings: &firings,
+            scale_end: None,
+            together: &[],
+            cosines: None,
+            logits: None,
+        };
         sample(&latent, &context, n)
     }
 
@@ -312,6 +319,7 @@ fn fold(
         let latent = Latent {
             id,
             firings: &firings,
+            scale_end: scale_end(&firings),
             together: together.of(id),
             cosines: cosines.as_ref().map(|cosines| cosines.of(id)),
             logits: logits.as_ref().map(|logits| logits.of(id)),
@@ -340,6 +348,7 @@ fn summary(subject: &Subject<'_>, index: &LatentIndex, directions: &Directions<'
         dataset: manifest.dataset.as_ref().map(|dataset| dataset.name.clone()),
         model: subject.model.map(|model| model.info().name.clone()),
         rows: index.rows(),
+        chosen: source.rows.map(ChosenRows::of),
         l0: index.len() as f64 / index.rows().max(1) as f64,
         dead: 0,
         dense: 0,

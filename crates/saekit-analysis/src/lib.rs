@@ -33,4 +33,4 @@ pub use folds::{
 };
 pub use index::{Firing, IndexSource, LatentIndex};
 pub use settings::Settings;
-pub use summary::{Missing, Summary};
+pub use summary::{ChosenRows, Missing, Summary};

@@ -1,4 +1,5 @@
 use saekit_core::{CodecShape, Provenance};
+use saekit_store::{RowCounts, RowFilter, RowSet};
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
@@ -33,6 +34,9 @@ pub struct Summary {
     pub model: Option<String>,
     /// Rows analysed.
     pub rows: u64,
+    /// Which rows of the store those are, where not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<ChosenRows>,
     /// Mean number of latents that fire in a row.
     pub l0: f64,
     /// Latents that never fired.
@@ -47,6 +51,16 @@ pub struct Summary {
     pub missing: Vec<Missing>,
 }
 
+/// Rows chosen from a store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChosenRows {
+    /// What they were chosen by.
+    pub filter: RowFilter,
+    /// How many were kept, and why the others were not.
+    pub counts: RowCounts,
+}
+
 /// A section that could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +69,12 @@ pub struct Missing {
     pub section: String,
     /// Why, and what would help.
     pub why: String,
+}
+
+impl ChosenRows {
+    pub(crate) fn of(rows: &RowSet) -> Self {
+        Self { filter: rows.filter().clone(), counts: rows.counts() }
+    }
 }
 
 impl Summary {

@@ -27,21 +27,34 @@ fn check_density(toy: &Toy, feature: &Feature, fired: &[Fired]) {
     assert_eq!(density.mean, (!fired.is_empty()).then(|| sum / fired.len() as f64));
 }
 
+/// The definition, by sorting.
+fn scale_end(fired: &[Fired]) -> f32 {
+    let mut strengths: Vec<f32> = fired.iter().map(|(_, v)| v.abs()).collect();
+    strengths.sort_by(f32::total_cmp);
+    let left_out = strengths.len().div_ceil(100).min(strengths.len() - 1);
+    let limit = 3.0 * strengths[strengths.len() - 1 - left_out];
+    *strengths.iter().rfind(|strength| **strength <= limit).expect("the limit is one of them")
+}
+
 fn check_histogram(feature: &Feature, fired: &[Fired], bins: usize) {
     let histogram = &feature.histogram;
     if fired.is_empty() {
         assert!(histogram.counts.is_empty());
         return;
     }
+    let scale_end = scale_end(fired);
+    assert_eq!(feature.density.scale_end, Some(scale_end));
     let edge = |i: usize| f64::from(histogram.start) + i as f64 * f64::from(histogram.width);
     for (bin, count) in histogram.counts.iter().enumerate() {
         let inside = |value: f64| {
             (value >= edge(bin) || bin == 0) && (value < edge(bin + 1) || bin == bins - 1)
         };
-        let expected = fired.iter().filter(|(_, v)| inside(f64::from(*v))).count();
+        let within = fired.iter().filter(|(_, v)| v.abs() <= scale_end);
+        let expected = within.filter(|(_, v)| inside(f64::from(*v))).count();
         assert_eq!(*count, expected as u64, "bin {bin} of {histogram:?}");
     }
-    assert_eq!(histogram.counts.iter().sum::<u64>(), fired.len() as u64);
+    let binned = histogram.counts.iter().sum::<u64>();
+    assert_eq!(binned + histogram.below + histogram.above, fired.len() as u64);
 }
 
 fn check_tokens(toy: &Toy, feature: &Feature, fired: &[Fired]) {

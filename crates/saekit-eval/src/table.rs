@@ -88,7 +88,7 @@ fn rows_table(f: &mut Formatter<'_>, metrics: &ReconstructionMetrics) -> fmt::Re
 
 /// How many rows are massive, and how much of the variance they hold.
 fn massive_rows(massive: &MassiveMetrics) -> String {
-    let count = thousands(massive.massive_rows);
+    let count = number::count(massive.massive_rows);
     match massive.variance_share.filter(|_| massive.massive_rows > 0) {
         Some(share) => format!("{count}, with {:.1} % of the variance", 100.0 * share),
         None => count,

@@ -4,7 +4,7 @@
 
   const { root, h, svg, fill, button, grouped, counted, signed, number } = saekit.parts.elements;
 
-  const CHART = { width: 360, height: 150, left: 1, right: 359, top: 18, bottom: 118 };
+  const CHART = { width: 360, height: 150, left: 1, right: 359, top: 18, bottom: 118, apart: 44 };
 
   /** Round numbers between `low` and `high`, about five. */
   function ticksBetween(low, high) {
@@ -16,15 +16,19 @@
     return ticks;
   }
 
-  /** A histogram of activations as a figure that can be saved. */
-  function chart({ start, width, counts }, title, name) {
-    const { left, right, top, bottom } = CHART;
-    const highest = Math.max(...counts);
+  /** A histogram of activations as a figure that can be saved. What is beyond its bins stands in a column of
+   * its own, apart from them. */
+  function chart({ start, width, counts, below, above }, title, name) {
+    const { top, bottom } = CHART;
+    const left = CHART.left + (below ? CHART.apart : 0);
+    const right = CHART.right - (above ? CHART.apart : 0);
+    const highest = Math.max(...counts, below, above);
     const end = start + width * counts.length;
     const x = (value) => left + (right - left) * (value - start) / (end - start);
+    const heightOf = (count) => count && Math.max(1, (bottom - top) * count / highest);
     const column = (count, i) => {
       const [low, high] = [start + i * width, start + (i + 1) * width];
-      const height = count && Math.max(1, (bottom - top) * count / highest);
+      const height = heightOf(count);
       return svg((low + high) / 2 < 0 ? 'rect.column.negative' : 'rect.column',
         { x: x(low) + 0.5, y: bottom - height, width: Math.max(0.5, x(high) - x(low) - 1), height },
         svg('title', `${number(low)} to ${number(high)}: ${grouped(count)}`));
@@ -35,17 +39,26 @@
       const anchor = at < left + 12 ? 'start' : at > right - 12 ? 'end' : 'middle';
       return label(at, bottom + 14, signed(String(value)), anchor);
     };
+    const beyond = (count, at, range, anchor) => count ? [
+      svg(at < left ? 'rect.column.beyond.negative' : 'rect.column.beyond',
+        { x: at, y: bottom - heightOf(count), width: CHART.apart / 2, height: heightOf(count) },
+        svg('title', `${range}: ${grouped(count)}`)),
+      label(anchor === 'start' ? CHART.left : CHART.right, bottom + 14, range, anchor),
+    ] : [];
     const most = counted(highest, 'firing');
+    const outside = below + above ? `; ${counted(below + above, 'firing')} beyond` : '';
     const picture = svg('svg', {
       viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img',
-      'aria-label': `${title}: at most ${most} a bin, from ${number(start)} to ${number(end)}`,
+      'aria-label': `${title}: at most ${most} per bin, from ${number(start)} to ${number(end)}${outside}`,
     },
-    svg('line.grid', { x1: left, x2: right, y1: top, y2: top }),
-    label(left, top - 5, most, 'start'),
+    svg('line.grid', { x1: CHART.left, x2: CHART.right, y1: top, y2: top }),
+    label(CHART.left, top - 5, most, 'start'),
     counts.map(column),
+    beyond(below, CHART.left + 2, `< ${number(start)}`, 'start'),
+    beyond(above, CHART.right - CHART.apart / 2 - 2, `> ${number(end)}`, 'end'),
     svg('line.axis', { x1: left, x2: right, y1: bottom, y2: bottom }),
     ticksBetween(start, end).map(tick),
-    label(right, bottom + 29, 'activation', 'end'));
+    label(CHART.right, bottom + 29, 'activation', 'end'));
     return h('figure', picture, button('Save SVG', () => saveSvg(picture, name), { class: 'save' }));
   }
 

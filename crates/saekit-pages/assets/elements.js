@@ -103,11 +103,14 @@
     return `${(share * 100).toFixed(Math.max(0, Math.min(6, places)))} %`;
   }
 
-  /** Attributes of something coloured by a value; the weakest firing can still be seen. */
+  /** Attributes of something coloured by a value; the weakest firing can still be seen. Colour is full where
+   * the scale ends, and a value beyond its end is marked. */
   function tint(value, scale) {
     if (value === 0) return {};
-    const strength = 0.12 + 0.88 * Math.min(1, Math.abs(value / scale));
-    return { class: value < 0 ? 'tint negative' : 'tint positive', '--strength': strength.toFixed(3) };
+    const share = Math.abs(value / scale);
+    const strength = 0.12 + 0.88 * Math.min(1, share);
+    const side = value < 0 ? 'negative' : 'positive';
+    return { class: share > 1 ? `tint ${side} beyond` : `tint ${side}`, '--strength': strength.toFixed(3) };
   }
 
   /** A token in running text, coloured by its value. The space before a word stays a gap. */

@@ -124,9 +124,9 @@
     return section(name, title, bars.length ? [h('p.key', key), h('ol.bars', bars)] : nothing(empty));
   }
 
-  function tokens({ tokens }) {
+  function tokens({ tokens, density }) {
     if (!tokens) return section('tokens', 'Top tokens', nothing(reason('tokens')));
-    const scale = largest(tokens.top.map(({ mean }) => mean));
+    const scale = Math.min(largest(tokens.top.map(({ mean }) => mean)), density.scale_end);
     const bars = tokens.top.map(({ text, mean, fires, occurrences }) =>
       bar(chip(text), `${grouped(fires)} of ${grouped(occurrences)}`, number(mean), mean / scale));
     return barList('tokens', 'Top tokens', 'firings of occurrences, mean activation', bars, 'It fired on none.');
@@ -155,7 +155,8 @@
   /** A line of a list: what, a note, its value; a bar as long as `share` lies under it. */
   function bar(what, note, value, share) {
     const length = Math.min(1, Math.abs(share)) || 0;
-    return h(share < 0 ? 'li.negative' : 'li', { '--share': length.toFixed(3) },
+    const tag = share < 0 ? 'li.negative' : 'li';
+    return h(Math.abs(share) > 1 ? `${tag}.beyond` : tag, { '--share': length.toFixed(3) },
       h('span.what', what), note === null ? null : h('small', note), h('b', value));
   }
 
@@ -177,17 +178,19 @@
 
   /** What the colours of tokens mean. */
   function scaleLegend({ density, histogram }) {
-    const size = Math.abs(density.max);
+    const size = density.scale_end;
+    const isBeyond = Math.abs(density.max) > size;
+    const beyond = [h('span.swatches', h('i', tint(2, 1))), h('span', `beyond, to ${number(density.max)}`)];
     const steps = [0.2, 0.4, 0.6, 0.8, 1];
     const swatches = (shares) => h('span.swatches', shares.map((share) => h('i', tint(share, 1))));
     const below = [h('span', number(-size)), swatches(steps.map((share) => -share).reverse())];
     return h('p.legend', h('span', 'activation'), histogram.start < 0 ? below : null,
-      h('span', '0'), swatches(steps), h('span', number(size)));
+      h('span', '0'), swatches(steps), h('span', number(size)), isBeyond ? beyond : null);
   }
 
   function exampleList(examples, { density }) {
     return h(examples[0].texts.length ? 'ol.examples' : 'ol.examples.textless',
-      examples.map((example) => exampleItem(example, density.max)));
+      examples.map((example) => exampleItem(example, density.scale_end)));
   }
 
   /** What the tooltip says of a token. */

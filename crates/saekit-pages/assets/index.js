@@ -306,7 +306,7 @@
   function snippet(place) {
     const [texts, values, at] = index.snippets[place] ?? [[]];
     if (!texts.length) return h('span.absent', index.density[place] > 0 ? 'no text' : 'never fired');
-    const tokens = texts.map((text, i) => token(text, values[i], index.max[place]));
+    const tokens = texts.map((text, i) => token(text, values[i], index.scale_end[place]));
     return [h('span.before', tokens.slice(0, at)), h('span.after', tokens.slice(at))];
   }
 

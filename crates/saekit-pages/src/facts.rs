@@ -14,6 +14,7 @@ pub fn facts(summary: &Summary) -> Vec<(String, String)> {
         ("model", summary.model.clone().or_else(|| from.model.clone())),
         ("dataset", summary.dataset.clone()),
         ("rows analysed", Some(count(summary.rows))),
+        ("rows chosen", summary.chosen.as_ref().map(|chosen| chosen.counts.to_string())),
         ("latents", Some(latents(summary))),
         ("method", from.learner.clone()),
         ("trained on", from.rows.map(|rows| format!("{} rows", count(rows)))),

@@ -13,6 +13,8 @@ pub struct FeatureLine {
     pub density: f64,
     /// Value of largest magnitude; `None` where it never fired.
     pub max: Option<f32>,
+    /// Strength at which colours are full; `None` where it never fired.
+    pub scale_end: Option<f32>,
     /// How far its value depends on more than the token, in `0..=1`, where that is known.
     pub contextual: Option<f64>,
     /// What to be wary of.
@@ -44,6 +46,7 @@ impl FeatureLine {
             telling: feature.telling,
             density: feature.density.density,
             max: feature.density.max,
+            scale_end: feature.density.scale_end,
             contextual: tokens.and_then(|tokens| tokens.contextual),
             flags: feature.flags.clone(),
             tokens: top.map(|top| top.text.clone()).collect(),
@@ -79,11 +82,6 @@ impl Snippet {
         let values = (from..to).map(|i| example.values.get(i).copied().unwrap_or(0.0)).collect();
         Some(Self { texts, values, at: at - from })
     }
-
-    /// The strongest magnitude shown.
-    pub(crate) fn strongest(&self) -> f32 {
-        self.values.iter().fold(0.0, |most: f32, value| most.max(value.abs()))
-    }
 }
 
 #[cfg(test)]
@@ -107,7 +105,7 @@ mod tests {
     #[test]
     fn a_snippet_is_the_surroundings_of_the_firing() {
         let cut = Snippet::of(&example(31, 20)).unwrap();
-        assert_eq!((cut.texts.len(), cut.at, cut.strongest()), (14, 8, 25.0));
+        assert_eq!((cut.texts.len(), cut.at, cut.values[13]), (14, 8, 25.0));
         assert_eq!((cut.texts[cut.at].as_str(), cut.values[cut.at]), ("20", 20.0));
         let near = Snippet::of(&example(3, 1)).unwrap();
         assert_eq!((near.texts.len(), near.at), (3, 1));

@@ -28,15 +28,19 @@ pub(crate) fn warning(
     remedy: impl Fn(&str) -> String,
 ) -> Option<String> {
     let flag = flag(massive, mean_norm)?;
-    Some(format!(
+    Some(format!("{}; {}", decide(massive), remedy(&flag)))
+}
+
+/// How many rows are massive, and what that means, for rows of which they decide the figures.
+pub(crate) fn decide(massive: &MassiveMetrics) -> String {
+    format!(
         "{} of {} rows have a norm above {} times the median and hold {} of the variance: they decide \
-         the figures; {}",
+         FVU",
         number::count(massive.massive_rows),
         number::count(massive.rows),
         MassiveRows::FACTOR,
-        number::percent(massive.variance_share),
-        remedy(&flag)
-    ))
+        number::percent(massive.variance_share)
+    )
 }
 
 /// `--max-norm X` that leaves out all massive rows where they hold much of the variance.

@@ -6,11 +6,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use saekit_analysis::{Summary, TELLING_RULE};
 use saekit_core::files::{read_json, sha256_file};
-use saekit_core::metrics::DensityHistogram;
+use saekit_core::metrics::{DensityHistogram, MassiveMetrics};
 use saekit_core::{Error as CoreError, number};
 use saekit_eval::Evaluation;
 use saekit_pages::{Curve, FeatureLine, Figure, Report, facts, warnings};
+use saekit_train::FirstRowsSummary;
 use serde_json::Value;
+
+use crate::massive;
 
 /// Features shown from either end of the order.
 const SHOWN: usize = 12;
@@ -28,6 +31,7 @@ pub(crate) fn of(
     // figures of another dictionary that lay here are none of this one's
     let evaluation =
         evaluation.filter(|of| of.codec_sha256.as_ref() == Some(&summary.codec_sha256));
+    let massive = massive_warning(run, evaluation.as_ref())?;
     let densities: Vec<f64> = lines.iter().map(|line| line.density).collect();
     lines.sort_by(FeatureLine::by_telling);
     let worst = lines.iter().rev().take(SHOWN).rev().cloned().collect();
@@ -35,7 +39,7 @@ pub(crate) fn of(
     Ok(Report {
         title,
         lead: lead(summary),
-        warnings: warnings(summary),
+        warnings: massive.into_iter().chain(warnings(summary)).collect(),
         figures: evaluation.as_ref().map_or_else(Vec::new, figures),
         facts: facts(summary).into_iter().chain(settings(run)?).collect(),
         over: "rows seen".to_owned(),
@@ -66,6 +70,33 @@ fn lead(summary: &Summary) -> String {
     )
 }
 
+/// What massive rows decide, by the evaluation, or else by the first rows of the training.
+fn massive_warning(run: &Path, evaluation: Option<&Evaluation>) -> Result<Option<String>> {
+    let path = run.join(saekit_train::SUMMARY);
+    let evaluated = evaluation.and_then(|of| of.reconstruction.as_ref());
+    let figures = match evaluated.map(|report| &report.metrics) {
+        Some(metrics) => metrics.massive.clone().map(|massive| FirstRowsSummary {
+            massive,
+            fvu: metrics.fvu,
+            fvu_without_massive: metrics.fvu_without_massive,
+        }),
+        None if path.is_file() => {
+            read_json::<saekit_train::Summary>(&path, "summary of a run")?.first_rows
+        }
+        None => None,
+    };
+    let Some(figures) = figures.filter(|figures| figures.massive.is_considerable()) else {
+        return Ok(None);
+    };
+    let four = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    Ok(Some(format!(
+        "{}: it is {} with these rows and {} without them.",
+        massive::decide(&figures.massive),
+        four(figures.fvu),
+        four(figures.fvu_without_massive)
+    )))
+}
+
 /// The figures of `evaluation` that there are.
 fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let four = |value: Option<f64>| value.map(|v| format!("{v:.4}"));
@@ -73,11 +104,19 @@ fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let percent = |value: Option<f64>| value.map(|v| number::percent(Some(v)));
     let rows = evaluation.reconstruction.as_ref();
     let losses = evaluation.cross_entropy.as_ref();
+    let has_massive = |of: &&MassiveMetrics| of.massive_rows > 0;
+    let massive = rows.map(|r| &r.metrics);
+    let massive = massive.filter(|m| m.massive.as_ref().filter(has_massive).is_some());
     let figures = [
         (
             "FVU",
             four(rows.and_then(|r| r.metrics.fvu)),
             "fraction of the rows' variance that the reconstruction leaves out",
+        ),
+        (
+            "FVU without massive rows",
+            four(massive.and_then(|metrics| metrics.fvu_without_massive)),
+            "the same for the rows whose norm is at most 5 times the median",
         ),
         (
             "CE recovered, zero ablation",

@@ -17,6 +17,11 @@ pub struct Density {
     pub density: f64,
     /// Value of largest magnitude; `None` where it never fired.
     pub max: Option<f32>,
+    /// Strength at which the scale of its values ends: colours are full there, and the histogram has no
+    /// bins beyond. The largest strength, unless a few firings are far stronger than all others: then
+    /// the largest that is at most three times the strength which all but the strongest hundredth (and
+    /// at least one firing) stay within. `None` where it never fired.
+    pub scale_end: Option<f32>,
     /// Mean value over its firings; `None` where it never fired.
     pub mean: Option<f64>,
 }
@@ -37,6 +42,7 @@ impl Fold for Density {
             fires,
             density: fires as f64 / context.rows.max(1) as f64,
             max,
+            scale_end: latent.scale_end,
             mean: (fires > 0).then(|| sum / fires as f64),
         })
     }

@@ -17,6 +17,7 @@ pub use examples::{Example, Examples, Quantile};
 pub use histogram::Histogram;
 pub use logits::{Logits, TokenLogit};
 pub use neighbours::Neighbour;
+pub(crate) use quantiles::scale_end;
 pub use telling::TELLING_RULE;
 pub(crate) use telling::telling;
 pub use tokens::{TokenMean, Tokens};
@@ -42,6 +43,8 @@ pub(crate) struct Latent<'a> {
     pub(crate) id: u32,
     /// Its firings, by place.
     pub(crate) firings: &'a [Firing],
+    /// The strength at which its scale ends: [`scale_end`].
+    pub(crate) scale_end: Option<f32>,
     /// Rows it shares with each latent, `[d_code]`; its own firings at its own place.
     pub(crate) together: &'a [u32],
     /// Cosines of its decoder row with all, `[d_code]`.

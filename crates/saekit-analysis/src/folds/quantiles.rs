@@ -5,6 +5,22 @@ use crate::index::Firing;
 /// Firings up to which strengths are sorted in memory: 4 MiB. More are counted by their bits.
 const SORTED: usize = 1 << 20;
 
+/// Of so many firings, one may be left out of a scale, and at least one of any number.
+const FIRINGS_PER_OUTLIER: usize = 100;
+/// How far beyond all others an outlier lies, as a multiple. Strengths that fall off exponentially reach
+/// three times their 99 % quantile only once in a million firings.
+const OUTLIER: f32 = 3.0;
+
+/// Where a scale of strengths ends so that a few outliers do not flatten it; `None` without firings.
+/// [`Density::scale_end`](super::Density::scale_end) has the definition.
+pub(crate) fn scale_end(firings: &[Firing]) -> Option<f32> {
+    let last = firings.len().checked_sub(1)?;
+    let rank = last.saturating_sub(firings.len().div_ceil(FIRINGS_PER_OUTLIER));
+    let limit = OUTLIER * strengths_at(firings, &[rank])[0];
+    let within = firings.iter().map(Firing::strength).filter(|strength| *strength <= limit);
+    within.max_by(f32::total_cmp)
+}
+
 /// Firings in groups by strength, the weakest group first.
 ///
 /// Of `n` firings sorted by strength, group `g` of `q` begins with the strength at rank `⌊g n / q⌋`
@@ -61,6 +77,9 @@ fn strengths_at(firings: &[Firing], ranks: &[usize]) -> Vec<f32> {
         return ranks.iter().map(|rank| counted(firings, *rank)).collect();
     }
     let mut strengths: Vec<f32> = firings.iter().map(Firing::strength).collect();
+    if let [rank] = *ranks {
+        return vec![*strengths.select_nth_unstable_by(rank, f32::total_cmp).1];
+    }
     strengths.sort_unstable_by(f32::total_cmp);
     ranks.iter().map(|rank| strengths[*rank]).collect()
 }
@@ -115,6 +134,23 @@ mod tests {
         assert_eq!(groups.range(1), (2.0, 3.0));
         let empty = Groups::of(&[], 3);
         assert_eq!((empty.len(), empty.fires(2)), (3, 0));
+    }
+
+    #[test]
+    fn one_massive_value_does_not_end_the_scale() {
+        let end = |values: &[f32]| scale_end(&firings(values));
+        assert_eq!(end(&[]), None);
+        assert_eq!(end(&[-2.0]), Some(2.0));
+        assert_eq!(end(&[1.0, 2.0, -3.0]), Some(3.0));
+        assert_eq!(end(&[1.0, 2.0, -3000.0]), Some(2.0));
+        // two of 150 are the strongest hundredth; the scale goes on to what the others reach
+        let mut values: Vec<f32> = (1..=148_u8).map(f32::from).collect();
+        values.extend([400.0, 5000.0]);
+        assert_eq!(end(&values), Some(400.0));
+        values.push(6000.0);
+        assert_eq!(end(&values), Some(400.0));
+        values.extend([7000.0, 8000.0]);
+        assert_eq!(end(&values), Some(8000.0));
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use saekit_core::files::{read_sealed, write_sealed};
 use saekit_core::{Codec, Error as CoreError, HookPoint, Interrupt, Observer};
-use saekit_store::{Cursor, RowSource as _, Store};
+use saekit_store::{Cursor, RowFilter, RowSet, RowSource as _, ScannedRows, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,8 @@ pub struct IndexSource<'a> {
     pub codec_sha256: &'a str,
     /// The rows.
     pub store: &'a Store,
+    /// Which of its rows, chosen from this store; all unless given.
+    pub rows: Option<&'a RowSet>,
     /// The column to encode.
     pub column: &'a HookPoint,
     /// Bytes that firings in memory may take.
@@ -55,13 +57,16 @@ pub struct IndexSource<'a> {
 }
 
 /// What decides the content of an index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plan {
     version: u32,
     codec_sha256: String,
     store_sha256: String,
     column: HookPoint,
+    /// Which rows, where not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<RowFilter>,
     d_code: usize,
     text: Option<TextSize>,
 }
@@ -212,11 +217,26 @@ impl IndexSource<'_> {
         if codec != column.width {
             return Err(Error::Width { codec, column: self.column.clone(), found: column.width });
         }
-        let rows = self.store.manifest().rows;
+        let rows = self.chosen_rows();
         if rows > u64::from(u32::MAX) {
             return Err(Error::TooManyRows { rows });
         }
         Ok(())
+    }
+
+    /// Rows to encode.
+    fn chosen_rows(&self) -> u64 {
+        self.rows.map_or(self.store.manifest().rows, |rows| rows.counts().kept)
+    }
+
+    /// The rows, in the order on disk.
+    fn scan(&self) -> Result<ScannedRows> {
+        let columns = [(self.column.clone(), 1.0)];
+        let rows = match self.rows {
+            None => self.store.scan(&columns),
+            Some(rows) => self.store.scan_set(&columns, rows),
+        };
+        Ok(rows.map_err(CoreError::from)?)
     }
 
     /// The plan in `dir`, or a new one there.
@@ -227,6 +247,7 @@ impl IndexSource<'_> {
             codec_sha256: self.codec_sha256.to_owned(),
             store_sha256: self.store.sha256().to_owned(),
             column: self.column.clone(),
+            rows: self.rows.map(|rows| rows.filter().clone()),
             d_code: self.codec.shape().d_code,
             text: None,
         };
@@ -264,6 +285,7 @@ fn difference(there: &Plan, plan: &Plan) -> Option<&'static str> {
         (there.codec_sha256 != plan.codec_sha256 || there.d_code != plan.d_code, "dictionary"),
         (there.store_sha256 != plan.store_sha256, "store"),
         (there.column != plan.column, "column of the store"),
+        (there.rows != plan.rows, "choice of rows"),
     ];
     differs.into_iter().find_map(|(differs, what)| differs.then_some(what))
 }
@@ -279,8 +301,8 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Encodes what is left of the rows; gives the number of segments.
     fn encode(&self, observer: &mut dyn Observer, interrupt: &Interrupt) -> Result<usize> {
-        let IndexSource { codec, store, column, memory, .. } = *self.source;
-        let mut rows = store.scan(&[(column.clone(), 1.0)]).map_err(CoreError::from)?;
+        let IndexSource { codec, store, memory, .. } = *self.source;
+        let mut rows = self.source.scan()?;
         let mut segments = 0;
         if self.dir.join(PROGRESS).is_file() {
             let progress: Progress = read_own(&self.dir.join(PROGRESS), "state of a pass")?;
@@ -326,7 +348,7 @@ impl Pass<'_> {
         let open = |path: &PathBuf| FiringFile::open(path, self.plan.d_code);
         let files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
         merge::merge(&self.dir.join(FIRINGS), &files, observer, interrupt)?;
-        let rows = self.source.store.manifest().rows;
+        let rows = self.source.chosen_rows();
         let header = Header { plan: self.plan.clone(), rows, segments };
         write_sealed(&self.dir.join(INDEX), &header)?;
         for path in paths.iter().chain([&self.dir.join(PROGRESS)]) {

@@ -178,7 +178,7 @@ pub fn source<'a>(
     column: &'a HookPoint,
     memory: u64,
 ) -> IndexSource<'a> {
-    IndexSource { codec: &toy.codec, codec_sha256: "toy", store, column, memory }
+    IndexSource { codec: &toy.codec, codec_sha256: "toy", store, rows: None, column, memory }
 }
 
 /// Analyses `toy` in a new folder, without model or tokenizer.

@@ -41,7 +41,8 @@ fn row(line: &FeatureLine, max: &str, site: Option<&str>) -> String {
         |site| format!("<a href=\"{}#/{latent}\">{latent}</a>", escape(site)),
     );
     let flags = each(&line.flags, |flag| format!(" <span class=\"flag\">{}</span>", flag.name()));
-    let text = line.snippet.as_ref().map_or_else(|| without(line), snippet);
+    let scale_end = line.scale_end.unwrap_or_default();
+    let text = line.snippet.as_ref().map_or_else(|| without(line), |cut| snippet(cut, scale_end));
     let contextual = line.contextual.map_or_else(|| "-".to_owned(), |part| format!("{part:.2}"));
     let figures =
         [percent(line.density), max.to_owned(), contextual, format!("{:.2}", line.telling)];
@@ -58,8 +59,8 @@ fn without(line: &FeatureLine) -> String {
 }
 
 /// The firing in the middle, what is before it to its left.
-fn snippet(cut: &Snippet) -> String {
-    let tokens: Vec<String> = (0..cut.texts.len()).map(|i| token(cut, i)).collect();
+fn snippet(cut: &Snippet, scale_end: f32) -> String {
+    let tokens: Vec<String> = (0..cut.texts.len()).map(|i| token(cut, i, scale_end)).collect();
     let (before, after) = tokens.split_at(cut.at.min(tokens.len()));
     format!(
         "<span class=\"split snippet\"><span class=\"before\"><span>{}</span></span>\
@@ -69,8 +70,9 @@ fn snippet(cut: &Snippet) -> String {
     )
 }
 
-/// Token `i`, coloured by the latent's value on it, but for the space before a word.
-fn token(cut: &Snippet, i: usize) -> String {
+/// Token `i`, coloured by the latent's value on it, but for the space before a word. Colour is full at
+/// `scale_end`, and values beyond are marked.
+fn token(cut: &Snippet, i: usize, scale_end: f32) -> String {
     let value = cut.values.get(i).copied().unwrap_or(0.0);
     let text = escape(&visible(&cut.texts[i]));
     if value == 0.0 && i != cut.at {
@@ -80,9 +82,10 @@ fn token(cut: &Snippet, i: usize) -> String {
     let space = &text[..text.len() - word.len()];
     let tag = if i == cut.at { "mark" } else { "i" };
     let side = if value < 0.0 { "negative" } else { "positive" };
-    let strength = (value.abs() / cut.strongest().max(f32::MIN_POSITIVE)).min(1.0);
+    let beyond = if value.abs() > scale_end { " beyond" } else { "" };
+    let strength = (value.abs() / scale_end.max(f32::MIN_POSITIVE)).min(1.0);
     let value = figure(f64::from(value));
     format!(
-        "{space}<{tag} class=\"{side}\" style=\"--strength:{strength:.2}\" title=\"{value}\">{word}</{tag}>"
+        "{space}<{tag} class=\"{side}{beyond}\" style=\"--strength:{strength:.2}\" title=\"{value}\">{word}</{tag}>"
     )
 }

@@ -91,17 +91,27 @@ impl View<'_> {
         if most == 0 {
             return String::new();
         }
-        let mut drawn = self.title("values", &format!("highest bin {}", count(most)));
+        let mut drawn = self.title("values", &self.histogram_note(most));
         for row in (0..HEIGHT).rev() {
             let bar: String = bins.iter().map(|n| block(*n, most, row)).collect();
             drawn += &self.line().add(Style::Plain, &format!("  {bar}")).end();
         }
-        let Histogram { start, width, counts } = &self.feature.histogram;
+        let Histogram { start, width, counts, .. } = &self.feature.histogram;
         let (from, to) = (f64::from(*start), f64::from(start + width * counts.len() as f32));
         let line = self.line().add(Style::Dim, &format!("  {}", figure(from)));
         let to = figure(to);
         let column = (bins.len() + 2).saturating_sub(to.len()).max(line.columns() + 1);
         drawn + &line.pad(column).add(Style::Dim, &to).end()
+    }
+
+    /// How many firings the highest bin has, and how many no bin has.
+    fn histogram_note(&self, most: u64) -> String {
+        let Histogram { below, above, .. } = self.feature.histogram;
+        let highest = format!("highest bin {}", count(most));
+        match below + above {
+            0 => highest,
+            beyond => format!("{highest}, {} beyond the scale", count(beyond)),
+        }
     }
 
     /// Tokens, logits and other latents, side by side where there is room.
@@ -173,8 +183,8 @@ impl View<'_> {
         let places: Vec<String> = examples.iter().map(place).collect();
         let wide = places.iter().map(String::len).max().unwrap_or(0);
         let mut lines = String::new();
-        // the largest value of all decides the decimals of every group
-        let largest = f64::from(self.feature.density.max.unwrap_or(0.0));
+        // the end of the scale decides the decimals of every group
+        let largest = f64::from(self.feature.density.scale_end.unwrap_or(0.0));
         for (example, place) in examples.iter().zip(&places) {
             let value = alike(&[f64::from(example.value), largest]).swap_remove(0);
             let line = self.line().add(Style::Plain, &format!("{value:>8}  "));
@@ -193,7 +203,7 @@ impl View<'_> {
 
     fn firing<'e>(&self, example: &'e Example) -> Firing<'e> {
         let Example { texts, values, at, value, .. } = example;
-        let strongest = self.feature.density.max.unwrap_or(*value);
+        let strongest = self.feature.density.scale_end.unwrap_or(*value);
         Firing { texts, values, at: *at as usize, strongest }
     }
 

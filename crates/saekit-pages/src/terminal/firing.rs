@@ -11,7 +11,7 @@ pub(super) struct Firing<'a> {
     pub(super) values: &'a [f32],
     /// Index of the firing.
     pub(super) at: usize,
-    /// The value that counts as strongest.
+    /// The strength at which colour is full; stronger values are marked.
     pub(super) strongest: f32,
 }
 

@@ -48,7 +48,7 @@ fn row(feature: &FeatureLine, figures: &[String], width: usize, colour: bool) ->
     let room = width.saturating_sub(line.columns());
     match &feature.snippet {
         Some(cut) => {
-            let strongest = cut.strongest();
+            let strongest = feature.scale_end.unwrap_or_default();
             let firing = Firing { texts: &cut.texts, values: &cut.values, at: cut.at, strongest };
             line.join(&firing.line(room, colour)).end()
         }

@@ -8,7 +8,7 @@ pub(super) enum Style {
     Plain,
     Bold,
     Dim,
-    /// A background by strength: the value over the largest magnitude.
+    /// A background by strength: the value over the end of the scale. Beyond it the text is underlined.
     Heat(f32),
     /// The same for the firing itself.
     Firing(f32),
@@ -73,9 +73,14 @@ fn code(style: Style) -> Option<String> {
         Style::Plain => None,
         Style::Bold => Some("1".to_owned()),
         Style::Dim => Some("2".to_owned()),
-        Style::Heat(strength) => Some(format!("38;5;16;48;5;{}", heat(strength))),
-        Style::Firing(strength) => Some(format!("1;38;5;16;48;5;{}", heat(strength))),
+        Style::Heat(strength) => Some(coloured(strength)),
+        Style::Firing(strength) => Some(format!("1;{}", coloured(strength))),
     }
+}
+
+fn coloured(strength: f32) -> String {
+    let beyond = if strength.abs() > 1.0 { "4;" } else { "" };
+    format!("{beyond}38;5;16;48;5;{}", heat(strength))
 }
 
 fn heat(strength: f32) -> u8 {
@@ -95,6 +100,13 @@ mod tests {
         assert_eq!(line.end(), "\x1b[1m海\x1b[0m  \x1b[38;5;16;48;5;202mx\x1b[0m\n");
         let plain = Line::new(false).add(Style::Firing(1.0), "x").add(Style::Dim, "y").pad(9);
         assert_eq!(plain.end(), "xy\n");
+    }
+
+    #[test]
+    fn what_is_beyond_the_scale_is_underlined() {
+        let line = Line::new(true).add(Style::Firing(7.0), "x").add(Style::Heat(-1.5), "y");
+        let expected = "\x1b[1;4;38;5;16;48;5;202mx\x1b[0m\x1b[4;38;5;16;48;5;39my\x1b[0m\n";
+        assert_eq!(line.end(), expected);
     }
 
     #[test]

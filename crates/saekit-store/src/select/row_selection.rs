@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use saekit_core::files::sha256;
 use saekit_core::{HookPoint, Interrupt, Observer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::error::{Result, StreamError};
@@ -35,7 +35,8 @@ struct Selected {
 pub(crate) struct UsedRows(Run<1>);
 
 /// Counts of used and excluded rows. A row that fails several tests counts for the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowCounts {
     /// Rows that are used.
     pub kept: u64,

@@ -8,11 +8,12 @@ use saekit_core::{
     Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer, number,
 };
 use saekit_pages::{FeatureLine, Report, SiteWriter};
-use saekit_store::{RowSource as _, Store};
+use saekit_store::{RowSet, RowSource as _, Store};
 
 use crate::exit::{OnInterrupt as _, Usage};
 use crate::models::{Lm, Trained};
 use crate::options::device;
+use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::report;
 use crate::session::{self, Session};
@@ -21,8 +22,9 @@ const EXAMPLES: &str = "\
 Examples:
   saekit analyze run --store heldout --model gpt2
   saekit analyze sae-folder --store acts --model gpt2 --out features
+  saekit analyze run --store acts --max-norm 3 --held-out 0.05 --part held-out
 
-Encodes every row of the store once and says of each latent what it fires on: strongest and typical
+Encodes every row of the store once, or those that the flags under Rows choose, and says of each latent what it fires on: strongest and typical
 examples, tokens, density, what it promotes, which latents are like it. Writes a site that opens from
 disk, parquet tables, JSON and, for a run, a report. Without `--model` there are neither texts nor
 promoted tokens. Stopped, the same command goes on. docs/analysis-format.md says what is written.";
@@ -72,6 +74,8 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    rows: RowOptions,
+    #[command(flatten)]
     options: StoreOptions,
 }
 
@@ -85,6 +89,8 @@ pub(crate) struct Job<'a> {
     pub(crate) column: HookPoint,
     /// The rows.
     pub(crate) store: &'a Store,
+    /// Which of them, where not all are meant.
+    pub(crate) rows: Option<RowSet>,
     /// The model, for texts and promoted tokens.
     pub(crate) lm: Option<&'a Lm>,
     /// Where to write.
@@ -113,9 +119,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if args.force {
         remove(&out)?;
     }
+    let column = column_of(args, &trained, &store)?;
     let job = Job {
         name: args.codec.display().to_string(),
-        column: column_of(args, &trained, &store)?,
+        rows: args.rows.select(&store, std::slice::from_ref(&column), session)?,
+        column,
         trained: &trained,
         store: &store,
         lm: lm.as_ref(),
@@ -164,6 +172,7 @@ fn write(job: &Job<'_>, session: &Session) -> Result<Summary> {
             codec: &trained.dictionary,
             codec_sha256: &codec_sha256,
             store,
+            rows: job.rows.as_ref(),
             column: &job.column,
             memory: job.memory,
         },
@@ -199,8 +208,12 @@ fn write(job: &Job<'_>, session: &Session) -> Result<Summary> {
 /// What it will take: the index from the codes of the first rows, the pages from what those of the
 /// demo took.
 fn quote(job: &Job<'_>) -> Result<String> {
-    let rows = job.store.manifest().rows;
-    let mut first = job.store.scan(&[(job.column.clone(), 1.0)])?;
+    let columns = [(job.column.clone(), 1.0)];
+    let mut first = match &job.rows {
+        None => job.store.scan(&columns)?,
+        Some(rows) => job.store.scan_set(&columns, rows)?,
+    };
+    let rows = first.rows_per_epoch();
     let batch = first.next_batch(LOOKED_AT)?.context("the store has no rows")?;
     let x = batch.columns[0].view();
     let fits = x.cols() == job.trained.dictionary.d_in(); // if not, whoever makes the index says so

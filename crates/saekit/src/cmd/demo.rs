@@ -285,6 +285,7 @@ impl Demo<'_> {
                 name: self.path(RUN).display().to_string(),
                 column: HookPoint::new(self.settings.hook),
                 store: heldout,
+                rows: None,
                 lm: Some(lm),
                 out: &out,
                 memory: ANALYSIS_MEMORY,

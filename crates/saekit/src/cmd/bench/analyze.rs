@@ -107,7 +107,14 @@ fn analyse(
     let (column, provenance, settings) =
         (HookPoint::new(HOOK), Provenance::default(), Settings::default());
     let subject = Subject {
-        source: IndexSource { codec, codec_sha256: "bench", store, column: &column, memory },
+        source: IndexSource {
+            codec,
+            codec_sha256: "bench",
+            store,
+            rows: None,
+            column: &column,
+            memory,
+        },
         codec_name: "bench",
         provenance: &provenance,
         model: None,

@@ -11,6 +11,7 @@ use saekit_train::Summary;
 use super::config::{PlannedStore, TrainConfig};
 use super::run::Training;
 use crate::exit::{OnInterrupt as _, Usage};
+use crate::massive;
 use crate::models::Lm;
 use crate::options::device::Chosen;
 use crate::options::harvest::HarvestOptions;
@@ -74,7 +75,17 @@ pub(super) fn perform(
     };
     let scaled = StreamConfig { columns: vec![(hook, scale)], ..live.stream.clone() };
     let live = LiveConfig { stream: scaled, ..live };
-    LiveRows::scope(live, produce, |rows| training.execute(rows, session))?
+    let mean_norm = (width as f64).sqrt() / f64::from(scale);
+    let remedy = |flag: &str| {
+        format!("to leave them out, harvest into a store and train on that with `{flag}`")
+    };
+    LiveRows::scope(live, produce, |rows| {
+        let first_rows = training.look(rows, sample, session)?;
+        if let Some(warning) = massive::warning(first_rows.massive(), mean_norm, remedy) {
+            session.warn(&warning);
+        }
+        training.execute(rows, &first_rows, session)
+    })?
 }
 
 /// The hook point; fails where something is missing, or asked for that only a store can do.

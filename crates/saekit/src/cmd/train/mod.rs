@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use saekit_core::number;
-use saekit_train::Summary;
+use saekit_train::{FirstRowsSummary, Summary};
 use toml::Table;
 
 use self::config::{TrainConfig, put};
@@ -151,14 +151,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
 }
 
 fn report(summary: &Summary, out: &Path) -> String {
-    let Summary { steps, rows, last, .. } = summary;
+    let Summary { steps, rows, last, first_rows } = summary;
     let dir = out.display();
     let mut counts = String::new();
     for (name, n) in &last.counts {
         write!(counts, ", {name} {n:.2} a row").expect("writing to a string succeeds");
     }
     format!(
-        "{dir}: {} steps, {} rows; at the end loss {:.4}, FVU {:.4}, L0 {:.2}, dead {}{counts}\n\
+        "{dir}: {} steps, {} rows; at the end loss {:.4}, FVU {:.4}, L0 {:.2}, dead {}{counts}\n{}\
          dictionary: {}\nnext: saekit eval {dir} --store HELDOUT\n",
         number::count(*steps),
         number::count(*rows),
@@ -166,6 +166,19 @@ fn report(summary: &Summary, out: &Path) -> String {
         last.fvu,
         last.l0,
         number::percent(Some(last.dead_fraction)),
+        first_rows.as_ref().map_or_else(String::new, massive_line),
         out.join(saekit_train::DICTIONARY).display(),
+    )
+}
+
+/// FVU with and without massive rows, where those decide it.
+fn massive_line(first: &FirstRowsSummary) -> String {
+    let (Some(with), Some(without)) = (first.fvu, first.fvu_without_massive) else {
+        return String::new();
+    };
+    format!(
+        "of the first {} rows {} are massive: FVU {with:.4}, without them {without:.4}\n",
+        number::count(first.massive.rows),
+        number::count(first.massive.massive_rows)
     )
 }

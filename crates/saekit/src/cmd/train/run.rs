@@ -7,7 +7,7 @@ use saekit_core::{Provenance, Scales, number};
 use saekit_kernels::Screen;
 use saekit_learners::{Context, LearnerConfig};
 use saekit_store::RowSource;
-use saekit_train::{Columns, Run, RunFolder, RunPlan, Summary};
+use saekit_train::{Columns, FirstRows, Run, RunFolder, RunPlan, Summary};
 
 use super::config::{Plan, PlannedStore};
 use crate::cmd::analyze::{self, FOLDER};
@@ -41,9 +41,33 @@ pub(super) struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Trains on the rows of `source`.
-    pub(super) fn execute(self, source: &mut dyn RowSource, session: &Session) -> Result<Summary> {
-        let (plan, scale) = (&self.plan, self.scale);
+    const COLUMNS: Columns = Columns { input: 0, target: 0 };
+
+    fn scales(&self) -> Scales {
+        Scales { input: self.scale, target: self.scale }
+    }
+
+    /// Looks at the first rows of `source`, at most `rows`, which are left to be trained on.
+    pub(super) fn look(
+        &self,
+        source: &mut dyn RowSource,
+        rows: u64,
+        session: &Session,
+    ) -> Result<FirstRows> {
+        let (interrupt, rows) = (&session.interrupt, rows.min(self.plan.rows));
+        let (columns, scales) = (Self::COLUMNS, self.scales());
+        FirstRows::survey(source, columns, scales, rows, interrupt, &mut session.observer())
+            .on_interrupt(interrupt, || "nothing was changed".to_owned())
+    }
+
+    /// Trains on the rows of `source`, the first of which were looked at.
+    pub(super) fn execute(
+        self,
+        source: &mut dyn RowSource,
+        first_rows: &FirstRows,
+        session: &Session,
+    ) -> Result<Summary> {
+        let plan = &self.plan;
         let config = self.learner.clone().resolve(self.width, plan.rows)?;
         // Before the folder is touched: not every device can do what the settings ask for.
         let mut learner = config.build(&Context {
@@ -67,9 +91,9 @@ impl Training<'_> {
             folder: &folder,
             source,
             learner: learner.as_mut(),
-            columns: Columns { input: 0, target: 0 },
-            scales: Scales { input: scale, target: scale },
-            first_rows: None,
+            columns: Self::COLUMNS,
+            scales: self.scales(),
+            first_rows: Some(first_rows),
             provenance: Provenance { learner: learner_name, ..self.provenance.clone() },
         };
         let (interrupt, out) = (&session.interrupt, self.out.display());

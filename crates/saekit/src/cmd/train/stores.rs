@@ -10,11 +10,12 @@ use saekit_store::{
     ColumnInfo, Mixture, ReadAhead, RowSource, Store, StreamConfig, StreamError, scale,
     scale_of_first,
 };
-use saekit_train::{RunConfig, RunPlan, Summary};
+use saekit_train::{FirstRows, RunConfig, RunPlan, Summary};
 
 use super::config::{PlannedStore, TrainConfig};
 use super::run::Training;
 use crate::exit::Usage;
+use crate::massive;
 use crate::options::device::Chosen;
 use crate::options::rows::RowOptions;
 use crate::options::store::{self, StoreOptions};
@@ -162,9 +163,17 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         out: job.out,
         force: job.force,
     };
-    let mut source = ReadAhead::new(job.mixed(&streams, scale, rows)?, Some(rows));
+    let mut mixed = job.mixed(&streams, scale, rows)?;
+    let first_rows = training.look(&mut *mixed, FirstRows::ROWS, session)?;
+    let remedy = |flag: &str| {
+        format!("train with `{flag}` to leave them out (into another folder, or with `--force`)")
+    };
+    if let Some(warning) = massive::warning(first_rows.massive(), job.mean_norm()?, remedy) {
+        session.warn(&warning);
+    }
+    let mut source = ReadAhead::new(mixed, Some(rows));
     let begun = Instant::now();
-    let summary = training.execute(&mut source, session)?;
+    let summary = training.execute(&mut source, &first_rows, session)?;
     let share = source.waited().as_secs_f64() / begun.elapsed().as_secs_f64();
     if share > PATIENCE {
         let share = number::percent(Some(share));
@@ -199,6 +208,15 @@ impl Job<'_> {
 
     fn column<'a>(&self, share: &'a Share<'_>) -> Result<&'a ColumnInfo> {
         Ok(share.store.column(&self.hook)?)
+    }
+
+    /// The largest mean norm that rows have in one of the stores.
+    fn mean_norm(&self) -> Result<f64> {
+        let mut largest: f64 = 0.0;
+        for share in &self.shares {
+            largest = largest.max(self.column(share)?.mean_norm);
+        }
+        Ok(largest)
     }
 
     /// Values a row, which has to be the same in all stores.
