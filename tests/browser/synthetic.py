@@ -15,7 +15,15 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[2] / "crates/saekit-pages/assets"
 
 # Latents that are hard to show, each for one reason.
-HARD = {"hostile": 0, "dead": 1, "bare": 2, "sparse_groups": 3, "signed": 4, "textless": 5}
+HARD = {
+    "hostile": 0,
+    "dead": 1,
+    "bare": 2,
+    "sparse_groups": 3,
+    "signed": 4,
+    "textless": 5,
+    "massive": 6,
+}
 
 PAYLOAD = "window.ran = true"
 HOSTILE = [
@@ -145,9 +153,16 @@ def feature(latent: int, features: int, seed: int, top: int = 20) -> dict:
             "fires": fires,
             "density": fires / rows,
             "max": largest,
+            "scale_end": largest,
             "mean": round(largest * 0.3, 4),
         },
-        "histogram": {"start": 0.0, "width": largest / bins, "counts": counts},
+        "histogram": {
+            "start": 0.0,
+            "width": largest / bins,
+            "counts": counts,
+            "below": 0,
+            "above": 0,
+        },
         "tokens": {"contextual": round(rng.random(), 4), "top": top_tokens(rng, theme, largest)},
         "logits": {
             "promoted": [
@@ -181,11 +196,11 @@ def harden(page: dict) -> dict:
             telling=0.0,
             flags=["dead"],
             cofiring=[],
-            histogram={"start": 0.0, "width": 0.0, "counts": []},
+            histogram={"start": 0.0, "width": 0.0, "counts": [], "below": 0, "above": 0},
             examples={"top": [], "quantiles": []},
             tokens={"contextual": None, "top": []},
         )
-        page["density"].update(fires=0, density=0.0, max=None, mean=None)
+        page["density"].update(fires=0, density=0.0, max=None, scale_end=None, mean=None)
     if kind == "bare":
         page.update(logits=None, tokens=None, neighbours=None)
     if kind == "sparse_groups":
@@ -197,6 +212,10 @@ def harden(page: dict) -> dict:
                 -value if i % 2 else value for i, value in enumerate(shown["values"])
             ]
             shown["value"] = shown["values"][shown["at"]]
+    if kind == "massive":
+        strongest = page["examples"]["top"][0]
+        page["density"]["max"] = strongest["value"] = strongest["values"][strongest["at"]] = 3000.0
+        page["histogram"]["above"] = 1
     if kind == "textless":
         for shown in page["examples"]["top"]:
             shown.update(position=0, start=0, at=0, tokens=[], texts=[], values=[])
@@ -235,6 +254,7 @@ def index(pages: list[dict]) -> dict:
         "telling": [page["telling"] for page in pages],
         "density": [page["density"]["density"] for page in pages],
         "max": [page["density"]["max"] for page in pages],
+        "scale_end": [page["density"]["scale_end"] for page in pages],
         "contextual": [each["contextual"] for each in tokens],
         "flags": [sum(bits[flag] for flag in page["flags"]) for page in pages],
         "tokens": [[row["text"] for row in each["top"][:5]] for each in tokens],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import PHONE, ROW, heading, latents, search, seen
 from playwright.sync_api import expect
+from synthetic import HARD
 
 
 def test_a_feature_is_opened_by_a_click(open_page, site):
@@ -37,7 +38,9 @@ def test_a_feature_shows_its_data(open_page, site):
         if example["collapsed"]:
             expect(shown).to_contain_text(f"+{example['collapsed']:,} similar")
     assert page.locator(".group").count() == len(feature["examples"]["quantiles"])
-    assert page.locator(".histogram .column").count() == len(feature["histogram"]["counts"])
+    beyond = sum(feature["histogram"][side] > 0 for side in ("below", "above"))
+    bins = len(feature["histogram"]["counts"])
+    assert page.locator(".histogram .column").count() == bins + beyond
     expect(page.locator(".cofiring li a")).to_have_text(
         [str(other["latent"]) for other in feature["cofiring"]]
     )
@@ -57,9 +60,27 @@ def test_the_stronger_a_token_the_more_colour_it_has(open_page, site):
         float(re.search(r"/ ([\d.]+)\)", colour)[1]) if "/" in colour else 1.0
         for colour, _ in tints
     ]
-    shares = [value / abs(feature["density"]["max"]) for value in values]
+    shares = [min(1, value / feature["density"]["scale_end"]) for value in values]
     assert opacity == pytest.approx([0.12 + 0.88 * share for share in shares], abs=0.01)
     assert max(opacity) - min(opacity) > 0.1
+
+
+def test_one_massive_value_flattens_neither_the_histogram_nor_the_colours(open_page, made):
+    latent = HARD["massive"]
+    feature = made.feature(latent)
+    page = open_page(made.url(f"#/{latent}"))
+    beyond = page.locator(".histogram .column.beyond")
+    assert beyond.count() == 1
+    expect(page.locator(".histogram svg")).to_have_attribute("aria-label", re.compile("1 firing beyond"))
+    heights = page.locator(".histogram .column:not(.beyond)").evaluate_all(
+        "(bars) => bars.map((bar) => Number(bar.getAttribute('height')))"
+    )
+    assert sum(height > 5 for height in heights) >= 5, "the bins are spread over the other values"
+    assert page.locator("section.examples .tint.beyond").count() == 1
+    expect(page.locator(".legend")).to_contain_text("beyond, to 3000")
+    second = page.locator("section.examples li").nth(1).locator(".firing .tint")
+    strength = second.evaluate("(node) => Number(node.style.getPropertyValue('--strength'))")
+    assert strength > 0.9, feature["examples"]["top"][1]["value"]
 
 
 def test_previous_and_next_follow_the_order_of_the_index(open_page, site):

@@ -87,7 +87,7 @@ def as_row(feature: Json) -> Json:
         **{
             name: feature[name] for name in ("latent", "telling", "flags", "neighbours", "cofiring")
         },
-        **{name: feature["density"][name] for name in ("fires", "density", "max", "mean")},
+        **{name: feature["density"][name] for name in ("fires", "density", "max", "scale_end", "mean")},
         **{f"histogram_{name}": value for name, value in feature["histogram"].items()},
         **{name: logits.get(name) for name in ("promoted", "suppressed")},
         "contextual": tokens.get("contextual"),

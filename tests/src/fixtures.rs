@@ -76,13 +76,25 @@ fn fill(row: &mut [f32], directions: &Matrix, rng: Rng) {
     }
 }
 
-/// Writes a file of `NumPy` with `rows` rows of `width` singles, all of which are zero and take no place
-/// on the disk.
-pub fn write_zeros(path: &Path, rows: u64, width: u64) {
+/// Writes a file of `NumPy` with `rows`, all of one width.
+pub fn write_rows(path: &Path, rows: &[Vec<f32>]) {
+    let mut bytes = numpy_header(rows.len() as u64, rows[0].len() as u64);
+    bytes.extend(rows.iter().flatten().flat_map(|value| value.to_le_bytes()));
+    std::fs::write(path, &bytes).expect("a new file");
+}
+
+fn numpy_header(rows: u64, width: u64) -> Vec<u8> {
     let shape = format!("({rows}, {width})");
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
     bytes.extend(format!("{header:<117}\n").into_bytes());
+    bytes
+}
+
+/// Writes a file of `NumPy` with `rows` rows of `width` singles, all of which are zero and take no place
+/// on the disk.
+pub fn write_zeros(path: &Path, rows: u64, width: u64) {
+    let bytes = numpy_header(rows, width);
     std::fs::write(path, &bytes).expect("a new file");
     let file = std::fs::File::options().write(true).open(path).expect("the file just written");
     file.set_len(bytes.len() as u64 + 4 * rows * width).expect("a file with a hole");

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use finished::Finished;
-pub use fixtures::{SyntheticStore, write_zeros};
+pub use fixtures::{SyntheticStore, write_rows, write_zeros};
 pub use running::Running;
 
 /// Path of the `saekit` binary that was built beside the running test.
