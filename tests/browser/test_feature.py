@@ -76,7 +76,7 @@ def test_one_massive_value_flattens_neither_the_histogram_nor_the_colours(open_p
         "(bars) => bars.map((bar) => Number(bar.getAttribute('height')))"
     )
     assert sum(height > 5 for height in heights) >= 5, "the bins are spread over the other values"
-    assert page.locator("section.examples .tint.beyond").count() == 1
+    assert page.locator("section.examples li .tint.beyond").count() == 1
     expect(page.locator(".legend")).to_contain_text("beyond, to 3000")
     second = page.locator("section.examples li").nth(1).locator(".firing .tint")
     strength = second.evaluate("(node) => Number(node.style.getPropertyValue('--strength'))")
