@@ -138,3 +138,15 @@ fn densities_are_shown_from_the_first_bin_to_the_last() {
     let none = DensityHistogram { never: 0, counts: Vec::new() };
     assert!(density_chart(&none).contains("nothing to show"));
 }
+
+#[test]
+fn a_value_beyond_the_scale_is_marked() {
+    let mut report = full();
+    for line in &mut report.best {
+        line.scale_end = Some(2.0);
+    }
+    let html = report.html();
+    let marked =
+        "<mark class=\"positive beyond\" style=\"--strength:1.00\" title=\"12.25\">sea</mark>";
+    assert!(html.contains(marked), "{html}");
+}

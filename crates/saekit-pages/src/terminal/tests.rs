@@ -124,3 +124,13 @@ fn a_feature_that_contradicts_itself_is_shown_all_the_same() {
     feature.histogram.width = f32::INFINITY;
     assert!(render(&feature, 80, true).contains("latent 0"));
 }
+
+#[test]
+fn one_massive_value_is_beyond_the_scale_of_the_others() {
+    let mut feature = fixtures::telling();
+    feature.density.scale_end = Some(2.0);
+    feature.histogram.above = 2;
+    let shown = render(&feature, 80, true);
+    assert!(shown.contains("2 beyond the scale"), "{shown}");
+    assert!(shown.contains("\x1b[1;4;38;5;16;48;5;202m"), "{shown:?}");
+}
