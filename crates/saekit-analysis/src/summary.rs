@@ -1,5 +1,5 @@
 use saekit_core::{CodecShape, Provenance};
-use saekit_store::{RowCounts, RowFilter, RowSet};
+use saekit_store::{RowCounts, RowFilter, RowSelection};
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
@@ -72,7 +72,7 @@ pub struct Missing {
 }
 
 impl ChosenRows {
-    pub(crate) fn of(rows: &RowSet) -> Self {
+    pub(crate) fn of(rows: &RowSelection) -> Self {
         Self { filter: rows.filter().clone(), counts: rows.counts() }
     }
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use saekit_core::files::{read_sealed, write_sealed};
 use saekit_core::{Codec, Error as CoreError, HookPoint, Interrupt, Observer};
-use saekit_store::{Cursor, RowFilter, RowSet, RowSource as _, ScannedRows, Store};
+use saekit_store::{Cursor, RowFilter, RowSelection, RowSource as _, ScannedRows, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub struct IndexSource<'a> {
     /// The rows.
     pub store: &'a Store,
     /// Which of its rows, chosen from this store; all unless given.
-    pub rows: Option<&'a RowSet>,
+    pub rows: Option<&'a RowSelection>,
     /// The column to encode.
     pub column: &'a HookPoint,
     /// Bytes that firings in memory may take.
@@ -234,7 +234,7 @@ impl IndexSource<'_> {
         let columns = [(self.column.clone(), 1.0)];
         let rows = match self.rows {
             None => self.store.scan(&columns),
-            Some(rows) => self.store.scan_set(&columns, rows),
+            Some(rows) => self.store.scan_selection(&columns, rows),
         };
         Ok(rows.map_err(CoreError::from)?)
     }

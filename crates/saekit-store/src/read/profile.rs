@@ -118,7 +118,8 @@ impl Looked<'_> {
         mut visit: impl FnMut(&[f32], bool),
     ) -> Result<()> {
         let Self { store, column, groups, projection, interrupt } = self;
-        let (mut rows, mut row) = (RowBuffer::default(), vec![0.0; projection.shape().specs()[0].width]);
+        let (mut rows, mut row) =
+            (RowBuffer::default(), vec![0.0; projection.shape().specs()[0].width]);
         let (mut done, total) = (0, groups.iter().map(|group| u64::from(group.rows)).sum());
         observer.begin(&format!("{doing} {column}"), Some(total), "rows");
         for group in *groups {

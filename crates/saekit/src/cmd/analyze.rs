@@ -8,7 +8,7 @@ use saekit_core::{
     Codec as _, Codes, HookPoint, LanguageModel as _, Observer as _, Tokenizer, number,
 };
 use saekit_pages::{FeatureLine, Report, SiteWriter};
-use saekit_store::{RowSet, RowSource as _, Store};
+use saekit_store::{RowSelection, RowSource as _, Store};
 
 use crate::exit::{OnInterrupt as _, Usage};
 use crate::models::{Lm, Trained};
@@ -90,7 +90,7 @@ pub(crate) struct Job<'a> {
     /// The rows.
     pub(crate) store: &'a Store,
     /// Which of them, where not all are meant.
-    pub(crate) rows: Option<RowSet>,
+    pub(crate) rows: Option<RowSelection>,
     /// The model, for texts and promoted tokens.
     pub(crate) lm: Option<&'a Lm>,
     /// Where to write.
@@ -211,7 +211,7 @@ fn quote(job: &Job<'_>) -> Result<String> {
     let columns = [(job.column.clone(), 1.0)];
     let mut first = match &job.rows {
         None => job.store.scan(&columns)?,
-        Some(rows) => job.store.scan_set(&columns, rows)?,
+        Some(rows) => job.store.scan_selection(&columns, rows)?,
     };
     let rows = first.rows_per_epoch();
     let batch = first.next_batch(LOOKED_AT)?.context("the store has no rows")?;
