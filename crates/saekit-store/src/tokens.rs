@@ -16,6 +16,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use saekit_core::border::caught;
 use saekit_core::files::{HashingWriter, partial_path};
 
 use saekit_core::TokenizedSequence;
@@ -26,6 +27,7 @@ use crate::format::names::TOKENS;
 use crate::parquet::blob::{BlobReader, check_rows, read_footer};
 use crate::parquet::errors::into_io;
 use crate::parquet::row_groups::RowGroups;
+use crate::shard::Shard;
 use crate::storage::{Blob, Storage, check_sha256, open_sized};
 
 /// The columns, in order.
@@ -145,17 +147,34 @@ fn properties() -> WriterProperties {
     builder.build()
 }
 
-/// The tokens table of an open store.
+/// The tokens of an open store: its tokens table, or a column of files of other tools.
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,
+    sequences: u32,
+    source: Source,
+}
+
+/// Where tokens are read from.
+#[derive(Debug)]
+enum Source {
+    Table(Table),
+    /// Files, each with the number of its first sequence.
+    Columns(Vec<(u32, Arc<dyn Shard>)>),
+}
+
+/// A table in parquet.
+#[derive(Debug)]
+struct Table {
     blob: Arc<dyn Blob>,
     info: FileInfo,
     /// Set once the file was seen to have the manifest's hash.
     verified: OnceLock<()>,
-    sequences: u32,
     groups: RowGroups,
 }
+
+/// Sequences of files of other tools that are read at once.
+const SEQUENCES_AT_ONCE: u32 = 256;
 
 impl Tokens {
     /// Checks size, schema and row count of the table `info` of the store in `storage`.
@@ -167,8 +186,19 @@ impl Tokens {
         let groups = RowGroups::new(&footer);
         let metadata = groups.metadata(0..0).map_err(Error::parquet(&path))?;
         check_schema(metadata.schema(), &path)?;
-        let (info, verified, sequences) = (info.clone(), OnceLock::new(), sequences as u32);
-        Ok(Self { path, blob, info, verified, sequences, groups })
+        let (info, verified) = (info.clone(), OnceLock::new());
+        let source = Source::Table(Table { blob, info, verified, groups });
+        Ok(Self { path, sequences: sequences as u32, source })
+    }
+
+    /// The tokens of the `sequences` sequences in `shards`, files of other tools in the place `path`,
+    /// each with the number of its first sequence, ascending.
+    pub(crate) fn of_columns(
+        path: PathBuf,
+        shards: Vec<(u32, Arc<dyn Shard>)>,
+        sequences: u32,
+    ) -> Self {
+        Self { path, sequences, source: Source::Columns(shards) }
     }
 
     /// Number of sequences.
@@ -182,8 +212,17 @@ impl Tokens {
     }
 
     /// Ranges of sequences that are read together best: those of a row group.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Range<u32>> {
-        self.groups.rows().map(|rows| rows.start as u32..rows.end as u32)
+    pub(crate) fn groups(&self) -> Vec<Range<u32>> {
+        match &self.source {
+            Source::Table(table) => {
+                table.groups.rows().map(|rows| rows.start as u32..rows.end as u32).collect()
+            }
+            Source::Columns(_) => {
+                let starts = (0..self.sequences).step_by(SEQUENCES_AT_ONCE as usize);
+                let end = |start: u32| start.saturating_add(SEQUENCES_AT_ONCE).min(self.sequences);
+                starts.map(|start| start..end(start)).collect()
+            }
+        }
     }
 
     /// The sequences numbered `range`. Memory is bounded by the requested sequences and one row group.
@@ -195,22 +234,17 @@ impl Tokens {
             let (path, sequences) = (self.path.clone(), self.sequences);
             return Err(StreamError::SequenceRange { path, start, end, sequences }.into());
         }
-        let mut sequences = Vec::with_capacity((end - start) as usize);
         if start == end {
-            return Ok(sequences);
+            return Ok(Vec::new());
         }
-        let groups = self.groups.holding(&(u64::from(start)..u64::from(end)));
-        let offset = u64::from(start) - self.groups.start(groups.start);
-        let metadata = self.groups.metadata(groups).map_err(Error::parquet(&self.path))?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader()?, metadata)
-            .with_offset(offset as usize)
-            .with_limit((end - start) as usize)
-            .build()
-            .map_err(Error::parquet(&self.path))?;
-        for batch in reader {
-            let batch = batch.map_err(|error| Error::parquet(&self.path)(error.into()))?;
-            self.append(&batch, &mut sequences)?;
-        }
+        let sequences = match &self.source {
+            // The hash tells of changes, but not of a table that was written wrongly.
+            Source::Table(table) => caught(|| self.read_table(table, range.clone()))
+                .unwrap_or_else(
+                    |panic| Err(self.damaged(&format!("cannot be decoded: {panic}"))),
+                )?,
+            Source::Columns(shards) => self.read_columns(shards, range.clone())?,
+        };
         if sequences.len() == (end - start) as usize {
             return Ok(sequences);
         }
@@ -218,14 +252,56 @@ impl Tokens {
         Err(DamageError::Rows { path: self.path.clone(), expected, found }.into())
     }
 
+    fn read_table(&self, table: &Table, range: Range<u32>) -> Result<Vec<TokenizedSequence>> {
+        let Range { start, end } = range;
+        let groups = table.groups.holding(&(u64::from(start)..u64::from(end)));
+        let offset = u64::from(start) - table.groups.start(groups.start);
+        let metadata = table.groups.metadata(groups).map_err(Error::parquet(&self.path))?;
+        let reader = self.reader(table)?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(reader, metadata)
+            .with_offset(offset as usize)
+            .with_limit((end - start) as usize)
+            .build()
+            .map_err(Error::parquet(&self.path))?;
+        let mut sequences = Vec::new();
+        for batch in reader {
+            let batch = batch.map_err(|error| Error::parquet(&self.path)(error.into()))?;
+            self.append(&batch, &mut sequences)?;
+        }
+        Ok(sequences)
+    }
+
+    /// Reads sequences of other tools. Each counts as a document; where its text lies is not known.
+    fn read_columns(
+        &self,
+        shards: &[(u32, Arc<dyn Shard>)],
+        range: Range<u32>,
+    ) -> Result<Vec<TokenizedSequence>> {
+        let mut sequences = Vec::new();
+        let ends = shards.iter().skip(1).map(|(first, _)| *first).chain([self.sequences]);
+        for ((first, shard), end) in shards.iter().zip(ends) {
+            let (from, to) = (range.start.max(*first), range.end.min(end));
+            if from >= to {
+                continue;
+            }
+            let all = shard.read_token_ids(u64::from(from - first)..u64::from(to - first))?;
+            for (number, ids) in (from..).zip(all) {
+                let (documents, zeros) = (vec![number; ids.len()], vec![0; ids.len()]);
+                let (byte_starts, byte_ends) = (zeros.clone(), zeros);
+                sequences.push(TokenizedSequence { ids, documents, byte_starts, byte_ends });
+            }
+        }
+        Ok(sequences)
+    }
+
     /// The file; the first time, compares its hash, since a reader of compressed lists has no other
     /// way to notice a flipped bit.
-    fn reader(&self) -> Result<BlobReader> {
-        if self.verified.get().is_none() {
-            check_sha256(&*self.blob, &self.path, &self.info.sha256)?;
-            self.verified.get_or_init(|| ());
+    fn reader(&self, table: &Table) -> Result<BlobReader> {
+        if table.verified.get().is_none() {
+            check_sha256(&*table.blob, &self.path, &table.info.sha256)?;
+            table.verified.get_or_init(|| ());
         }
-        Ok(BlobReader::new(&self.blob))
+        Ok(BlobReader::new(&table.blob))
     }
 
     fn append(&self, batch: &RecordBatch, out: &mut Vec<TokenizedSequence>) -> Result<()> {

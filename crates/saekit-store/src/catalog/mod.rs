@@ -34,7 +34,7 @@ pub(crate) struct Catalog {
     pub(crate) manifest: Manifest,
     /// Identifies the rows: the hash of the manifest, combined with the names of skipped files.
     pub(crate) sha256: String,
-    pub(crate) shards: Vec<Box<dyn Shard>>,
+    pub(crate) shards: Vec<Arc<dyn Shard>>,
     pub(crate) tokens: Option<Tokens>,
     /// Whether rows have a sequence and a position.
     pub(crate) has_sequences: bool,

@@ -141,6 +141,16 @@ pub enum DamageError {
         /// The problem.
         problem: String,
     },
+    /// A file that stands where another should be, such as a pointer of git-lfs.
+    #[error("{} is {found}; {remedy}", path.display())]
+    StandIn {
+        /// The file.
+        path: PathBuf,
+        /// What it is, in words.
+        found: &'static str,
+        /// How to get the file that should be there.
+        remedy: &'static str,
+    },
     /// A page or a block whose checksum is not that of its bytes.
     #[error(
         "column `{column}` of {} has a page at byte {offset} with CRC-32 {found:08x}, expected {expected:08x}: it was changed after it was written; restore the file",
@@ -169,7 +179,7 @@ pub enum DamageError {
         expected: String,
     },
     /// A row that is missing or has another width than the others.
-    #[error("column `{column}` of {} has {found} at row {row}, expected {expected}; drop or mend such rows", path.display())]
+    #[error("column `{column}` of {} has {found} at row {row}, expected {expected}; {remedy}", path.display())]
     IrregularRow {
         /// The file.
         path: PathBuf,
@@ -181,5 +191,7 @@ pub enum DamageError {
         found: String,
         /// The width that every row should have, in words.
         expected: String,
+        /// How to leave such rows out.
+        remedy: String,
     },
 }

@@ -5,14 +5,18 @@
 //! file, and every row is checked to be as wide as the others, without nulls.
 
 mod arrow_ipc;
+mod contexts;
 mod half_dtype;
 mod input;
 mod integers;
 mod npy;
+mod other_kinds;
 mod parquet_lists;
 mod project;
 mod raw_columns;
 mod safetensors;
+mod tensors;
+mod unpacked;
 
 #[cfg(test)]
 mod tests;
@@ -20,12 +24,14 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+use self::contexts::Contexts;
 pub(crate) use self::half_dtype::check as check_half_dtype;
 use self::input::Input;
+pub(crate) use self::other_kinds::other_kind;
 use crate::error::{DamageError, Result, WriteError};
 use crate::format::dtype::DType;
 use crate::shard::Shard;
-use crate::storage::Blob;
+use crate::storage::{Blob, name_stand_in};
 
 /// A file of another tool, ready to be read.
 #[derive(Debug)]
@@ -38,13 +44,15 @@ pub(crate) struct ForeignFile {
     pub(crate) sequences: u32,
     /// Whether the shard gives the sequence and the position of rows.
     pub(crate) has_tokens: bool,
+    /// Whether the shard gives the token of each row.
+    pub(crate) token_ids: bool,
     /// Reads them; its columns are numbered as `columns`.
     pub(crate) shard: Box<dyn Shard>,
     /// Facts that a user should know, a sentence each.
     pub(crate) notes: Vec<String>,
 }
 
-/// A column of a [`Found`].
+/// A column of a [`ForeignFile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ForeignColumn {
     /// Its name in the file.
@@ -62,10 +70,15 @@ pub(crate) struct ReadOptions {
     pub(crate) group_bytes: usize,
     /// The requested columns; all if empty.
     pub(crate) columns: Vec<String>,
+    /// The columns of the files before, in their order. Columns are read by name: one that is not
+    /// among them comes after them.
+    pub(crate) order: Vec<String>,
     /// The column of whole numbers that is the sequence of each row.
     pub(crate) document: Option<String>,
     /// The column of whole numbers that is the position of each row.
     pub(crate) position: Option<String>,
+    /// The column of the token of each row; `token_ids` where nothing is said and there is one.
+    pub(crate) tokens: Option<String>,
     /// The dtype of 16-bit values, for files that do not say it.
     pub(crate) dtype: Option<DType>,
     /// Number of the first of the sequences that the file numbers by itself.
@@ -101,28 +114,29 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
 pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, options: &ReadOptions) -> Result<ForeignFile> {
-    match path.to_str().and_then(layout_of) {
-        Some(Layout::Parquet) => parquet_lists::open(&Input::new(blob, path, "parquet"), options),
-        Some(Layout::Arrow) => arrow_ipc::open(&Input::new(blob, path, "Arrow IPC"), options),
-        Some(Layout::Safetensors) => {
-            safetensors::open(&Input::new(blob, path, "safetensors"), options)
+    let input = |layout| Input::new(Arc::clone(&blob), path, layout);
+    let found = match path.to_str().and_then(layout_of) {
+        Some(Layout::Parquet) => parquet_lists::open(&input("parquet"), options),
+        Some(Layout::Arrow) => arrow_ipc::open(&input("Arrow IPC"), options),
+        Some(Layout::Safetensors) => safetensors::open(&input("safetensors"), options),
+        Some(Layout::Npy) => npy::open(&input("npy"), options),
+        None => {
+            let (found, expected) =
+                ("another extension", ".parquet, .arrow, .safetensors or .npy".to_owned());
+            let (path, found) = (path.to_owned(), found.to_owned());
+            Err(other_kind(&path)
+                .unwrap_or_else(|| DamageError::Unsupported { path, found, expected }.into()))
         }
-        Some(Layout::Npy) => npy::open(&Input::new(blob, path, "npy"), options),
-        None => Err(DamageError::Unsupported {
-            path: path.to_owned(),
-            found: "another extension".to_owned(),
-            expected: ".parquet, .arrow, .safetensors or .npy".to_owned(),
-        }
-        .into()),
-    }
+    };
+    found.map_err(|error| name_stand_in(&*blob, path, error))
 }
 
-/// Sequences of `rows` rows in contexts of `context` rows each; 0 where rows have no contexts.
-/// Fails where they cannot be numbered from `options.first_sequence` on.
-fn sequences(rows: u64, context: Option<u64>, options: &ReadOptions) -> Result<u32> {
-    let Some(context) = context else { return Ok(0) };
-    let too_many = WriteError::TooManySequences { limit: u32::MAX }.into();
-    let Ok(sequences) = u32::try_from(rows / context.max(1)) else { return Err(too_many) };
-    let last = options.first_sequence.checked_add(sequences);
-    last.map(|_| sequences).ok_or(too_many)
+/// How many sequences `contexts` are; 0 where rows have no contexts. Fails where they cannot be
+/// numbered from `options.first_sequence` on.
+fn sequences(contexts: Option<&Contexts>, options: &ReadOptions) -> Result<u32> {
+    let Some(contexts) = contexts else { return Ok(0) };
+    let too_many = WriteError::TooManySequences { limit: u32::MAX };
+    let sequences = u32::try_from(contexts.count()).ok();
+    let fit = sequences.filter(|count| options.first_sequence.checked_add(*count).is_some());
+    fit.ok_or_else(|| too_many.into())
 }

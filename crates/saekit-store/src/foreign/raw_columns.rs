@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::integers::Integer;
+use super::contexts::Contexts;
+use super::integers::{Integer, Meaning};
 use super::project::Vectors;
 use super::{ForeignColumn, ForeignFile, Input, ReadOptions};
 use crate::error::Result;
@@ -14,12 +15,50 @@ use crate::shard::Shard;
 const DOUBLES: usize = 8192;
 
 /// Vectors whose values lie one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FlatVectors {
     pub(super) width: usize,
     pub(super) value: Value,
     pub(super) rows: u64,
-    pub(super) context: Option<u64>,
+    pub(super) contexts: Option<Contexts>,
+}
+
+/// A column of numbers, one per row.
+#[derive(Debug)]
+pub(super) struct Number {
+    pub(super) name: String,
+    pub(super) meaning: Meaning,
+    pub(super) source: Source,
+}
+
+/// Where numbers come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// They lie one after the other.
+    Integers(Integer),
+    /// They stand for ids of another type.
+    Ids(Box<dyn Ids>),
+}
+
+/// Ids of any type, read as numbers that are equal where the ids are.
+pub(super) trait Ids: std::fmt::Debug + Send + Sync {
+    /// Reads the numbers of `rows` of the file into `out`, which has as many.
+    fn read(&self, rows: Range<u64>, out: &mut [u32]) -> Result<()>;
+}
+
+impl Number {
+    /// A column of whole numbers.
+    pub(super) fn integers(name: &str, meaning: Meaning, integer: Integer) -> Self {
+        Self { name: name.to_owned(), meaning, source: Source::Integers(integer) }
+    }
+
+    /// Bytes per row, where they lie one after the other.
+    fn bytes(&self) -> usize {
+        match &self.source {
+            Source::Integers(integer) => integer.bytes(),
+            Source::Ids(_) => 0,
+        }
+    }
 }
 
 /// The type of a value in a file, little-endian.
@@ -50,8 +89,12 @@ impl Value {
 }
 
 impl Vectors for FlatVectors {
-    fn rows(&self) -> (u64, Option<u64>) {
-        (self.rows, self.context)
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn contexts(&self) -> Option<&Contexts> {
+        self.contexts.as_ref()
     }
 
     fn row_bytes(&self) -> usize {
@@ -72,8 +115,8 @@ struct Block {
 pub(super) struct RawColumns {
     input: Input,
     columns: Vec<(String, FlatVectors)>,
-    /// Columns of sequences and positions.
-    numbers: Vec<(String, Integer)>,
+    /// Columns of sequences and positions, or none of them, and then of tokens.
+    numbers: Vec<Number>,
     first_sequence: u32,
     rows: u64,
     blocks: Vec<Block>,
@@ -88,7 +131,7 @@ impl RawColumns {
         input: &Input,
         options: &ReadOptions,
         columns: Vec<(String, FlatVectors)>,
-        numbers: Vec<(String, Integer)>,
+        numbers: Vec<Number>,
     ) -> Self {
         let row_bytes: usize = columns.iter().map(|(_, column)| column.row_bytes()).sum();
         let max_rows = (options.group_bytes / row_bytes.max(1)).clamp(1, u32::MAX as usize) as u32;
@@ -125,7 +168,7 @@ impl RawColumns {
     /// Bytes per row in the file, of the columns and then of sequences and positions.
     fn strides(&self) -> impl Iterator<Item = u64> {
         let columns = self.columns.iter().map(|(_, column)| column.width * column.value.bytes());
-        columns.chain(self.numbers.iter().map(|(_, integer)| integer.bytes())).map(|n| n as u64)
+        columns.chain(self.numbers.iter().map(Number::bytes)).map(|n| n as u64)
     }
 
     /// Where the rows `rows` of `group` begin in the file.
@@ -145,8 +188,13 @@ impl RawColumns {
         })
     }
 
-    fn context(&self) -> Option<u64> {
-        self.columns.first()?.1.context
+    fn contexts(&self) -> Option<&Contexts> {
+        self.columns.first()?.1.contexts.as_ref()
+    }
+
+    /// Place among the numbers of the tokens, and of nothing else.
+    fn tokens(&self) -> Option<usize> {
+        self.numbers.iter().position(|number| number.meaning == Meaning::Token)
     }
 
     /// The file, with what a user should know of it.
@@ -159,8 +207,9 @@ impl RawColumns {
         Ok(ForeignFile {
             columns: self.columns.iter().map(column).collect(),
             rows: self.rows,
-            sequences: super::sequences(self.rows, self.context(), options)?,
-            has_tokens: self.context().is_some() || !self.numbers.is_empty(),
+            sequences: super::sequences(self.contexts(), options)?,
+            has_tokens: self.contexts().is_some() || self.numbers.len() > 1,
+            token_ids: self.tokens().is_some(),
             shard: Box::new(self),
             notes,
         })
@@ -180,13 +229,18 @@ impl RawColumns {
 
     /// Reads `rows` of a column of sequences or positions.
     fn read_numbers(&self, rows: Range<u64>, number: usize, out: &mut [u32]) -> Result<()> {
-        let (name, integer) = &self.numbers[number];
+        let Number { name, meaning, source } = &self.numbers[number];
+        let integer = match source {
+            Source::Integers(integer) => integer,
+            Source::Ids(ids) => return ids.read(rows, out),
+        };
         let (mut out, mut bytes) = (out, Vec::new());
         for (run, start) in self.runs(rows, self.columns.len() + number) {
             let (target, rest) = out.split_at_mut((run.end - run.start) as usize);
             bytes.resize(target.len() * integer.bytes(), 0);
             self.input.read_into(start, &mut bytes)?;
-            integer.deliver(&self.input, name, run.start, &bytes, target)?;
+            let column = (name.as_str(), *meaning);
+            integer.deliver(&self.input, column, run.start, &bytes, target)?;
             out = rest;
         }
         Ok(())
@@ -195,16 +249,17 @@ impl RawColumns {
 
 /// Vectors of a tensor with `shape`.
 pub(super) fn shaped(shape: &[u64], value: Value) -> Option<FlatVectors> {
-    let (rows, context, width) = match *shape {
+    let (rows, contexts, width) = match *shape {
         [rows, width] => (rows, None, width),
         [contexts, context, width] if context > 0 => {
-            (contexts.checked_mul(context)?, Some(context), width)
+            let contexts = Contexts::regular(context, contexts)?;
+            (contexts.rows(), Some(contexts), width)
         }
         _ => return None,
     };
     let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
     width.checked_mul(8)?;
-    Some(FlatVectors { width, value, rows, context })
+    Some(FlatVectors { width, value, rows, contexts })
 }
 
 /// Rounds doubles to singles; one beyond their range becomes infinite.
@@ -212,19 +267,6 @@ pub(super) fn round(doubles: &[u8], singles: &mut [u8]) {
     let pairs = doubles.as_chunks::<8>().0.iter().zip(singles.as_chunks_mut::<4>().0);
     for (double, single) in pairs {
         *single = (f64::from_le_bytes(*double) as f32).to_le_bytes();
-    }
-}
-
-/// Sequence and position of the row at `first_row` and of those after it.
-pub(super) fn number_contexts(
-    first_row: u64,
-    context: u64,
-    first_sequence: u32,
-    out: (&mut [u32], &mut [u32]),
-) {
-    for (row, (sequence, position)) in (first_row..).zip(out.0.iter_mut().zip(out.1)) {
-        *sequence = first_sequence + (row / context) as u32;
-        *position = (row % context) as u32;
     }
 }
 
@@ -267,13 +309,18 @@ impl Shard for RawColumns {
         positions: &mut [u32],
     ) -> Result<()> {
         let first = self.first(group, &rows);
-        if let Some(context) = self.context() {
-            number_contexts(first, context, self.first_sequence, (sequences, positions));
-        } else if !self.numbers.is_empty() {
-            let rows = first..first + rows.len() as u64;
+        let rows = first..first + rows.len() as u64;
+        if let Some(contexts) = self.contexts() {
+            contexts.number(rows, self.first_sequence, (sequences, positions));
+        } else if self.numbers.len() > 1 {
             self.read_numbers(rows.clone(), 0, sequences)?;
             self.read_numbers(rows, 1, positions)?;
         }
         Ok(())
+    }
+
+    fn read_token_ids(&self, contexts: Range<u64>) -> Result<Vec<Vec<u32>>> {
+        let Some((all, tokens)) = self.contexts().zip(self.tokens()) else { return Ok(Vec::new()) };
+        all.read(&self.input, contexts, |rows, out| self.read_numbers(rows, tokens, out))
     }
 }

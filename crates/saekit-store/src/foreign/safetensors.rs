@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::input::shorten;
-use super::integers::{self, Integer};
-use super::project::{Kind, Vectors as _, missing, project};
-use super::raw_columns::{FlatVectors, RawColumns, Value, shaped};
-use super::{ForeignFile, Input, ReadOptions};
+use super::integers::{self, Integer, Meaning};
+use super::project::{Kind, missing, project};
+use super::raw_columns::{FlatVectors, Number, RawColumns, Value, shaped};
+use super::{ForeignFile, Input, ReadOptions, half_dtype};
 use crate::error::{Error, OpenError, Result};
 use crate::format::dtype::DType;
 
@@ -36,7 +36,8 @@ type Tensors = BTreeMap<String, Tensor>;
 /// Opens a file of tensors.
 pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (tensors, mut notes) = read_header(input)?;
-    let kind = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.kind());
+    let kind =
+        |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.kind(input, name, options));
     let mut found: Vec<_> = tensors.iter().map(kind).collect();
     if options.columns.is_empty() && CHUNK.iter().all(|name| tensors.contains_key(*name)) {
         found.retain(|(name, _)| name == CHUNK[0]);
@@ -44,13 +45,24 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
         notes.push(note.to_owned());
     }
     let chosen = project(input, options, found, &mut notes)?;
-    let Some((rows, context)) = chosen.first().map(|(_, plain)| plain.rows()) else {
+    let Some((rows, contexts)) = chosen.first().map(|(_, plain)| (plain.rows, &plain.contexts))
+    else {
         return Err(no_tensors(input));
     };
-    let numbers = integers::named(input, options, context.is_some())?;
-    let numbers = numbers.into_iter().flatten().map(|name| number(input, &tensors, name, rows));
-    let numbers: Vec<_> = numbers.collect::<Result<_>>()?;
-    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
+    let named = integers::named(input, options, contexts.is_some())?;
+    let places = named.into_iter().flatten().zip(integers::PLACES);
+    let tokens = integers::tokens(options, tensors.keys().map(String::as_str));
+    let tokens = tokens.map(|name| (name, Meaning::Token));
+    let mut numbers = Vec::new();
+    for (name, meaning) in places.chain(tokens) {
+        match number(input, &tensors, (name, meaning), rows) {
+            Err(error) if meaning == Meaning::Token && options.tokens.is_none() => {
+                notes.push(integers::no_tokens(name, &error));
+            }
+            number => numbers.push(number?),
+        }
+    }
+    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|n| &n.name));
     let starts: Vec<_> = names.map(|name| tensors[name].data_offsets[0]).collect();
     let mut raw = RawColumns::new(input, options, chosen, numbers);
     raw.push(rows, &starts)?;
@@ -121,29 +133,46 @@ fn lie_side_by_side(input: &Input, tensors: &mut Tensors, start: u64) -> Result<
 }
 
 /// The column of whole numbers called `name`, which must have `rows`.
-fn number(input: &Input, tensors: &Tensors, name: &str, rows: u64) -> Result<(String, Integer)> {
+fn number(
+    input: &Input,
+    tensors: &Tensors,
+    (name, meaning): (&str, Meaning),
+    rows: u64,
+) -> Result<Number> {
     let Some(tensor) = tensors.get(name) else {
         let names: Vec<_> = tensors.keys().cloned().collect();
         return Err(missing(input, name, &names));
     };
     let integer = match tensor.dtype.as_str() {
+        "I8" => Some(Integer::I8),
+        "U8" => Some(Integer::U8),
+        "I16" => Some(Integer::I16),
+        "U16" => Some(Integer::U16),
         "I32" => Some(Integer::I32),
         "U32" => Some(Integer::U32),
         "I64" => Some(Integer::I64),
         "U64" => Some(Integer::U64),
         _ => None,
     };
-    let Some(integer) = integer.filter(|_| tensor.shape == [rows]) else {
+    let values = tensor.shape.iter().try_fold(1, |product: u64, n| product.checked_mul(*n));
+    let is_list = tensor.shape.len() == 1 || meaning == Meaning::Token;
+    let Some(integer) = integer.filter(|_| is_list && values == Some(rows)) else {
         let found = format!("tensor `{name}`, {} {:?}", tensor.dtype, tensor.shape);
-        return Err(input.unsupported(found, "a whole number for each row, I32, U32, I64 or U64"));
+        return Err(input.unsupported(found, "a whole number for each row"));
     };
-    Ok((name.to_owned(), integer))
+    Ok(Number::integers(name, meaning, integer))
 }
 
 impl Tensor {
     /// Its vectors, where it has some.
-    fn kind(&self) -> Kind<FlatVectors> {
+    fn kind(&self, input: &Input, name: &str, options: &ReadOptions) -> Kind<FlatVectors> {
         let value = match self.dtype.as_str() {
+            "I16" | "U16" if matches!(self.shape.len(), 2 | 3) => {
+                match half_dtype::dtype(input, name, |_| None, options) {
+                    Ok(dtype) => Some(Value::As(dtype)),
+                    Err(error) => return Kind::Faulty(error),
+                }
+            }
             "F16" => Some(Value::As(DType::F16)),
             "BF16" => Some(Value::As(DType::BF16)),
             "F32" => Some(Value::As(DType::F32)),

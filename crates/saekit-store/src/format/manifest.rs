@@ -228,10 +228,23 @@ pub(crate) fn check_format(bytes: &[u8], path: &Path) -> Result<u64> {
     Ok(header.version)
 }
 
-/// Names in backticks, with commas.
+/// Names that a message lists; it says how many more there are.
+const LISTED: usize = 8;
+
+/// Names in backticks, with commas: the first few, and how many more.
 pub(crate) fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+    first_few(names.map(|name| format!("`{name}`")))
+}
+
+/// The first few of `things`, with commas, and how many more there are.
+pub(crate) fn first_few(things: impl Iterator<Item = String>) -> String {
+    let mut things = things.fuse();
+    let few: Vec<_> = things.by_ref().take(LISTED).collect();
+    match things.count() {
+        0 if few.is_empty() => "none".to_owned(),
+        0 => few.join(", "),
+        more => format!("{} and {more} more", few.join(", ")),
+    }
 }
 
 fn stays_inside(file: &str) -> bool {

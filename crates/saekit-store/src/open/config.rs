@@ -30,10 +30,12 @@ pub enum Damaged {
 pub struct ForeignConfig {
     /// Columns of activations; all that can be where there are none.
     pub columns: Vec<String>,
-    /// Column of whole numbers that becomes the sequence of each row: its document.
+    /// Column that becomes the sequence of each row: its document. Ids of any type are taken.
     pub document: Option<String>,
     /// Column of whole numbers that becomes the position of each row in its sequence.
     pub position: Option<String>,
+    /// Column of the token of each row; `token_ids` where there is one and nothing is said.
+    pub token_ids: Option<String>,
     /// The dtype of 16-bit values, for files that do not say it.
     pub dtype: Option<DType>,
     /// Rows are read and mixed in groups of about so many bytes.
@@ -42,6 +44,13 @@ pub struct ForeignConfig {
 
 impl Default for ForeignConfig {
     fn default() -> Self {
-        Self { columns: vec![], document: None, position: None, dtype: None, group_bytes: 1 << 20 }
+        Self {
+            columns: vec![],
+            document: None,
+            position: None,
+            token_ids: None,
+            dtype: None,
+            group_bytes: 1 << 20,
+        }
     }
 }

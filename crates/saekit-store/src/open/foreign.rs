@@ -8,8 +8,8 @@ use saekit_core::{ColumnSpec, HookPoint, Interrupt};
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
 use crate::error::{DamageError, OpenError, Result};
-use crate::foreign::{self, ForeignColumn, ForeignFile, ReadOptions};
-use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo};
+use crate::foreign::{self, ForeignColumn, ForeignFile, ReadOptions, other_kind};
+use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, first_few};
 use crate::format::names::UNFINISHED;
 use crate::format::stats::ColumnStats;
 use crate::open::config::ForeignConfig;
@@ -17,7 +17,9 @@ use crate::open::opening::Opening;
 use crate::open::saved_dataset::{self, SavedDatasets};
 use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
+use crate::shard::Shard;
 use crate::storage::{Listed, Storage};
+use crate::tokens::Tokens;
 
 /// Approximate upper bound on the groups of a store. Each takes a few dozen bytes: 2^18 of them stay
 /// near 10 MB, however large the store is.
@@ -66,13 +68,15 @@ fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
     }
     let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
     files.retain(|file| !hidden(file));
+    let other = files.iter().find_map(|file| other_kind(&storage.path(&file.path)));
     files.retain(|file| {
         foreign::layout_of(&file.path).is_some() || saved_dataset::is_state(&file.path)
     });
     let saved = SavedDatasets::find(storage, &files)?;
     files.retain(|file| saved.has(&file.path));
     if files.is_empty() {
-        return Err(OpenError::NotAStore { dir: location.to_owned() }.into());
+        let none = || OpenError::NotAStore { dir: location.to_owned() }.into();
+        return Err(other.unwrap_or_else(none));
     }
     Ok(files)
 }
@@ -117,8 +121,10 @@ impl InferredManifest {
         let options = ReadOptions {
             group_bytes: self.group_bytes,
             columns: config.columns.clone(),
+            order: self.columns.iter().map(|column| column.name.clone()).collect(),
             document: config.document.clone(),
             position: config.position.clone(),
+            tokens: config.token_ids.clone(),
             dtype: config.dtype,
             first_sequence: self.sequences,
         };
@@ -146,9 +152,13 @@ impl InferredManifest {
 
     /// Describes how the bytes of the files are read, since `config` changes what rows come of them.
     fn reading(&self, config: &ForeignConfig) -> String {
-        let ForeignConfig { document, position, .. } = config;
+        let ForeignConfig { document, position, token_ids, .. } = config;
         let columns = describe(&self.columns, self.has_tokens);
-        format!("{columns}, of document {document:?} and position {position:?}")
+        let places = format!("{columns}, of document {document:?} and position {position:?}");
+        match token_ids {
+            None => places,
+            Some(tokens) => format!("{places}, of tokens {tokens}"),
+        }
     }
 
     /// Fails unless `found` has the columns of the files before it.
@@ -197,12 +207,24 @@ impl InferredManifest {
             tokens: None,
             shards: self.infos,
         };
+        let has_ids = self.shards.iter().all(|found| found.token_ids && found.sequences > 0);
+        let counts: Vec<_> = self.shards.iter().map(|found| found.sequences).collect();
+        let shards: Vec<Arc<dyn Shard>> =
+            self.shards.into_iter().map(|found| Arc::from(found.shard)).collect();
+        let firsts = counts.iter().scan(0_u32, |next, count| {
+            let first = *next;
+            *next += count; // the sum was checked when each file was opened
+            Some(first)
+        });
+        let path = storage.location().to_owned();
+        let numbered = firsts.zip(shards.iter().cloned()).collect();
+        let tokens = has_ids.then(|| Tokens::of_columns(path, numbered, self.sequences));
         Catalog {
             storage,
             manifest,
             sha256,
-            shards: self.shards.into_iter().map(|found| found.shard).collect(),
-            tokens: None,
+            shards,
+            tokens,
             has_sequences: self.has_tokens,
             skipped: Vec::new(),
             notes: self.notes,
@@ -216,7 +238,7 @@ fn describe(columns: &[ForeignColumn], has_tokens: bool) -> String {
         .iter()
         .map(|column| format!("`{}` {} x {}", column.name, column.width, column.dtype));
     let with = if has_tokens { " with sequences and positions" } else { "" };
-    format!("{}{with}", columns.collect::<Vec<_>>().join(", "))
+    format!("{}{with}", first_few(columns))
 }
 
 /// Reads every value of a file once.

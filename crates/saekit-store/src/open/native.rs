@@ -38,7 +38,7 @@ pub(super) fn open(opening: &mut Opening<'_>, blob: &dyn Blob) -> Result<Catalog
         for (info, opened) in infos.iter().zip(open_shards(opening, infos, &manifest)) {
             match opened {
                 Ok(shard) => {
-                    shards.push(shard);
+                    shards.push(Arc::from(shard));
                     left.push(info.clone());
                 }
                 Err(error) => {

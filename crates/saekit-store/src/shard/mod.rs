@@ -51,4 +51,11 @@ pub(crate) trait Shard: Debug + Send + Sync {
         sequences: &mut [u32],
         positions: &mut [u32],
     ) -> Result<()>;
+
+    /// Reads the tokens of each of the file's `contexts`. Only asked of a file of other tools that has
+    /// a column of them; saekit's own stores keep a table.
+    fn read_token_ids(&self, contexts: Range<u64>) -> Result<Vec<Vec<u32>>> {
+        let _ = contexts;
+        Ok(Vec::new())
+    }
 }

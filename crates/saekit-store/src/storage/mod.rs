@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use saekit_core::files::HashingWriter;
-use saekit_core::{Error as CoreError, Result};
+use saekit_core::{Error as CoreError, Result, STAND_IN_BYTES, stand_in};
 
-use crate::error::DamageError;
+use crate::error::{DamageError, Error};
 
 /// Bytes read at a time where a whole file is hashed.
 const HASHED_AT_ONCE: usize = 4 << 20;
@@ -95,7 +95,24 @@ pub(crate) fn open_sized(
     if found == bytes {
         return Ok(blob);
     }
-    Err(DamageError::Size { path: storage.path(path), expected: bytes, found }.into())
+    let path = storage.path(path);
+    let error = DamageError::Size { path: path.clone(), expected: bytes, found }.into();
+    Err(name_stand_in(&*blob, &path, error))
+}
+
+/// The error that says so where the blob, which is called `path` and could not be read as what it
+/// should be, stands in for another file; `error` otherwise.
+pub(crate) fn name_stand_in(blob: &dyn Blob, path: &Path, error: Error) -> Error {
+    let mut head = vec![0; blob.bytes().min(STAND_IN_BYTES as u64) as usize];
+    if !error.is_damage() || blob.read_at(0, &mut head).is_err() {
+        return error;
+    }
+    match stand_in(&head) {
+        Some((found, remedy)) => {
+            DamageError::StandIn { path: path.to_owned(), found, remedy }.into()
+        }
+        None => error,
+    }
 }
 
 /// Fails unless the blob, which is called `path`, has the hash `expected`.

@@ -22,7 +22,7 @@ pub(crate) struct StoreOptions {
     #[arg(long = "column", value_name = "NAME")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) columns: Vec<String>,
-    /// Column of whole numbers that tells the document (or the sequence) of a row
+    /// Column that tells the document (or the sequence) of a row: whole numbers, texts or bytes
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) document: Option<String>,
@@ -30,6 +30,10 @@ pub(crate) struct StoreOptions {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
+    /// Column of whole numbers that tells the token of a row [default: token_ids, if there is one]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token_ids: Option<String>,
     /// The dtype of 16-bit values, if a file does not say it: f16 or bf16
     #[arg(long, value_name = "DTYPE", value_parser = ["f16", "bf16"], hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,7 @@ impl StoreOptions {
             columns: self.columns.clone(),
             document: self.document.clone(),
             position: self.position.clone(),
+            token_ids: self.token_ids.clone(),
             dtype: self.half_dtype.as_deref().map(str::parse).transpose()?,
             ..ForeignConfig::default()
         };

@@ -1,14 +1,21 @@
 //! A record batch: where the values of its columns lie, and whether their lists are regular.
 
+use std::io::BufReader;
+
 use arrow::ipc;
+use lz4_flex::frame::FrameDecoder;
 
 use super::super::Input;
+use super::super::contexts::Contexts;
 use super::messages::Message;
-use super::schema::{Field, Leaf, List, Parts};
+use super::schema::{Field, Leaf, List, Parts, Text};
 use crate::error::{Error, Result};
 
 /// Offsets and bits are read as many bytes at a time.
 const STEP: u64 = 1 << 16;
+
+/// Bytes of a buffer that is unpacked, at most.
+const MAX_BUFFER: u64 = 1 << 30;
 
 /// Rows of a file, with where the buffers of all columns lie.
 #[derive(Debug)]
@@ -26,9 +33,11 @@ pub(super) struct Batch {
 }
 
 /// The lengths of the lists of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Regular {
-    pub(super) context: Option<u64>,
+    /// Where lists are contexts.
+    pub(super) contexts: Option<Contexts>,
+    /// Values per innermost list, all as long; 0 where there is none.
     pub(super) width: u64,
 }
 
@@ -36,17 +45,11 @@ impl Batch {
     pub(super) fn read(
         input: &Input,
         message: &Message,
-        root: &ipc::Message<'_>,
+        batch: &ipc::RecordBatch<'_>,
         fields: &[Field],
         first_row: u64,
     ) -> Result<Self> {
-        let Some(batch) = root.header_as_record_batch() else {
-            return Err(input.damaged("a record batch in it has no header"));
-        };
-        if batch.compression().is_some() {
-            let expected = "record batches without compression, such as `compression=None` gives";
-            return Err(input.unsupported("compressed record batches", expected));
-        }
+        let codec = batch.compression().map(|compression| compression.codec());
         let number = |n: i64| {
             u64::try_from(n).map_err(|error| input.damaged(format!("{n} in a batch: {error}")))
         };
@@ -57,7 +60,7 @@ impl Batch {
             let (offset, len) = (number(buffer.offset())?, number(buffer.length())?);
             let start = body.saturating_add(offset);
             input.check(start, len)?;
-            Ok([start, len])
+            codec.map_or(Ok([start, len]), |codec| unpack(input, codec, [start, len]))
         });
         let views = batch.variadicBufferCounts().into_iter().flatten();
         let views = views.map(|n| Ok(number(n)? as usize)).collect::<Result<Vec<_>>>()?;
@@ -69,6 +72,34 @@ impl Batch {
             at: places(fields, &views),
         };
         found.check_rows(input, fields).map(|()| found)
+    }
+
+    /// Rows of the file before these.
+    pub(super) fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// The buffers of the texts of `field`, none of which may be null, after the bits of the nulls.
+    pub(super) fn texts(&self, input: &Input, field: &Field, text: Text) -> Result<Vec<[u64; 2]>> {
+        let at = self.place(input, field)?;
+        self.check_nulls(input, field, at.nodes, at.buffers)?;
+        let further = if text == Text::View { self.further(field) } else { 0 };
+        let count = match text {
+            Text::Fixed(_) => 1,
+            Text::View => 1 + further,
+            Text::Small | Text::Large => 2,
+        };
+        let buffers = self.buffers.get(at.buffers + 1..).and_then(|b| b.get(..count));
+        buffers.map(<[_]>::to_vec).ok_or_else(|| lacks(input, field))
+    }
+
+    /// How many further buffers the views of `field` have, up to those of the next field.
+    fn further(&self, field: &Field) -> usize {
+        let mut at = self.at.iter().skip_while(|(name, _)| *name != field.name).map(|(_, at)| at);
+        let (own, next) = (at.next(), at.next());
+        let own = own.map_or(0, |at| at.buffers);
+        let end = next.map_or(self.buffers.len(), |at| at.buffers);
+        end.saturating_sub(own + field.parts.buffers)
     }
 
     /// Fails unless every column of `fields` that can be read has as many rows as the batch.
@@ -138,8 +169,39 @@ impl Batch {
         let null = first_zero(input, bits)?.unwrap_or(0);
         // Each row of the file has as many of the values of this node.
         let row = self.first_row + null.saturating_mul(self.rows) / values.max(1);
-        Err(input.irregular(&field.name, row, "a null".to_owned(), "none".to_owned()))
+        let words = ("a null".to_owned(), "none".to_owned());
+        if field.leaf.as_ref().is_none_or(|leaf| leaf.lists.is_empty()) {
+            return Err(input.irregular(&field.name, row, words.0, words.1));
+        }
+        Err(input.irregular_list(&field.name, row, words, None))
     }
+}
+
+/// Where a compressed buffer lies when it is unpacked: it begins with its length, or -1 where it is as
+/// it was.
+fn unpack(input: &Input, codec: ipc::CompressionType, [start, len]: [u64; 2]) -> Result<[u64; 2]> {
+    if len == 0 {
+        return Ok([start, 0]);
+    }
+    let mut plain = [0; 8];
+    input.read_into(start, &mut plain[..len.min(8) as usize])?;
+    let (body, packed) = (start + len.min(8), len.saturating_sub(8));
+    let Ok(plain) = u64::try_from(i64::from_le_bytes(plain)) else { return Ok([body, packed]) };
+    if plain > MAX_BUFFER {
+        let found = format!("a compressed buffer of {plain} bytes");
+        return Err(input.unsupported(found, "smaller record batches, of less than 1 GiB"));
+    }
+    let reader = BufReader::with_capacity(STEP as usize, input.reader(body, packed));
+    let at = match codec {
+        ipc::CompressionType::LZ4_FRAME => input.unpack(FrameDecoder::new(reader), plain)?,
+        ipc::CompressionType::ZSTD => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(reader);
+            let decoder = decoder.map_err(|error| input.damaged(error.to_string()))?;
+            input.unpack(decoder, plain)?
+        }
+        other => return Err(input.unsupported(format!("{other:?} compression"), "LZ4 or ZSTD")),
+    };
+    Ok([at, plain])
 }
 
 /// Where the nodes and buffers of each field begin; `views` has the further buffers of each view.
@@ -210,33 +272,32 @@ impl List {
 }
 
 impl Regular {
-    /// The lengths of the lists of `field`, which must agree in all of `batches`.
+    /// How long the lists of `field` are in `batches`. The `outer` outermost levels of lists, none or
+    /// one, are contexts and may have any length; the lists of the other level are as long as each
+    /// other.
     pub(super) fn measure(
         input: &Input,
         field: &Field,
-        leaf: &Leaf,
+        (leaf, outer): (&Leaf, usize),
         batches: &[Batch],
     ) -> Result<Self> {
-        let mut lens: Vec<_> = leaf
-            .lists
-            .iter()
-            .map(|list| if let List::Fixed(len) = list { Some(*len) } else { None })
-            .collect();
+        let mut regular = Self { contexts: (outer > 0).then(Contexts::default), width: 1 };
+        let mut width = match leaf.lists.get(outer) {
+            Some(List::Fixed(len)) => Some(*len),
+            Some(_) => None,
+            None => Some(1),
+        };
         for batch in batches {
-            Lists { input, field, batch }.check(&leaf.lists, &mut lens)?;
+            let lists = Lists { input, field, batch };
+            lists.check(&leaf.lists, outer, regular.contexts.as_mut(), &mut width)?;
         }
-        let lens: Vec<u64> = lens.into_iter().map(Option::unwrap_or_default).collect();
-        match lens[..] {
-            [] => Ok(Self { context: None, width: 1 }),
-            [width] if width > 0 || batches.is_empty() => Ok(Self { context: None, width }),
-            [context, width] if context * width > 0 || batches.is_empty() => {
-                Ok(Self { context: Some(context), width })
-            }
-            _ => {
-                let (found, expected) = ("an empty list".to_owned(), "values".to_owned());
-                Err(input.irregular(&field.name, 0, found, expected))
-            }
+        regular.width = width.unwrap_or_default();
+        let is_empty = regular.contexts.as_ref().is_some_and(|contexts| contexts.rows() == 0);
+        if regular.width > 0 || batches.is_empty() || is_empty {
+            return Ok(regular);
         }
+        let words = ("an empty list".to_owned(), "values".to_owned());
+        Err(input.irregular_list(&field.name, 0, words, None))
     }
 }
 
@@ -248,29 +309,52 @@ struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// Checks that every list of each level has the length in `lens`, which is set where it is not
-    /// known yet.
-    fn check(&self, lists: &[List], lens: &mut [Option<u64>]) -> Result<()> {
+    /// Checks the lists of every level: adds those of the `outer` levels to `contexts`, and holds the
+    /// others against `width`, which is set where it is not known yet.
+    fn check(
+        &self,
+        lists: &[List],
+        outer: usize,
+        mut contexts: Option<&mut Contexts>,
+        width: &mut Option<u64>,
+    ) -> Result<()> {
         let at = self.batch.place(self.input, self.field)?;
         let (mut node, mut buffer) = (at.nodes, at.buffers);
         let (mut first, mut count) = (0_u64, self.batch.rows);
-        for (list, len) in lists.iter().zip(lens) {
+        for (level, list) in lists.iter().enumerate() {
             if self.batch.node(self.input, self.field, node)?[0] < count {
                 return Err(lacks(self.input, self.field));
             }
             self.batch.check_nulls(self.input, self.field, node, buffer)?;
-            if let List::Fixed(len) = list {
+            let contexts = contexts.as_deref_mut().filter(|_| level < outer);
+            let all = if let List::Fixed(len) = list {
+                contexts.map(|contexts| contexts.push(*len, count));
                 first = first.saturating_mul(*len);
+                count.checked_mul(*len)
             } else {
                 let offsets = self.batch.buffer(self.input, self.field, buffer + 1)?;
                 let start = list.offset(self.input, offsets, first)?;
-                self.check_offsets(*list, offsets, [first, count], len)?;
+                let lists = [first, count];
                 first = start;
-            }
-            count = count
-                .checked_mul(len.unwrap_or_default())
-                .filter(|count| first.checked_add(*count).is_some_and(|end| end < 1 << 60))
-                .ok_or_else(|| lacks(self.input, self.field))?;
+                match contexts {
+                    Some(contexts) => {
+                        let all = self.count(*list, offsets, lists, contexts)?;
+                        let values = self.batch.node(self.input, self.field, node + 1)?[0];
+                        // Where lengths differ anyway, a wrong one shows in nothing else.
+                        let is_whole = all.and_then(|all| first.checked_add(all)) == Some(values);
+                        if !contexts.is_regular() && !is_whole {
+                            let name = &self.field.name;
+                            let problem =
+                                format!("the lists of column `{name}` have not all of its values");
+                            return Err(self.input.damaged(problem));
+                        }
+                        all
+                    }
+                    None => self.compare(*list, offsets, lists, width)?,
+                }
+            };
+            let fits = |all: &u64| first.checked_add(*all).is_some_and(|end| end < 1 << 60);
+            count = all.filter(fits).ok_or_else(|| lacks(self.input, self.field))?;
             node += 1;
             buffer += list.buffers();
         }
@@ -280,13 +364,43 @@ impl Lists<'_> {
         self.batch.check_nulls(self.input, self.field, node, buffer)
     }
 
-    /// Checks the lists from number `first` on, `count` of them.
-    fn check_offsets(
+    /// Adds lists of any length to `contexts`; how many values they have together.
+    fn count(
+        &self,
+        list: List,
+        offsets: [u64; 2],
+        lists: [u64; 2],
+        contexts: &mut Contexts,
+    ) -> Result<Option<u64>> {
+        let before = contexts.rows();
+        self.each_len(list, offsets, lists, |_, len| {
+            contexts.push(len, 1).ok_or_else(|| lacks(self.input, self.field))
+        })?;
+        Ok(contexts.rows().checked_sub(before))
+    }
+
+    /// Fails unless lists are as long as `width`; how many values they have together.
+    fn compare(
+        &self,
+        list: List,
+        offsets: [u64; 2],
+        [first, count]: [u64; 2],
+        width: &mut Option<u64>,
+    ) -> Result<Option<u64>> {
+        self.each_len(list, offsets, [first, count], |index, len| {
+            let expected = *width.get_or_insert(len);
+            if expected == len { Ok(()) } else { Err(self.ragged(index, count, len, expected)) }
+        })?;
+        Ok(count.checked_mul(width.unwrap_or_default()))
+    }
+
+    /// Calls `each` with the index and the length of the lists from number `first` on, `count` of them.
+    fn each_len(
         &self,
         list: List,
         [start, len]: [u64; 2],
         [first, count]: [u64; 2],
-        expected: &mut Option<u64>,
+        mut each: impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
         let bytes = first.saturating_add(count).saturating_add(1).saturating_mul(list.bytes());
         if bytes > len {
@@ -298,10 +412,7 @@ impl Lists<'_> {
             let read = self.input.read(at, (end - at).min(STEP))?;
             for offset in list.offsets(&read) {
                 if let Some(before) = before {
-                    let found = offset.wrapping_sub(before);
-                    if *expected.get_or_insert(found) != found {
-                        return Err(self.ragged(index, count, found, *expected));
-                    }
+                    each(index, offset.wrapping_sub(before))?;
                     index += 1;
                 }
                 before = Some(offset);
@@ -312,10 +423,9 @@ impl Lists<'_> {
     }
 
     /// The error for list number `index` of `count`.
-    fn ragged(&self, index: u64, count: u64, found: u64, expected: Option<u64>) -> Error {
+    fn ragged(&self, index: u64, count: u64, found: u64, expected: u64) -> Error {
         let row = self.batch.first_row + index.saturating_mul(self.batch.rows) / count.max(1);
-        let (found, expected) =
-            (format!("a list of {found}"), format!("lists of {}", expected.unwrap_or_default()));
-        self.input.irregular(&self.field.name, row, found, expected)
+        let words = (format!("a list of {found}"), format!("lists of {expected}"));
+        self.input.irregular_list(&self.field.name, row, words, Some(expected))
     }
 }

@@ -114,7 +114,7 @@ impl<'a> Messages<'a> {
     }
 }
 
-/// The footer of a file, and where its record batches begin, the last first.
+/// The footer of a file, and where its dictionaries and then its record batches begin, the last first.
 fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
     let end = input.bytes().saturating_sub(10);
     let last = input.read(end, 10)?;
@@ -131,7 +131,8 @@ fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
     let metadata = input.read(start, len)?;
     let footer = root_as_footer(input, &metadata)?;
     check_gaps(input, &footer, start)?;
-    let blocks = footer.recordBatches().into_iter().flatten().rev();
+    let dictionaries = footer.dictionaries().into_iter().flatten().rev();
+    let blocks = footer.recordBatches().into_iter().flatten().rev().chain(dictionaries);
     let offset = |block: &ipc::Block| {
         u64::try_from(block.offset())
             .map_err(|error| input.damaged(format!("a place in its footer: {error}")))

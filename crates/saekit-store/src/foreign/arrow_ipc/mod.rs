@@ -4,27 +4,35 @@
 //! the columns in every record batch and checks that their lists are regular and without nulls.
 
 mod batch;
+mod dictionaries;
+mod ids;
 mod messages;
-mod schema;
+pub(super) mod schema;
 
 use arrow::ipc;
 
 use self::batch::{Batch, Regular};
+use self::dictionaries::Dictionaries;
+use self::ids::Texts;
 use self::messages::Messages;
 use self::schema::{Field, Keys, Leaf};
+use super::contexts::Contexts;
 use super::input::shorten;
-use super::integers::{self, Integer};
-use super::project::{Kind, Vectors as _, missing, project};
-use super::raw_columns::{FlatVectors, RawColumns, Value};
+use super::integers::{self, Integer, Meaning};
+use super::project::{Kind, missing, project};
+use super::raw_columns::{FlatVectors, Number, RawColumns, Source, Value};
 use super::{ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dtype::DType;
+
+/// Shapes of tensors that are read, in words.
+pub(super) const SHAPES: &str = "a shape of [width], [1, width] or [context, width]";
 
 /// Opens a file; which of the two formats it has, its first bytes tell.
 pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (mut messages, head) = Messages::open(input)?;
     let (fields, keys) = schema::read(input, &head)?;
-    let batches = batches(input, &mut messages, &fields)?;
+    let (batches, dictionaries) = batches(input, &mut messages, &fields)?;
     let mut notes = vec![
         "it has no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them"
             .to_owned(),
@@ -33,42 +41,62 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
     notes.extend(of_interest.map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
     let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, options));
     let chosen = project(input, options, fields.iter().map(kind).collect(), &mut notes)?;
-    let context = chosen.first().and_then(|(_, plain)| plain.rows().1);
-    let numbers = integers::named(input, options, context.is_some())?;
-    let numbers: Vec<_> = numbers
-        .into_iter()
-        .flatten()
-        .map(|name| number(input, &fields, name))
-        .collect::<Result<_>>()?;
-    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|(name, _)| name));
+    let contexts = chosen.first().and_then(|(_, plain)| plain.contexts.clone());
+    let places = integers::named(input, options, contexts.is_some())?;
+    let mut numbers = Vec::new();
+    for (name, meaning) in places.into_iter().flatten().zip(integers::PLACES) {
+        let columns = (&batches[..], &dictionaries);
+        numbers.push(number(input, &fields, (name, meaning), columns)?);
+    }
+    if let Some(name) = integers::tokens(options, fields.iter().map(|field| field.name.as_str())) {
+        match tokens(input, &fields, name, (&batches, contexts.as_ref())) {
+            Err(error) if options.tokens.is_none() => notes.push(integers::no_tokens(name, &error)),
+            tokens => numbers.push(tokens?),
+        }
+    }
+    let names = chosen.iter().map(|(name, _)| name).chain(numbers.iter().map(|n| &n.name));
     let read: Vec<_> = names.filter_map(|name| fields.iter().find(|f| f.name == *name)).collect();
     let mut raw = RawColumns::new(input, options, chosen, numbers);
     for batch in &batches {
-        let starts: Vec<_> =
-            read.iter().map(|field| batch.start(input, field)).collect::<Result<_>>()?;
-        raw.push(batch.rows * context.unwrap_or(1), &starts)?;
+        // A column of texts is read elsewhere.
+        let start =
+            |field: &&Field| field.leaf.as_ref().map_or(Ok(0), |_| batch.start(input, field));
+        let starts: Vec<_> = read.iter().map(start).collect::<Result<_>>()?;
+        let (first, end) = (batch.first_row(), batch.first_row() + batch.rows);
+        let rows = contexts.as_ref().map(|c| c.first_row(end) - c.first_row(first));
+        raw.push(rows.unwrap_or(batch.rows), &starts)?;
     }
     raw.found(options, notes)
 }
 
 /// The record batches that have rows.
-fn batches(input: &Input, messages: &mut Messages<'_>, fields: &[Field]) -> Result<Vec<Batch>> {
+fn batches(
+    input: &Input,
+    messages: &mut Messages<'_>,
+    fields: &[Field],
+) -> Result<(Vec<Batch>, Dictionaries)> {
     let (mut batches, mut row) = (Vec::new(), 0_u64);
+    let mut dictionaries = Dictionaries::default();
     while let Some(message) = messages.next()? {
         let root = message.root(input)?;
         match root.header_type() {
             ipc::MessageHeader::RecordBatch => {
-                let batch = Batch::read(input, &message, &root, fields, row)?;
+                let Some(batch) = root.header_as_record_batch() else {
+                    return Err(input.damaged("a record batch in it has no header"));
+                };
+                let batch = Batch::read(input, &message, &batch, fields, row)?;
                 row = row
                     .checked_add(batch.rows)
                     .ok_or_else(|| input.damaged("its batches have too many rows"))?;
                 batches.extend(Some(batch).filter(|batch| batch.rows > 0));
             }
-            ipc::MessageHeader::DictionaryBatch => {}
+            ipc::MessageHeader::DictionaryBatch => {
+                dictionaries.add(input, &message, &root, fields)?;
+            }
             _ => return Err(input.damaged("a message in it is no record batch")),
         }
     }
-    Ok(batches)
+    Ok((batches, dictionaries))
 }
 
 /// Classifies `field` as a column of vectors or something else.
@@ -80,6 +108,9 @@ fn kind(
     options: &ReadOptions,
 ) -> Kind<FlatVectors> {
     let Some(leaf) = &field.leaf else { return Kind::Other(field.kind.clone()) };
+    if leaf.lists.is_empty() && matches!(leaf.value, schema::Value::Float(_)) {
+        return Kind::Number;
+    }
     if leaf.lists.is_empty() && !matches!(leaf.value, schema::Value::Bytes(_)) {
         return Kind::Other(field.kind.clone());
     }
@@ -111,34 +142,91 @@ fn vectors(
             }
             (Value::As(dtype), bytes / dtype.bytes())
         }
+        schema::Value::Integer(Integer::I16 | Integer::U16) => {
+            (Value::As(half_dtype::dtype(input, &field.name, get, options)?), 1)
+        }
         schema::Value::Integer(_) => return Ok(None),
     };
-    let regular = Regular::measure(input, field, leaf, batches)?;
+    let outer = leaf.lists.len().saturating_sub(1);
+    let regular = Regular::measure(input, field, (leaf, outer), batches)?;
     let rows: u64 = batches.iter().map(|batch| batch.rows).sum();
     let width = regular.width.checked_mul(values as u64).and_then(|w| usize::try_from(w).ok());
-    let rows = rows.checked_mul(regular.context.unwrap_or(1));
-    let Some((width, rows)) = width.zip(rows).filter(|(width, _)| *width as u64 <= MAX_WIDTH)
-    else {
+    let (mut contexts, mut width) = (regular.contexts, width);
+    if let Some(tensor) = &field.tensor {
+        let tensor = tensor.clone().map_err(|found| input.unsupported(found, SHAPES))?;
+        if contexts.is_some() || width.is_some_and(|w| Some(w as u64) != tensor.values()) {
+            let problem =
+                format!("column `{}` has lists of another shape than its type", field.name);
+            return Err(input.damaged(problem));
+        }
+        width = usize::try_from(tensor.width).ok();
+        contexts = tensor.context.and_then(|context| Contexts::regular(context, rows));
+    }
+    let rows = contexts.as_ref().map_or(rows, Contexts::rows);
+    let Some(width) = width.filter(|width| *width as u64 <= MAX_WIDTH) else {
         return Err(input.damaged(format!("its rows have more than {MAX_WIDTH} values")));
     };
-    Ok(Some(FlatVectors { width, value, rows, context: regular.context }))
+    Ok(Some(FlatVectors { width, value, rows, contexts }))
 }
 
-/// The column of whole numbers called `name`.
-fn number(input: &Input, fields: &[Field], name: &str) -> Result<(String, Integer)> {
-    let Some(field) = fields.iter().find(|field| field.name == name) else {
-        let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
-        return Err(missing(input, name, &names));
-    };
-    match &field.leaf {
-        Some(Leaf { value: schema::Value::Integer(integer), lists, .. }) if lists.is_empty() => {
-            Ok((name.to_owned(), *integer))
+/// The column of numbers called `name`; anything can be an id.
+fn number(
+    input: &Input,
+    fields: &[Field],
+    (name, meaning): (&str, Meaning),
+    (batches, dictionaries): (&[Batch], &Dictionaries),
+) -> Result<Number> {
+    let field = named(input, fields, name)?;
+    if let Some(key) = field.dictionary.filter(|_| meaning == Meaning::Id) {
+        let ids = dictionaries.ids(input, field, key, batches)?;
+        return Ok(Number { name: name.to_owned(), meaning, source: Source::Ids(Box::new(ids)) });
+    }
+    let leaf = field.leaf.as_ref().filter(|leaf| leaf.lists.is_empty());
+    match (leaf.map(|leaf| leaf.value), field.text) {
+        (Some(schema::Value::Integer(integer)), _) => Ok(Number::integers(name, meaning, integer)),
+        (_, Some(text)) if meaning == Meaning::Id => {
+            let texts = Texts::new(input, field, text, batches)?;
+            let (name, source) = (name.to_owned(), Source::Ids(Box::new(texts)));
+            Ok(Number { name, meaning, source })
         }
-        _ => {
-            let found = format!("column `{name}` of type {}", field.kind);
-            Err(input.unsupported(found, "a column of whole numbers of 32 or 64 bits"))
+        _ => Err(other_type(input, field, meaning)),
+    }
+}
+
+fn other_type(input: &Input, field: &Field, meaning: Meaning) -> Error {
+    let found = format!("column `{}` of type {}", field.name, field.kind);
+    input.unsupported(found, meaning.expected())
+}
+
+fn named<'a>(input: &Input, fields: &'a [Field], name: &str) -> Result<&'a Field> {
+    fields.iter().find(|field| field.name == name).ok_or_else(|| {
+        let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
+        missing(input, name, &names)
+    })
+}
+
+/// The column of tokens called `name`, a list of them per row where vectors lie in `contexts`.
+fn tokens(
+    input: &Input,
+    fields: &[Field],
+    name: &str,
+    (batches, contexts): (&[Batch], Option<&Contexts>),
+) -> Result<Number> {
+    let (field, meaning) = (named(input, fields, name)?, Meaning::Token);
+    let outer = usize::from(contexts.is_some());
+    let leaf = field.leaf.as_ref().filter(|leaf| leaf.lists.len() == outer);
+    let Some(Leaf { value: schema::Value::Integer(integer), .. }) = leaf else {
+        return Err(other_type(input, field, meaning));
+    };
+    let integer = *integer;
+    if let Some(leaf) = leaf {
+        let regular = Regular::measure(input, field, (leaf, outer), batches)?;
+        if regular.contexts.as_ref() != contexts {
+            let found = format!("other lists in column `{name}` than of vectors");
+            return Err(input.unsupported(found, "a token per vector"));
         }
     }
+    Ok(Number::integers(name, meaning, integer))
 }
 
 impl From<DType> for Value {

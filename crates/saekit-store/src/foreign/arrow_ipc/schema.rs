@@ -5,6 +5,7 @@ use arrow::ipc;
 use super::super::Input;
 use super::super::integers::Integer;
 use super::super::raw_columns;
+use super::super::tensors::{self, Tensor};
 use super::messages::Head;
 use crate::error::Result;
 use crate::format::dtype::DType;
@@ -17,8 +18,38 @@ pub(super) struct Field {
     pub(super) kind: String,
     /// Its values, where they are numbers or lists of numbers.
     pub(super) leaf: Option<Leaf>,
+    /// What its texts or plain bytes are, where it has one per row.
+    pub(super) text: Option<Text>,
+    /// Where its values are keys of a dictionary.
+    pub(super) dictionary: Option<Key>,
+    /// What a list is, where it is a tensor; or what is wrong with that.
+    pub(super) tensor: Option<Result<Tensor, String>>,
     /// Its share of the nodes and buffers of a record batch.
     pub(super) parts: Parts,
+}
+
+/// Keys of a dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// The dictionary.
+    pub(super) id: i64,
+    /// A key.
+    pub(super) integer: Integer,
+    /// How the values of the dictionary lie.
+    pub(super) text: Text,
+}
+
+/// How texts lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// As many bytes each.
+    Fixed(u64),
+    /// From offsets of 4 bytes.
+    Small,
+    /// From offsets of 8 bytes.
+    Large,
+    /// In views.
+    View,
 }
 
 /// The numbers of a column, in no, one or two levels of lists.
@@ -80,8 +111,21 @@ pub(super) fn read(input: &Input, head: &Head) -> Result<(Vec<Field>, Keys)> {
 impl Field {
     fn new(field: &ipc::Field<'_>) -> Self {
         let name = field.name().unwrap_or_default().to_owned();
-        Self { name, kind: in_words(field), leaf: Leaf::new(field), parts: Parts::of(field) }
+        let (leaf, parts) = (Leaf::new(field), Parts::of(field));
+        let text = Text::of(field).filter(|_| field.dictionary().is_none());
+        let (kind, dictionary) = (in_words(field), Key::of(field));
+        Self { name, kind, leaf, text, dictionary, tensor: tensor(field), parts }
     }
+}
+
+/// The tensor that lists of `field` are, if they are one.
+pub(in super::super) fn tensor(field: &ipc::Field<'_>) -> Option<Result<Tensor, String>> {
+    let get = |wanted: &str| {
+        let entry = field.custom_metadata()?.iter().find(|entry| entry.key() == Some(wanted))?;
+        entry.value()
+    };
+    (get(tensors::NAME_KEY)? == tensors::NAME)
+        .then(|| Tensor::new(get(tensors::METADATA_KEY).unwrap_or_default()))
 }
 
 impl Leaf {
@@ -114,6 +158,47 @@ impl List {
     }
 }
 
+impl Key {
+    fn of(field: &ipc::Field<'_>) -> Option<Self> {
+        let (dictionary, text) = (field.dictionary()?, Text::of(field)?);
+        let integer = match dictionary.indexType() {
+            Some(int) => Integer::new(int.bitWidth(), int.is_signed())?,
+            None => Integer::I32,
+        };
+        Some(Self { id: dictionary.id(), integer, text })
+    }
+
+    /// A dictionary as a column of its own.
+    pub(super) fn values(self, name: &str) -> Field {
+        let views = usize::from(self.text == Text::View);
+        let buffers = if matches!(self.text, Text::Small | Text::Large) { 3 } else { 2 };
+        Field {
+            name: name.to_owned(),
+            kind: "dictionary".to_owned(),
+            leaf: None,
+            text: Some(self.text),
+            dictionary: None,
+            tensor: None,
+            parts: Parts { nodes: 1, buffers, views },
+        }
+    }
+}
+
+impl Text {
+    fn of(field: &ipc::Field<'_>) -> Option<Self> {
+        match field.type_type() {
+            ipc::Type::Utf8 | ipc::Type::Binary => Some(Self::Small),
+            ipc::Type::LargeUtf8 | ipc::Type::LargeBinary => Some(Self::Large),
+            ipc::Type::Utf8View | ipc::Type::BinaryView => Some(Self::View),
+            ipc::Type::FixedSizeBinary => {
+                let bytes = field.type_as_fixed_size_binary()?.byteWidth();
+                u64::try_from(bytes).ok().filter(|bytes| *bytes > 0).map(Self::Fixed)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     /// Bytes of it.
     pub(super) fn bytes(self) -> u64 {
@@ -135,13 +220,7 @@ impl Value {
             },
             ipc::Type::Int => {
                 let int = field.type_as_int()?;
-                match (int.bitWidth(), int.is_signed()) {
-                    (32, true) => Some(Self::Integer(Integer::I32)),
-                    (32, false) => Some(Self::Integer(Integer::U32)),
-                    (64, true) => Some(Self::Integer(Integer::I64)),
-                    (64, false) => Some(Self::Integer(Integer::U64)),
-                    _ => None,
-                }
+                Integer::new(int.bitWidth(), int.is_signed()).map(Self::Integer)
             }
             ipc::Type::FixedSizeBinary => {
                 usize::try_from(field.type_as_fixed_size_binary()?.byteWidth())
@@ -198,8 +277,10 @@ fn own_buffers(field: &ipc::Field<'_>) -> (usize, usize) {
 
 fn in_words(field: &ipc::Field<'_>) -> String {
     let own = field.type_type().variant_name().unwrap_or("unknown");
+    let own =
+        if field.dictionary().is_some() { format!("dictionary of {own}") } else { own.to_owned() };
     match field.children().filter(|children| children.len() == 1) {
         Some(children) => format!("{own} of {}", in_words(&children.get(0))),
-        None => own.to_owned(),
+        None => own,
     }
 }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::super::Input;
+use super::super::contexts::Contexts;
 use super::codec::Codec;
 use super::levels::{Measure, Odd, Shape};
+use super::ragged::Counter;
 use super::values::{Encoding, Item, Values};
 use super::window::{DataPage, HEADER, PageAt, Pages, STEP};
 use crate::error::{Error, Result};
@@ -97,9 +99,10 @@ impl<'a> Reader<'a> {
     /// Finds out where the data pages lie.
     pub(super) fn index(&self) -> Result<Chunk> {
         let mut chunk = self.chunk.clone();
+        // An index has the rows of the file, which do not tell how many values there are.
         (chunk.starts, chunk.dictionary) = match self.chunk.index {
-            Some(index) => self.indexed(index)?,
-            None => self.walked()?,
+            Some(index) if !self.column.shape.is_ragged() => self.indexed(index)?,
+            _ => self.walked()?,
         };
         Ok(chunk)
     }
@@ -152,6 +155,26 @@ impl<'a> Reader<'a> {
     /// Reads `values` to `out`, which is as long as they are delivered.
     pub(super) fn read(&self, values: Range<u64>, out: &mut [u8]) -> Result<()> {
         self.go_through(values, Some(out))
+    }
+
+    /// Reads only the levels of all values, to find out how many vectors each row of the file has. They
+    /// are as wide as the column's shape says, or the first row that is not is an error.
+    pub(super) fn contexts(&self) -> Result<Contexts> {
+        let shape = Shape { context: 0, ..self.column.shape };
+        let mut pages = self.pages(self.chunk.bytes, STEP);
+        let (mut counter, mut at) = (Counter::default(), 0);
+        while at < self.chunk.values {
+            let Some(page) = pages.next()? else { return Err(self.too_few()) };
+            if matches!(page.header.content, Content::Dictionary | Content::Index) {
+                continue;
+            }
+            self.check_header(&pages, &page, self.chunk.values - at)?;
+            let data = pages.data(&page, shape.lists, shape.nullable)?;
+            self.check_levels(shape, &data, &page, (at, Some(&mut counter)))?;
+            at += page.header.values;
+        }
+        counter.finish().map_err(|problem| self.fault(self.chunk.bytes[0], problem))?;
+        Ok(counter.contexts)
     }
 
     /// Reads only the levels of all values, to find the first row that is not as its shape says.
@@ -210,7 +233,13 @@ impl<'a> Reader<'a> {
     fn load_dictionary(&self, pages: &mut Pages<'_>, page: &PageAt) -> Result<Vec<u8>> {
         let item = self.column.item;
         let entries = page.header.values.min(self.chunk.values);
-        if Some(page.header.plain) != entries.checked_mul(item.stored as u64) {
+        // A text has at least its length.
+        let least = entries.checked_mul(item.stored.max(4) as u64);
+        let fits = match item.stored {
+            0 => least.is_some_and(|least| page.header.plain >= least),
+            _ => Some(page.header.plain) == entries.checked_mul(item.stored as u64),
+        };
+        if !fits {
             return Err(self.fault(page.offset, "is a dictionary of another size"));
         }
         if !matches!(
@@ -221,7 +250,12 @@ impl<'a> Reader<'a> {
         }
         let stored = pages.dictionary(page)?;
         let mut delivered = vec![0; entries as usize * item.delivered()];
-        item.deliver(stored, &mut delivered);
+        if item.stored == 0 {
+            let texts = Item::deliver_texts(stored, 0..entries, &mut delivered);
+            texts.map_err(|problem| self.fault(page.offset, problem))?;
+        } else {
+            item.deliver(stored, &mut delivered);
+        }
         Ok(delivered)
     }
 
@@ -231,9 +265,10 @@ impl<'a> Reader<'a> {
         if header.values > left {
             return Err(pages.fault(page.offset, "has more values than its column"));
         }
-        // At most 5 bytes for an index and 2 for each of the levels.
+        // At most 5 bytes for an index and 2 for each of the levels; a text has any length.
         let value = self.column.item.stored.max(5) as u64 + 4;
-        if header.plain > header.values.saturating_mul(value).saturating_add(STEP) {
+        let is_text = self.column.item.stored == 0;
+        if !is_text && header.plain > header.values.saturating_mul(value).saturating_add(STEP) {
             return Err(pages.fault(page.offset, "is absurdly long"));
         }
         Ok(())
@@ -250,7 +285,7 @@ impl<'a> Reader<'a> {
         let (header, shape) = (&page.header, &self.column.shape);
         self.check_header(pages, page, self.chunk.values - state.at)?;
         let data = pages.data(page, shape.lists, shape.nullable)?;
-        self.check_levels(&data, page, state.at)?;
+        self.check_levels(*shape, &data, page, (state.at, None))?;
         let Some(out) = out else { return Ok(()) };
         let fits =
             |encoding: &Encoding| *encoding != Encoding::Delta || self.column.item.is_integer;
@@ -272,12 +307,22 @@ impl<'a> Reader<'a> {
         decoded.map_err(|problem| self.fault(page.offset, problem))
     }
 
-    fn check_levels(&self, data: &DataPage<'_>, page: &PageAt, first: u64) -> Result<()> {
-        let (shape, count) = (&self.column.shape, page.header.values);
+    fn check_levels(
+        &self,
+        shape: Shape,
+        data: &DataPage<'_>,
+        page: &PageAt,
+        (first, counter): (u64, Option<&mut Counter>),
+    ) -> Result<()> {
+        let count = page.header.values;
         let fault = |problem| self.fault(page.offset, problem);
         let mut list = None;
         if shape.lists > 0 {
-            list = shape.check_repetition(data.repetition, first, count).map_err(fault)?;
+            let odd = match counter {
+                Some(_) => shape.count_contexts(data.repetition, (first, count), counter),
+                None => shape.check_repetition(data.repetition, first, count),
+            };
+            list = odd.map_err(fault)?;
         }
         let mut null = None;
         if shape.nullable > 0 {
@@ -313,7 +358,12 @@ impl<'a> Reader<'a> {
             _ => format!("{} lists of {} values without nulls", shape.context, shape.width),
         };
         let row = self.chunk.first_row + value / shape.period();
-        self.input.irregular(&self.column.name, row, found, expected)
+        let name = &self.column.name;
+        match shape.lists {
+            0 => self.input.irregular(name, row, found, expected),
+            1 => self.input.irregular_list(name, row, (found, expected), Some(shape.width)),
+            _ => self.input.irregular_list(name, row, (found, expected), None),
+        }
     }
 
     fn too_few(&self) -> Error {

@@ -5,6 +5,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use parquet::schema::types::ColumnDescriptor;
 
 use super::super::Input;
+use super::super::integers::Integer;
 use super::chunk::Chunk;
 use super::codec::Codec;
 use crate::error::Result;
@@ -54,10 +55,12 @@ pub(super) enum Leaf {
     F64,
     /// Plain bytes, as many per value.
     Bytes(usize),
-    I32,
-    U32,
-    I64,
-    U64,
+    /// As many bytes that stand for something else, such as a UUID.
+    Fixed(usize),
+    /// A text or bytes of any length.
+    Text,
+    /// A whole number, and the bits of its own type, which may be fewer than those it is stored in.
+    Integer(Integer, u8),
 }
 
 /// A column of the file that has only one leaf.
@@ -72,7 +75,12 @@ pub(super) struct Field {
     pub(super) lists: u32,
     /// Largest definition level.
     pub(super) nullable: u32,
+    /// Whether it has the struct that Spark makes of a vector.
+    pub(super) is_spark: bool,
 }
+
+/// The fields of a vector of Spark.
+const SPARK: [&str; 4] = ["type", "size", "indices", "values"];
 
 /// The columns of a file, each with its leaf.
 pub(super) fn fields(metadata: &ParquetMetaData) -> Vec<Field> {
@@ -94,6 +102,8 @@ pub(super) fn fields(metadata: &ParquetMetaData) -> Vec<Field> {
                 .and_then(|leaf| only.map(|only| (only, leaf))),
             lists: column.as_ref().map_or(0, |column| level(column.max_rep_level())),
             nullable: column.as_ref().map_or(0, |column| level(column.max_def_level())),
+            is_spark: tree.is_group()
+                && tree.get_fields().iter().map(|field| field.name()).eq(SPARK),
         }
     };
     schema.root_schema().get_fields().iter().enumerate().map(field).collect()
@@ -124,16 +134,30 @@ impl Leaf {
                 let bytes = usize::try_from(column.type_length()).ok()?;
                 (bytes > 0).then_some(Self::Bytes(bytes))
             }
-            (PhysicalType::INT32, None) => Some(Self::I32),
-            (PhysicalType::INT64, None) => Some(Self::I64),
-            (PhysicalType::INT32, Some(LogicalType::Integer(integer))) => {
-                Some(if integer.is_signed { Self::I32 } else { Self::U32 })
+            (PhysicalType::FIXED_LEN_BYTE_ARRAY, Some(_)) => {
+                usize::try_from(column.type_length()).ok().filter(|n| *n > 0).map(Self::Fixed)
             }
-            (PhysicalType::INT64, Some(LogicalType::Integer(integer))) => {
-                Some(if integer.is_signed { Self::I64 } else { Self::U64 })
-            }
+            (PhysicalType::BYTE_ARRAY, _) => Some(Self::Text),
+            (PhysicalType::INT32 | PhysicalType::INT64, _) => Some(Self::integer(column)),
             _ => None,
         }
+    }
+
+    fn integer(column: &ColumnDescriptor) -> Self {
+        let is_small = column.physical_type() == PhysicalType::INT32;
+        let (bits, is_signed) = match column.logical_type_ref() {
+            Some(LogicalType::Integer(integer)) => {
+                (u8::try_from(integer.bit_width).unwrap_or(64), integer.is_signed)
+            }
+            _ => (if is_small { 32 } else { 64 }, true),
+        };
+        let integer = match (is_small, is_signed) {
+            (true, true) => Integer::I32,
+            (true, false) => Integer::U32,
+            (false, true) => Integer::I64,
+            (false, false) => Integer::U64,
+        };
+        Self::Integer(integer, bits)
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Shape {
     pub(super) lists: u32,
     /// Largest definition level.
     pub(super) nullable: u32,
-    /// Lists in a row of the file; 1 unless `lists` is 2.
+    /// Vectors per row of the file; 1 where a row is a vector, 0 where rows have any number of them.
     pub(super) context: u64,
     /// Values in an innermost list; 1 without lists.
     pub(super) width: u64,
@@ -33,9 +33,14 @@ pub(super) fn bits(max: u32) -> u32 {
 }
 
 impl Shape {
-    /// Values of a row of the file.
+    /// Values of a row of the file; of a vector where rows have any number of them.
     pub(super) fn period(&self) -> u64 {
-        self.context * self.width
+        self.context.max(1) * self.width
+    }
+
+    /// Whether rows of the file have any number of vectors.
+    pub(super) fn is_ragged(&self) -> bool {
+        self.context == 0
     }
 
     /// The repetition level of value number `at`.
@@ -57,6 +62,9 @@ impl Shape {
         first: u64,
         count: u64,
     ) -> Result<Option<Odd>, &'static str> {
+        if self.is_ragged() {
+            return self.count_contexts(bytes, (first, count), None);
+        }
         let bits = bits(self.lists);
         let mut runs = Runs::new(bytes, bits, count);
         let mut at = first;

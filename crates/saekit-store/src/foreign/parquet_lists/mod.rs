@@ -10,11 +10,14 @@ mod delta;
 mod footer;
 mod levels;
 mod plan;
+mod ragged;
 mod runs;
 mod shard;
 mod values;
 mod window;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
 use self::chunk::{Chunk, Column, Reader};
@@ -22,16 +25,25 @@ use self::footer::{Field, Leaf};
 use self::levels::Shape;
 use self::plan::Group;
 use self::shard::ListColumns;
-use self::values::Item;
+use self::values::{Form, Item};
+use super::arrow_ipc::SHAPES;
+use super::arrow_ipc::schema::tensor;
+use super::contexts::Contexts;
 use super::input::shorten;
-use super::integers::{self, Integer};
+use super::integers::{self, Integer, Meaning};
 use super::project::{Kind, Vectors, missing, project};
+use super::tensors::Tensor;
 use super::{ForeignColumn, ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
-use crate::error::Result;
+use crate::error::{Error, OpenError, Result};
 use crate::format::dtype::DType;
 
+/// Of a row group with so many values, all levels are looked at to find out whether contexts are
+/// equally long.
+const FEW_VALUES: u64 = 1 << 20;
+/// The key of the Arrow schema that writers of Arrow embed.
+const ARROW_SCHEMA: &str = "ARROW:schema";
 /// Keys that say nothing to a user.
-const DULL_KEYS: [&str; 3] = ["ARROW:schema", "pandas", "huggingface"];
+const DULL_KEYS: [&str; 3] = [ARROW_SCHEMA, "pandas", "huggingface"];
 
 /// Vectors in a parquet file.
 #[derive(Clone, Debug)]
@@ -42,12 +54,17 @@ struct Stored {
     width: usize,
     dtype: DType,
     rows: u64,
+    contexts: Option<Contexts>,
     has_checksums: bool,
 }
 
 impl Vectors for Stored {
-    fn rows(&self) -> (u64, Option<u64>) {
-        (self.rows, (self.column.shape.lists == 2).then_some(self.column.shape.context))
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn contexts(&self) -> Option<&Contexts> {
+        self.contexts.as_ref()
     }
 
     fn row_bytes(&self) -> usize {
@@ -79,9 +96,22 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
     if chosen.iter().any(|(_, stored)| !stored.has_checksums) {
         notes.push("its pages have no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them".to_owned());
     }
-    let in_contexts = chosen.iter().any(|(_, stored)| stored.rows().1.is_some());
-    let numbers = integers::named(input, options, in_contexts)?.into_iter().flatten();
-    let numbers: Vec<_> = numbers.map(|name| file.number(name)).collect::<Result<_>>()?;
+    let contexts = chosen.first().and_then(|(_, stored)| stored.contexts.as_ref());
+    let places = integers::named(input, options, contexts.is_some())?;
+    let mut numbers = Vec::new();
+    for (name, meaning) in places.into_iter().flatten().zip(integers::PLACES) {
+        let (stored, integer) = file.number(name, meaning)?;
+        numbers.push((stored, (integer, meaning)));
+    }
+    if let Some(name) = integers::tokens(options, file.fields.iter().map(|f| f.name.as_str())) {
+        match file.tokens(name, contexts) {
+            Err(error) if options.tokens.is_none() => notes.push(integers::no_tokens(name, &error)),
+            tokens => {
+                let (stored, integer) = tokens?;
+                numbers.push((stored, (integer, Meaning::Token)));
+            }
+        }
+    }
     found(input.clone(), options, chosen, numbers, notes)
 }
 
@@ -89,10 +119,11 @@ fn found(
     input: Input,
     options: &ReadOptions,
     chosen: Vec<(String, Stored)>,
-    numbers: Vec<(Stored, Integer)>,
+    numbers: Vec<(Stored, (Integer, Meaning))>,
     notes: Vec<String>,
 ) -> Result<ForeignFile> {
-    let (rows, context) = chosen.first().map_or((0, None), |(_, stored)| stored.rows());
+    let first = chosen.first().map(|(_, stored)| (stored.rows, stored.contexts.clone()));
+    let (rows, contexts) = first.unwrap_or_default();
     let column = |(name, stored): &(String, Stored)| ForeignColumn {
         name: name.clone(),
         width: stored.width,
@@ -103,10 +134,30 @@ fn found(
     let all = chosen.into_iter().map(|(_, stored)| stored).chain(stored);
     let mut parts: Vec<_> = all.map(|stored| (stored.column, stored.chunks)).collect();
     let groups = Group::plan(&input, options.group_bytes, &mut parts, integers.len())?;
-    let has_tokens = context.is_some() || !integers.is_empty();
-    let shard = ListColumns::new(input, parts, integers, groups, (context, options.first_sequence));
-    let sequences = super::sequences(rows, context, options)?;
-    Ok(ForeignFile { columns, rows, sequences, has_tokens, shard: Box::new(shard), notes })
+    let has_tokens = contexts.is_some() || integers.len() > 1;
+    let token_ids = integers.iter().any(|(_, meaning)| *meaning == Meaning::Token);
+    let sequences = super::sequences(contexts.as_ref(), options)?;
+    let shard =
+        ListColumns::new(input, parts, integers, groups, (contexts, options.first_sequence));
+    let shard = Box::new(shard);
+    Ok(ForeignFile { columns, rows, sequences, has_tokens, token_ids, shard, notes })
+}
+
+/// The error for a column of Spark's vectors.
+fn spark(input: &Input, column: &str) -> Error {
+    let (path, out) = (input.path().display(), input.path().with_extension("npy"));
+    let row = "numpy.array(v['values']) if v['type'] else numpy.bincount(numpy.array(v['indices'], int), v['values'], v['size'])";
+    OpenError::Options {
+        path: input.path().to_owned(),
+        problem: format!(
+            "its column `{column}` has vectors of Spark (a struct of type, size, indices and values)"
+        ),
+        remedy: format!(
+            "convert it in Spark with `pyspark.ml.functions.vector_to_array`, or once: python -c \"import numpy, pyarrow.parquet as pq; t = pq.read_table('{path}'); numpy.save('{}', numpy.stack([{row} for v in t['{column}'].to_pylist()]).astype('float32'))\"",
+            out.display()
+        ),
+    }
+    .into()
 }
 
 impl Parquet<'_> {
@@ -137,6 +188,22 @@ impl Parquet<'_> {
         self.keys().find(|entry| entry.key == key)?.value.as_deref()
     }
 
+    /// The tensor that lists of the column `name` are, as the embedded Arrow schema says. It is read as
+    /// anything else from a file is, and only for this.
+    fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
+        let Some(schema) = self.key(ARROW_SCHEMA) else { return Ok(None) };
+        let bytes = BASE64_STANDARD.decode(schema.trim()).unwrap_or_default();
+        // A mark and the length come first, where the writer is not an old one.
+        let start = if bytes.starts_with(&[u8::MAX; 4]) { 8 } else { 4 };
+        let message = arrow::ipc::root_as_message(bytes.get(start..).unwrap_or_default());
+        let Some(schema) = message.ok().and_then(|message| message.header_as_schema()) else {
+            return Err(self.input.damaged(format!("its `{ARROW_SCHEMA}` is broken")));
+        };
+        let field = schema.fields().into_iter().flatten().find(|field| field.name() == Some(name));
+        let tensor = field.and_then(|field| tensor(&field)).transpose();
+        tensor.map_err(|found| self.input.unsupported(found, SHAPES))
+    }
+
     fn notes(&self) -> Vec<String> {
         let of_interest = self.keys().filter(|entry| !DULL_KEYS.contains(&entry.key.as_str()));
         of_interest
@@ -149,30 +216,55 @@ impl Parquet<'_> {
 
     fn kind(&self, field: &Field, rows: u64) -> Kind<Stored> {
         let other = || Kind::Other(field.kind.clone());
+        if field.is_spark {
+            return Kind::Faulty(spark(self.input, &field.name));
+        }
         let Some((leaf, content)) = field.leaf else { return other() };
+        if field.lists == 0 && matches!(content, Leaf::F16 | Leaf::F32 | Leaf::F64) {
+            return Kind::Number;
+        }
         let is_vectors = match content {
-            Leaf::F16 | Leaf::F32 | Leaf::F64 => matches!(field.lists, 1 | 2),
+            Leaf::F16 | Leaf::F32 | Leaf::F64 | Leaf::Integer(_, 16) => {
+                matches!(field.lists, 1 | 2)
+            }
             Leaf::Bytes(_) => field.lists <= 2,
-            Leaf::I32 | Leaf::U32 | Leaf::I64 | Leaf::U64 => false,
+            Leaf::Fixed(_) | Leaf::Text | Leaf::Integer(..) => false,
         };
         if !is_vectors {
             return other();
         }
-        self.stored(field, leaf, content, rows).map_or_else(Kind::Faulty, Kind::Vectors)
+        let stored = self.values(field, content);
+        let outer = field.lists.saturating_sub(1);
+        let stored = stored.and_then(|values| self.stored((field, outer), leaf, values, rows));
+        stored.map_or_else(Kind::Faulty, Kind::Vectors)
     }
 
-    fn stored(&self, field: &Field, leaf: usize, content: Leaf, rows: u64) -> Result<Stored> {
-        let (stored, is_double, dtype) = match content {
-            Leaf::F16 => (2, false, DType::F16),
-            Leaf::F64 => (8, true, DType::F32),
-            Leaf::Bytes(bytes) => (bytes, false, self.dtype(field, bytes)?),
-            // Whole numbers are not delivered, but read as they are.
-            Leaf::F32 | Leaf::I32 | Leaf::U32 => (4, false, DType::F32),
-            Leaf::I64 | Leaf::U64 => (8, false, DType::F32),
-        };
+    /// How the values of vectors are stored, and their dtype.
+    fn values(&self, field: &Field, content: Leaf) -> Result<(Item, DType)> {
+        let item = |stored, form| Item { stored, form, is_integer: false };
+        Ok(match content {
+            Leaf::F16 => (item(2, Form::Same), DType::F16),
+            Leaf::F64 => (item(8, Form::Single), DType::F32),
+            Leaf::Bytes(bytes) => (item(bytes, Form::Same), self.dtype(field, bytes)?),
+            Leaf::Integer(integer, 16) => {
+                let item = Item { is_integer: true, ..item(integer.bytes(), Form::Low(2)) };
+                (item, self.dtype(field, 2)?)
+            }
+            Leaf::F32 | Leaf::Fixed(_) | Leaf::Text | Leaf::Integer(..) => {
+                (item(4, Form::Same), DType::F32)
+            }
+        })
+    }
+
+    /// The column of `field`, whose `outer` outermost levels of lists, none or one, are contexts.
+    fn stored(
+        &self,
+        (field, outer): (&Field, u32),
+        leaf: usize,
+        (item, dtype): (Item, DType),
+        rows: u64,
+    ) -> Result<Stored> {
         let shape = Shape { lists: field.lists, nullable: field.nullable, context: 1, width: 1 };
-        let is_integer = matches!(content, Leaf::I32 | Leaf::U32 | Leaf::I64 | Leaf::U64);
-        let item = Item { stored, is_double, is_integer };
         let mut column = Column { name: field.name.clone(), shape, item };
         let chunks = self.chunks(&field.name, leaf)?;
         let mut has_checksums = false;
@@ -180,19 +272,76 @@ impl Parquet<'_> {
             let reader = Reader { input: self.input, column: &column, chunk };
             let ([context, width], checksums) = reader.measure()?;
             has_checksums = checksums;
+            // The lists of tokens are contexts themselves.
+            let [context, width] =
+                if field.lists == outer { [context * width, 1] } else { [context, width] };
             column.shape = Shape { context, width, ..shape };
         }
-        self.check_values(&column, &chunks)?;
+        let tensor = self.tensor(&field.name)?.filter(|_| field.lists == 1 && outer == 0);
+        if let Some(tensor) = tensor {
+            if chunks.iter().any(|c| c.values > 0) && tensor.values() != Some(column.shape.width) {
+                let problem =
+                    format!("column `{}` has lists of another shape than its type", field.name);
+                return Err(self.input.damaged(problem));
+            }
+            let context = tensor.context.unwrap_or(1);
+            column.shape = Shape { context, width: tensor.width, ..shape };
+        }
         // Without rows nobody knows how long a list is.
-        let is_known = field.lists == 0 || chunks.iter().any(|chunk| chunk.values > 0);
+        let is_known = field.lists == outer || chunks.iter().any(|chunk| chunk.values > 0);
         let list = if is_known { column.shape.width as usize } else { 0 };
-        let values = list.checked_mul(item.delivered() / dtype.bytes());
-        let width = values.filter(|width| *width as u64 <= MAX_WIDTH);
-        let rows = rows.checked_mul(column.shape.context);
-        let Some((width, rows)) = width.zip(rows) else {
+        let values = list.checked_mul(item.delivered() / dtype.bytes().min(item.delivered()));
+        let Some(width) = values.filter(|width| *width as u64 <= MAX_WIDTH) else {
             return Err(self.input.damaged(format!("its rows have more than {MAX_WIDTH} values")));
         };
-        Ok(Stored { column, chunks, width, dtype, rows, has_checksums })
+        let contexts = match outer {
+            0 => {
+                self.check_values(&column, &chunks)?;
+                tensor
+                    .and_then(|tensor| tensor.context)
+                    .and_then(|context| Contexts::regular(context, rows))
+            }
+            _ => Some(self.contexts(&mut column, &chunks, rows)?),
+        };
+        let rows = contexts.as_ref().map_or(rows, Contexts::rows);
+        Ok(Stored { column, chunks, width, dtype, rows, contexts, has_checksums })
+    }
+
+    /// How the vectors of `column` lie in contexts: the `rows` rows of the file. Its shape says so too.
+    fn contexts(&self, column: &mut Column, chunks: &[Chunk], rows: u64) -> Result<Contexts> {
+        let too_many = || self.input.damaged("its rows have too many vectors");
+        let read = |column: &Column, chunk| Reader { input: self.input, column, chunk }.contexts();
+        let groups = self.metadata.row_groups();
+        let period = column.shape.period();
+        let fits = chunks.iter().zip(groups).all(|(chunk, group)| {
+            (group.num_rows() as u64).checked_mul(period) == Some(chunk.values)
+        });
+        let regular = Contexts::regular(column.shape.context, rows).ok_or_else(too_many)?;
+        // Lengths may add up without being the same, but hardly in many rows.
+        let first = chunks.iter().find(|chunk| chunk.values > 0);
+        let first = first.filter(|chunk| fits && chunk.values <= FEW_VALUES);
+        let is_regular = match first {
+            Some(chunk) => read(column, chunk)?.is_regular(),
+            None => fits,
+        };
+        if is_regular {
+            return Ok(regular);
+        }
+        column.shape.context = 0;
+        let mut contexts = Contexts::default();
+        for (chunk, group) in chunks.iter().zip(groups) {
+            let found = read(column, chunk)?;
+            if found.count() != group.num_rows() as u64 {
+                let (name, found) = (&column.name, found.count());
+                let problem = format!(
+                    "column `{name}` has {found} lists in a row group of {} rows",
+                    group.num_rows()
+                );
+                return Err(self.input.damaged(problem));
+            }
+            contexts.extend(&found).ok_or_else(too_many)?;
+        }
+        Ok(contexts)
     }
 
     /// The dtype of plain bytes, `bytes` of them a value.
@@ -240,22 +389,51 @@ impl Parquet<'_> {
         self.fields.iter().map(|field| field.name.clone()).collect()
     }
 
-    /// The column of whole numbers called `name`.
-    fn number(&self, name: &str) -> Result<(Stored, Integer)> {
+    /// The column of numbers called `name`. Anything can be an id; a count is a whole number.
+    fn number(&self, name: &str, meaning: Meaning) -> Result<(Stored, Integer)> {
         let Some(field) = self.field(name) else {
             return Err(missing(self.input, name, &self.names()));
         };
-        let integer = match field.leaf.filter(|_| field.lists == 0) {
-            Some((leaf, Leaf::I32)) => Some((leaf, Leaf::I32, Integer::I32)),
-            Some((leaf, Leaf::U32)) => Some((leaf, Leaf::U32, Integer::U32)),
-            Some((leaf, Leaf::I64)) => Some((leaf, Leaf::I64, Integer::I64)),
-            Some((leaf, Leaf::U64)) => Some((leaf, Leaf::U64, Integer::U64)),
+        let id = |stored| (Item { stored, form: Form::Id, is_integer: false }, Integer::U32);
+        let found = match (field.leaf.filter(|_| field.lists == 0), meaning) {
+            (Some((leaf, Leaf::Integer(integer, _))), _) => {
+                let form = Form::Same;
+                Some((leaf, (Item { stored: integer.bytes(), form, is_integer: true }, integer)))
+            }
+            (Some((leaf, Leaf::Text)), Meaning::Id) => Some((leaf, id(0))),
+            (Some((leaf, Leaf::Bytes(bytes) | Leaf::Fixed(bytes))), Meaning::Id) => {
+                Some((leaf, id(bytes)))
+            }
             _ => None,
         };
-        let Some((leaf, content, integer)) = integer else {
+        let Some((leaf, (item, integer))) = found else {
             let found = format!("column `{name}` of type {}", field.kind);
-            return Err(self.input.unsupported(found, "a column of whole numbers"));
+            return Err(self.input.unsupported(found, meaning.expected()));
         };
-        Ok((self.stored(field, leaf, content, self.count_rows()?)?, integer))
+        // Numbers have no dtype of their own; they are not delivered as values.
+        let stored = self.stored((field, 0), leaf, (item, DType::F32), self.count_rows()?)?;
+        Ok((stored, integer))
+    }
+
+    /// The column of tokens called `name`, a list of them per row where vectors lie in `contexts`.
+    fn tokens(&self, name: &str, contexts: Option<&Contexts>) -> Result<(Stored, Integer)> {
+        if contexts.is_none() {
+            return self.number(name, Meaning::Token);
+        }
+        let Some(field) = self.field(name) else {
+            return Err(missing(self.input, name, &self.names()));
+        };
+        let Some((leaf, Leaf::Integer(integer, _))) = field.leaf.filter(|_| field.lists == 1)
+        else {
+            let found = format!("column `{name}` of type {}", field.kind);
+            return Err(self.input.unsupported(found, "a list of whole numbers, one per vector"));
+        };
+        let item = Item { stored: integer.bytes(), form: Form::Same, is_integer: true };
+        let stored = self.stored((field, 1), leaf, (item, DType::F32), self.count_rows()?)?;
+        if stored.contexts.as_ref() != contexts {
+            let found = format!("other lists in column `{name}` than of vectors");
+            return Err(self.input.unsupported(found, "a token per vector"));
+        }
+        Ok((stored, integer))
     }
 }

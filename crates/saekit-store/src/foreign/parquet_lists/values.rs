@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::integers::number_of;
 use super::super::raw_columns::round;
 use super::runs::{Run, Runs, unpack};
 
@@ -11,12 +12,24 @@ const BLOCK: usize = 1024;
 /// The type of a value in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Bytes in the file.
+    /// Bytes in the file; 0 for texts, each of which begins with its length.
     pub(super) stored: usize,
-    /// Whether it is a double, which is delivered as a single.
-    pub(super) is_double: bool,
+    pub(super) form: Form,
     /// Whether it is a whole number, of 4 or 8 bytes.
     pub(super) is_integer: bool,
+}
+
+/// How a value is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is stored.
+    Same,
+    /// A double as a single.
+    Single,
+    /// A whole number as so many of its lower bytes: parquet has no type of fewer than four.
+    Low(usize),
+    /// An id of any bytes as a number of four bytes.
+    Id,
 }
 
 /// The encoding of the values of a page.
@@ -60,16 +73,49 @@ pub(super) struct Values<'a> {
 impl Item {
     /// Bytes of a value as it is delivered.
     pub(super) fn delivered(self) -> usize {
-        if self.is_double { 4 } else { self.stored }
+        match self.form {
+            Form::Same => self.stored,
+            Form::Low(bytes) => bytes,
+            Form::Single | Form::Id => 4,
+        }
     }
 
     /// Writes values that lie as they are stored to `out`, which has as many.
     pub(super) fn deliver(self, stored: &[u8], out: &mut [u8]) {
-        if self.is_double {
-            round(stored, out);
-        } else {
-            out.copy_from_slice(stored);
+        match self.form {
+            Form::Same => out.copy_from_slice(stored),
+            Form::Single => round(stored, out),
+            Form::Low(bytes) => {
+                let values = stored.chunks_exact(self.stored).zip(out.chunks_exact_mut(bytes));
+                values.for_each(|(value, out)| out.copy_from_slice(&value[..bytes]));
+            }
+            Form::Id => {
+                let values = stored.chunks_exact(self.stored).zip(out.as_chunks_mut().0);
+                values.for_each(|(value, out)| *out = number_of(value).to_le_bytes());
+            }
         }
+    }
+
+    /// Writes the numbers of `count` texts, each with its length before it, of which those in `range`
+    /// are wanted.
+    pub(super) fn deliver_texts(
+        bytes: &[u8],
+        range: Range<u64>,
+        out: &mut [u8],
+    ) -> Result<(), &'static str> {
+        let (mut bytes, mut out) = (bytes, out.as_chunks_mut().0.iter_mut());
+        for index in 0..range.end {
+            let (len, rest) = bytes.split_first_chunk().ok_or(SHORT)?;
+            let len = u32::from_le_bytes(*len) as usize;
+            let (text, rest) = rest.split_at_checked(len).ok_or(SHORT)?;
+            bytes = rest;
+            if index >= range.start
+                && let Some(out) = out.next()
+            {
+                *out = number_of(text).to_le_bytes();
+            }
+        }
+        Ok(())
     }
 
     /// Writes the values in `range` to `out`, which has as many; what is wrong otherwise.
@@ -86,6 +132,9 @@ impl Item {
         if values.encoding == Encoding::Delta {
             return super::delta::decode(values.bytes, values.count, range, out);
         }
+        if self.stored == 0 {
+            return Self::deliver_texts(values.bytes, range, out);
+        }
         let expected = (values.count as usize).checked_mul(self.stored);
         if Some(values.bytes.len()) != expected {
             return Err("is not as long as its values");
@@ -93,12 +142,12 @@ impl Item {
         let (from, to) = (range.start as usize, range.end as usize);
         if values.encoding == Encoding::Plain {
             self.deliver(&values.bytes[from * self.stored..to * self.stored], out);
-        } else if self.is_double {
-            let mut doubles = vec![0; (to - from) * self.stored];
-            join(values.bytes, self.stored, from, &mut doubles);
-            round(&doubles, out);
-        } else {
+        } else if self.form == Form::Same {
             join(values.bytes, self.stored, from, out);
+        } else {
+            let mut joined = vec![0; (to - from) * self.stored];
+            join(values.bytes, self.stored, from, &mut joined);
+            self.deliver(&joined, out);
         }
         Ok(())
     }
@@ -126,6 +175,8 @@ impl Item {
         }
     }
 }
+
+const SHORT: &str = "ends before its texts do";
 
 /// Brings the bytes of values together, of which those from number `from` on fill `out`.
 fn join(bytes: &[u8], size: usize, from: usize, out: &mut [u8]) {

@@ -4,6 +4,9 @@
 //! after it), and a Python dictionary such as
 //! `{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }`.
 
+mod header;
+
+use self::header::Header;
 use super::input::shorten;
 use super::project::{Kind, project};
 use super::raw_columns::{FlatVectors, RawColumns, Value, shaped};
@@ -24,10 +27,12 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
         [name] => name.as_str(),
         _ => NAME,
     };
-    let header = Header::parse(&header)
-        .ok_or_else(|| input.damaged(format!("its header is `{}`", shorten(header.trim_end()))))?;
+    let header = Header::parse(&header).ok_or_else(|| {
+        let header = shorten(header.trim_end());
+        input.damaged(format!("its header is `{header}`, which numpy does not write"))
+    })?;
     let plain = header.check(input, name, options)?;
-    if integers::named(input, options, plain.context.is_some())?.is_some() {
+    if integers::named(input, options, plain.contexts.is_some())?.is_some() {
         return Err(OpenError::Options {
             path: input.path().to_owned(),
             problem: "an array has no columns of documents and positions".to_owned(),
@@ -35,6 +40,7 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
         }
         .into());
     }
+    let rows = plain.rows;
     let row_bytes = (plain.width * plain.value.bytes()) as u64;
     let expected = plain.rows.checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(start));
     if expected != Some(input.bytes()) {
@@ -50,7 +56,7 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
     let chosen =
         project(input, options, vec![(name.to_owned(), Kind::Vectors(plain))], &mut notes)?;
     let mut raw = RawColumns::new(input, options, chosen, Vec::new());
-    raw.push(plain.rows, &[start])?;
+    raw.push(rows, &[start])?;
     raw.found(options, notes)
 }
 
@@ -60,14 +66,16 @@ fn read_header(input: &Input) -> Result<(String, u64)> {
     if !prefix.starts_with(MAGIC) {
         return Err(input.damaged("it does not begin as an array does"));
     }
-    let (len, start) = match prefix[6] {
-        1 => (u64::from(u16::from_le_bytes([prefix[8], prefix[9]])), 10),
-        2 | 3 => {
+    let (len, start) = match [prefix[6], prefix[7]] {
+        [1, 0] => (u64::from(u16::from_le_bytes([prefix[8], prefix[9]])), 10),
+        [2 | 3, 0] => {
             let mut len = [0; 4];
             input.read_into(8, &mut len)?;
             (u64::from(u32::from_le_bytes(len)), 12)
         }
-        version => return Err(input.unsupported(format!("version {version}"), "1, 2 or 3")),
+        [version, minor] => {
+            return Err(input.unsupported(format!("version {version}.{minor}"), "1.0, 2.0 or 3.0"));
+        }
     };
     if len > MAX_HEADER {
         return Err(input.damaged(format!("its header would have {len} bytes")));
@@ -76,31 +84,7 @@ fn read_header(input: &Input) -> Result<(String, u64)> {
     Ok((String::from_utf8_lossy(&header).into_owned(), start + len))
 }
 
-/// The entries of a header.
-#[derive(Debug, PartialEq, Eq)]
-struct Header {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<u64>,
-}
-
 impl Header {
-    fn parse(header: &str) -> Option<Self> {
-        let body = header.trim().strip_prefix('{')?.strip_suffix('}')?;
-        let descr = after(body, "descr")?;
-        let descr = match descr.strip_prefix(['\'', '"']) {
-            Some(quoted) => quoted.split(['\'', '"']).next()?,
-            None => "a record",
-        };
-        let shape = after(body, "shape")?.strip_prefix('(')?.split(')').next()?;
-        let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
-        Some(Self {
-            descr: descr.to_owned(),
-            fortran_order: after(body, "fortran_order")?.starts_with("True"),
-            shape: sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?,
-        })
-    }
-
     fn check(&self, input: &Input, name: &str, options: &ReadOptions) -> Result<FlatVectors> {
         if self.fortran_order {
             return Err(input.unsupported("an array in Fortran order", "C order"));
@@ -126,11 +110,4 @@ impl Header {
             input.unsupported(found, "[rows, width] or [contexts, context, width], none of them 0")
         })
     }
-}
-
-/// The text after the key `key` and its colon.
-fn after<'a>(body: &'a str, key: &str) -> Option<&'a str> {
-    let quoted = [format!("'{key}'"), format!("\"{key}\"")];
-    let rest = quoted.iter().find_map(|key| body.split_once(key.as_str()))?.1;
-    Some(rest.trim_start().strip_prefix(':')?.trim_start())
 }
