@@ -220,7 +220,7 @@ fn compressed_batches_of_arrow_are_read_and_their_damage_is_no_panic() {
         let read = opened("x.arrow", bytes, &options()).and_then(|found| read(&found));
         read.map(|mut read| read.columns.remove("acts"))
     };
-    let value = |row: usize, element| ((7 * row + 3 * element) % 97) as f32 / 8.0 - 6.0;
+    let value = |row: usize, element: usize| ((7 * row + 3 * element) % 97) as f32 / 8.0 - 6.0;
     let expected: Vec<Vec<f32>> =
         (0..60).map(|row| (0..5).map(|element| value(row, element)).collect()).collect();
     assert_eq!(read_acts(bytes.clone()).unwrap(), Some(expected));
