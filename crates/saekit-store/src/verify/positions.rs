@@ -88,7 +88,7 @@ impl Window {
         let mut window =
             Self { first, starts: vec![0], kept: Bits::default(), seen: Bits::default() };
         let mut end = 0;
-        for group in tokens.groups().filter(|group| group.end > first) {
+        for group in tokens.groups().into_iter().filter(|group| group.end > first) {
             interrupt.check()?;
             if end as usize >= TOKENS || window.starts.len() > SEQUENCES {
                 break;
