@@ -166,6 +166,8 @@ fn wrong_width() {
     edit(dir.path(), |manifest| {
         manifest["columns"][0]["width"] = 3.into();
         manifest["columns"][0]["mean"] = json!([0, 0, 0]);
+        let norm = manifest["columns"][0]["mean_norm"].as_f64().unwrap();
+        manifest["columns"][0]["scale"] = json!(3.0_f64.sqrt() / norm);
     });
     assert_eq!(
         refusal(&dir),
