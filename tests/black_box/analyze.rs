@@ -51,8 +51,8 @@ fn in_the_terminal() {
     assert_eq!(list.lines().count(), 6, "{list}");
     assert!(!list.contains('\u{1b}'), "no colours where nobody sees them: {list:?}");
     let all = features(&sandbox, "run/analysis");
-    let telling = |feature: &Value| feature["telling"].as_f64().expect("a number");
-    let best = all.iter().max_by(|a, b| telling(a).total_cmp(&telling(b))).expect("96 of them");
+    let legibility = |feature: &Value| feature["legibility"].as_f64().expect("a number");
+    let best = all.iter().max_by(|a, b| legibility(a).total_cmp(&legibility(b))).expect("96 of them");
     let id = best["latent"].as_u64().expect("a number");
     let shown = sandbox.ok(&format!("features run --id {id}"));
     assert!(shown.starts_with(&format!("latent {id}")) && shown.contains('«'), "{shown}");
@@ -118,7 +118,7 @@ fn of_a_dictionary_by_itself() {
     sandbox.ok(ANALYZE);
     let strip = |mut features: Vec<Value>| {
         for feature in &mut features {
-            feature["telling"] = Value::Null;
+            feature["legibility"] = Value::Null;
         }
         features
     };

@@ -145,7 +145,7 @@ def feature(latent: int, features: int, seed: int, top: int = 20) -> dict:
     logits = sorted((rng.uniform(0.1, 2.4) for _ in range(10)), reverse=True)
     return {
         "latent": latent,
-        "telling": round(rng.uniform(0.05, 0.98), 4),
+        "legibility": round(rng.uniform(0.05, 0.98), 4),
         "flags": (["dense"] if fires > rows / 10 else [])
         + (["duplicate"] if latent % 17 == 0 else []),
         "density": {
@@ -193,7 +193,7 @@ def harden(page: dict) -> dict:
         kind = "dead"
     if kind == "dead":
         page.update(
-            telling=0.0,
+            legibility=0.0,
             flags=["dead"],
             cofiring=[],
             histogram={"start": 0.0, "width": 0.0, "counts": [], "below": 0, "above": 0},
@@ -232,9 +232,9 @@ def snippet(page: dict) -> list | None:
 
 
 def index(pages: list[dict]) -> dict:
-    """The index of the pages, the most telling first."""
+    """The index of the pages, the most legible first."""
     bits = {"dead": 1, "dense": 2, "duplicate": 4}
-    pages = sorted(pages, key=lambda page: -page["telling"])
+    pages = sorted(pages, key=lambda page: -page["legibility"])
     tokens = [page["tokens"] or {"contextual": None, "top": []} for page in pages]
     return {
         "format": "saekit-analysis",
@@ -247,11 +247,11 @@ def index(pages: list[dict]) -> dict:
             ["rows analysed", "100,000"],
             ["L0", "32.0"],
         ],
-        "rule": "Features are ordered by how well it can be told what they stand for, the most telling first.",
+        "rule": "Features are ordered by how easily a person can tell what they stand for, the most legible first.",
         "missing": [["logits", "no model was given: analyse again with --model"]],
         "report": None,
         "latents": [page["latent"] for page in pages],
-        "telling": [page["telling"] for page in pages],
+        "legibility": [page["legibility"] for page in pages],
         "density": [page["density"]["density"] for page in pages],
         "max": [page["density"]["max"] for page in pages],
         "scale_end": [page["density"]["scale_end"] for page in pages],

@@ -114,7 +114,7 @@ def test_a_search_without_matches_says_so(open_page, site):
     assert count(page) == 0
 
 
-@pytest.mark.parametrize("column", ["telling", "density", "max", "contextual", "latent"])
+@pytest.mark.parametrize("column", ["legibility", "density", "max", "contextual", "latent"])
 def test_sorting(open_page, site, column):
     """Both ways, what has no value last, and ties in the order of the index."""
     values = site.index["latents" if column == "latent" else column]
@@ -132,7 +132,7 @@ def test_sorting(open_page, site, column):
             drawn = [site.index["latents"].index(latent) for latent in latents(page)]
             assert len(drawn) > 10
             assert [values[place] for place in drawn] == expected[part(len(drawn))]
-            if column != "telling":
+            if column != "legibility":
                 assert drawn == order[part(len(drawn))]
             page.evaluate("scrollTo(0, document.body.scrollHeight)")
             expect(page.locator(f"{ROW}[aria-rowindex='{len(values) + 1}']")).to_be_in_viewport()

@@ -1,7 +1,7 @@
 """Every block of docs/python.md, run in the folder of an analysis.
 
 Blocks under one heading have to answer the same, and what a function here finds in
-`features/<latent>.json`. The page's 42 stands for a latent that fires, here the most telling one; its
+`features/<latent>.json`. The page's 42 stands for a latent that fires, here the most legible one; its
 ` the` for a token that some latent answers to and some latent promotes.
 """
 
@@ -42,7 +42,7 @@ INTRODUCTION = next(iter(SECTIONS))
 
 
 def ranked(features: list[Json]) -> list[Json]:
-    return sorted(features, key=lambda f: (-f["telling"], f["latent"]))
+    return sorted(features, key=lambda f: (-f["legibility"], f["latent"]))
 
 
 def word(features: list[Json]) -> str:
@@ -53,8 +53,8 @@ def word(features: list[Json]) -> str:
     return max(words, key=lambda text: (words[text], text))
 
 
-def most_telling(features: list[Json]) -> Rows:
-    rows = [(f["latent"], f["telling"], f["density"]["density"]) for f in ranked(features)]
+def most_legible(features: list[Json]) -> Rows:
+    rows = [(f["latent"], f["legibility"], f["density"]["density"]) for f in ranked(features)]
     return rows[:10]
 
 
@@ -83,7 +83,7 @@ def as_text(features: list[Json]) -> Rows:
 
 def with_example(features: list[Json]) -> Rows:
     best = [(f, f["examples"]["top"][0]) for f in ranked(features) if f["examples"]["top"]]
-    rows = [(f["latent"], f["telling"], f32(e["value"]), "".join(e["texts"])) for f, e in best]
+    rows = [(f["latent"], f["legibility"], f32(e["value"]), "".join(e["texts"])) for f, e in best]
     return rows[:10]
 
 
@@ -94,11 +94,11 @@ def edges(features: list[Json]) -> Rows:
 
 
 EXPECTED: dict[str, Callable[[list[Json]], Rows]] = {
-    "The most telling features": most_telling,
+    "The most legible features": most_legible,
     "Features whose top token is a given one": top_token,
     "Features that promote a given token": promotes,
     "The examples of a feature, as text": as_text,
-    "Telling features with their strongest example": with_example,
+    "Legible features with their strongest example": with_example,
     "Features that fire together": edges,
 }
 

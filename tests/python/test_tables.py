@@ -85,7 +85,7 @@ def as_row(feature: Json) -> Json:
     tokens, logits = feature["tokens"] or {}, feature["logits"] or {}
     return {
         **{
-            name: feature[name] for name in ("latent", "telling", "flags", "neighbours", "cofiring")
+            name: feature[name] for name in ("latent", "legibility", "flags", "neighbours", "cofiring")
         },
         **{name: feature["density"][name] for name in ("fires", "density", "max", "scale_end", "mean")},
         **{f"histogram_{name}": value for name, value in feature["histogram"].items()},
@@ -136,7 +136,7 @@ FIGURES = {
     "features": [
         ("count(*)", pl.len()),
         ("sum(fires)", pl.col("fires").sum()),
-        ("sum(telling)", pl.col("telling").sum()),
+        ("sum(legibility)", pl.col("legibility").sum()),
         ("count(max)", pl.col("max").count()),
         ("sum(max)", pl.col("max").cast(pl.Float64).sum()),
         ("sum(contextual)", pl.col("contextual").sum()),

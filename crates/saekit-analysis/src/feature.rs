@@ -3,22 +3,22 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::folds::{
     Cofiring, Context, Density, Examples, Fold, Histogram, Latent, Logits, Neighbour, Tokens,
-    telling,
+    legibility,
 };
 
 /// Declares [`Feature`] and how it is made: a section is its name and the type that folds it.
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:ident: $fold:ty,)*) => {
-        /// What is known of one latent: a section a fold.
+        /// One latent as the analysis found it: one section per fold.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Feature {
             /// Its number.
             pub latent: u32,
-            /// How well it can be told what it stands for, in `0..=1`: see
-            /// [`TELLING_RULE`](crate::TELLING_RULE).
-            pub telling: f64,
-            /// What to be wary of.
+            /// How easily a person can tell what it stands for, in `0..=1`:
+            /// [`LEGIBILITY_RULE`](crate::LEGIBILITY_RULE).
+            pub legibility: f64,
+            /// Warnings: dead, dense, duplicate.
             pub flags: Vec<Flag>,
             $($(#[$doc])* pub $section: $fold,)*
         }
@@ -28,12 +28,12 @@ macro_rules! sections {
             pub(crate) fn of(latent: &Latent<'_>, context: &Context<'_>) -> Result<Self> {
                 let mut feature = Self {
                     latent: latent.id,
-                    telling: 0.0,
+                    legibility: 0.0,
                     flags: Vec::new(),
                     $($section: <$fold as Fold>::of(latent, context)?,)*
                 };
                 let contextual = feature.tokens.as_ref().and_then(|tokens| tokens.contextual);
-                feature.telling = telling(latent, context, contextual)?;
+                feature.legibility = legibility(latent, context, contextual)?;
                 feature.flags = Flag::of(&feature);
                 Ok(feature)
             }

@@ -28,7 +28,7 @@ pub use analysis::{Analysis, Finished, Subject};
 pub use error::{Error, Result};
 pub use feature::{Feature, Flag};
 pub use folds::{
-    Cofiring, Density, Example, Examples, Histogram, Logits, Neighbour, Quantile, TELLING_RULE,
+    Cofiring, Density, Example, Examples, Histogram, LEGIBILITY_RULE, Logits, Neighbour, Quantile,
     TokenLogit, TokenMean, Tokens,
 };
 pub use index::{Firing, IndexSource, LatentIndex};

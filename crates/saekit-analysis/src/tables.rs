@@ -77,7 +77,7 @@ fn feature_columns(rows: &[Feature]) -> Vec<ArrayRef> {
     let texts = |texts: &[&'static str]| column::<StringArray, _, _>(texts, |text| Some(*text));
     vec![
         column::<UInt32Array, _, _>(rows, |f| Some(f.latent)),
-        column::<Float64Array, _, _>(rows, |f| Some(f.telling)),
+        column::<Float64Array, _, _>(rows, |f| Some(f.legibility)),
         listed(rows, flags, texts),
         column::<UInt64Array, _, _>(rows, |f| Some(f.density.fires)),
         column::<Float64Array, _, _>(rows, |f| Some(f.density.density)),
@@ -293,7 +293,7 @@ fn feature_fields() -> Vec<Field> {
     use DataType::{Float32, Float64, UInt32, UInt64, Utf8};
     vec![
         required("latent", UInt32),
-        required("telling", Float64),
+        required("legibility", Float64),
         list("flags", Utf8),
         required("fires", UInt64),
         required("density", Float64),

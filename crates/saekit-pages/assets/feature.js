@@ -86,7 +86,7 @@
       ['Max', number(density.max), null],
       ['Mean', number(density.mean), 'over its firings'],
       ['Contextual', score(feature.tokens?.contextual ?? null), '0 token, 1 context'],
-      ['Telling', score(feature.telling), 'orders the index'],
+      ['Legibility', score(feature.legibility), 'orders the index'],
     ];
     return h('header',
       h('h1', { id: 'title', tabindex: -1 }, `Feature ${feature.latent}`,

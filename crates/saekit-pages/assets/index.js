@@ -31,8 +31,8 @@
 
   const FLAGS = [['dead', 1], ['dense', 2], ['duplicate', 4]];
   const CONTEXTUAL_FROM = 0.5;
-  const SORTS = ['telling', 'density', 'max', 'contextual', 'latent'];
-  const PLAIN = { q: '', sort: 'telling', dir: 'desc', kind: '', hide: '', min: '', max: '' };
+  const SORTS = ['legibility', 'density', 'max', 'contextual', 'latent'];
+  const PLAIN = { q: '', sort: 'legibility', dir: 'desc', kind: '', hide: '', min: '', max: '' };
 
   /** What the feature pages walk through, too: `places` in the index, by `query`, `current` the last seen. */
   const list = { query: PLAIN, places: [], current: -1, scroll: 0 };
@@ -90,7 +90,7 @@
   /** Sorts places; those without a value come last either way, and ties keep the rule's order. */
   function sortPlaces(places, { sort, dir }) {
     const turn = dir === 'asc' ? 1 : -1;
-    if (sort === 'telling') return turn > 0 ? places.reverse() : places; // the rule's order falls
+    if (sort === 'legibility') return turn > 0 ? places.reverse() : places; // the rule's order falls
     const keys = (sort === 'latent' ? index.latents : index[sort]).map((key) => key === null ? NaN : Math.abs(key));
     return places.sort((a, b) => {
       const [known, other] = [!Number.isNaN(keys[a]), !Number.isNaN(keys[b])];
@@ -134,7 +134,7 @@
   const COLUMNS = [
     ['latent', 'Latent', 'latent'], ['snippet', 'Strongest example'], ['tokens', 'Top tokens'],
     ['density', 'Density, log', 'density'], ['max', 'Max', 'max'],
-    ['contextual', 'Contextual', 'contextual'], ['telling', 'Telling', 'telling'],
+    ['contextual', 'Contextual', 'contextual'], ['legibility', 'Legibility', 'legibility'],
   ];
 
   /** The parts of the index page: made once, so that its list is there at once when one comes back. */
@@ -296,7 +296,7 @@
       [h('span.level', { '--share': share.toFixed(3) }), percent(density)],
       number(index.max[place]),
       score(index.contextual[place]),
-      score(index.telling[place]),
+      score(index.legibility[place]),
     ];
     return h('div.row', { role: 'row', 'aria-rowindex': rank + 2, '--at': rank },
       cells.map((cell, column) => h(`span.${COLUMNS[column][0]}`, { role: 'cell' }, cell)));

@@ -22,7 +22,7 @@ pub(crate) const HOSTILE: [&str; 9] = [
 /// The features of [`summary`]'s four latents.
 pub(crate) fn all() -> [Feature; 4] {
     // not in order: a writer may not rely on it
-    [dense(), telling(), dead(), hostile()]
+    [dense(), legible(), dead(), hostile()]
 }
 
 pub(crate) fn summary(d_code: usize) -> Summary {
@@ -59,12 +59,12 @@ pub(crate) fn summary(d_code: usize) -> Summary {
 }
 
 /// Latent 0, about the sea.
-pub(crate) fn telling() -> Feature {
+pub(crate) fn legible() -> Feature {
     let token = |text: &str| TokenLogit { token: 1, text: text.to_owned(), logit: 1.25 };
     let low = TokenLogit { token: 11, text: ",".to_owned(), logit: -0.75 };
     Feature {
         latent: 0,
-        telling: 0.93,
+        legibility: 0.93,
         flags: vec![Flag::Duplicate],
         density: Density {
             rows: 100_000,
@@ -112,8 +112,8 @@ pub(crate) fn telling() -> Feature {
 
 /// Latent 1, whose tokens are hostile.
 pub(crate) fn hostile() -> Feature {
-    let mut feature = telling();
-    (feature.latent, feature.telling, feature.flags) = (1, 0.5, Vec::new());
+    let mut feature = legible();
+    (feature.latent, feature.legibility, feature.flags) = (1, 0.5, Vec::new());
     feature.density.max = Some(3.0);
     let tops = HOSTILE.map(|text| top(text, 1.0, 3, 3)).to_vec();
     feature.tokens = Some(Tokens { contextual: Some(0.2), top: tops });
@@ -129,7 +129,7 @@ pub(crate) fn hostile() -> Feature {
 pub(crate) fn dead() -> Feature {
     Feature {
         latent: 2,
-        telling: 0.9,
+        legibility: 0.9,
         flags: vec![Flag::Dead],
         density: Density {
             rows: 100_000,
@@ -154,7 +154,7 @@ pub(crate) fn dense() -> Feature {
     (firing.sequence, firing.position, firing.value) = (77, 0, 2.0);
     Feature {
         latent: 3,
-        telling: 0.5,
+        legibility: 0.5,
         flags: vec![Flag::Dense],
         density: Density {
             rows: 100_000,

@@ -8,7 +8,7 @@ pub struct FeatureLine {
     /// Its number.
     pub latent: u32,
     /// How well it can be told what it stands for, in `0..=1`.
-    pub telling: f64,
+    pub legibility: f64,
     /// Fraction of the rows it fires in.
     pub density: f64,
     /// Value of largest magnitude; `None` where it never fired.
@@ -43,7 +43,7 @@ impl FeatureLine {
         let top = tokens.map_or(&[][..], |tokens| &tokens.top).iter().filter(|top| top.fires > 0);
         Self {
             latent: feature.latent,
-            telling: feature.telling,
+            legibility: feature.legibility,
             density: feature.density.density,
             max: feature.density.max,
             scale_end: feature.density.scale_end,
@@ -54,11 +54,11 @@ impl FeatureLine {
         }
     }
 
-    /// The order of an index: the most telling first, latents that are equally telling by number, the
+    /// The order of an index: the most legible first, latents that are equally legible by number, the
     /// dead last.
-    pub fn by_telling(a: &Self, b: &Self) -> Ordering {
+    pub fn by_legibility(a: &Self, b: &Self) -> Ordering {
         let alive = a.is_dead().cmp(&b.is_dead());
-        alive.then(b.telling.total_cmp(&a.telling)).then(a.latent.cmp(&b.latent))
+        alive.then(b.legibility.total_cmp(&a.legibility)).then(a.latent.cmp(&b.latent))
     }
 
     /// Whether it never fired.

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use saekit_analysis::{Feature, Flag, Missing, Summary, TELLING_RULE};
+use saekit_analysis::{Feature, Flag, LEGIBILITY_RULE, Missing, Summary};
 use saekit_core::Error as CoreError;
 use saekit_core::files::write_atomic;
 use serde::Serialize;
@@ -56,7 +56,7 @@ struct Index<'a> {
     #[serde(flatten)]
     head: &'a Head,
     latents: Vec<u32>,
-    telling: Vec<f64>,
+    legibility: Vec<f64>,
     density: Vec<f64>,
     max: Vec<Option<f64>>,
     scale_end: Vec<Option<f64>>,
@@ -111,7 +111,7 @@ impl SiteWriter {
         if found != expected {
             return Err(Error::Incomplete { found, expected });
         }
-        self.lines.sort_by(FeatureLine::by_telling);
+        self.lines.sort_by(FeatureLine::by_legibility);
         let index =
             call("saekit.index", &Index::of(&Head::of(summary, title, report), &self.lines));
         write_atomic(&self.dir.join("data/index.js"), |file| file.write_all(index.as_bytes()))?;
@@ -129,7 +129,7 @@ impl Head {
             version: Summary::VERSION,
             title: title.to_owned(),
             facts: facts(summary),
-            rule: TELLING_RULE,
+            rule: LEGIBILITY_RULE,
             missing: summary.missing.iter().map(missing).collect(),
             report: report.map(str::to_owned),
         }
@@ -142,7 +142,7 @@ impl<'a> Index<'a> {
         Self {
             head,
             latents: lines.iter().map(|line| line.latent).collect(),
-            telling: lines.iter().map(|line| rounded(line.telling)).collect(),
+            legibility: lines.iter().map(|line| rounded(line.legibility)).collect(),
             density: lines.iter().map(|line| rounded(line.density)).collect(),
             max: lines.iter().map(|line| short(line.max.map(f64::from))).collect(),
             scale_end: lines.iter().map(|line| short(line.scale_end.map(f64::from))).collect(),
@@ -280,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_ordered_by_telling_with_the_dead_last() {
+    fn the_index_is_ordered_by_legibility_with_the_dead_last() {
         let dir = site();
         let index = argument(&dir, "data/index.js", "saekit.index");
         assert_eq!(index["latents"], serde_json::json!([0, 1, 3, 2]));
-        assert_eq!(index["telling"], serde_json::json!([0.93, 0.5, 0.5, 0.9]));
+        assert_eq!(index["legibility"], serde_json::json!([0.93, 0.5, 0.5, 0.9]));
         assert_eq!(index["flags"], serde_json::json!([4, 0, 2, 1]));
         assert_eq!(index["max"], serde_json::json!([12.25, 3.0, 2.0, null]));
         assert_eq!(index["contextual"], serde_json::json!([0.71, 0.2, null, null]));
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(index["snippets"][2], Value::Null);
         assert_eq!(
             (&index["title"], &index["rule"], &index["report"]),
-            (&"a title".into(), &TELLING_RULE.into(), &Value::Null)
+            (&"a title".into(), &LEGIBILITY_RULE.into(), &Value::Null)
         );
         assert_eq!(index["missing"], serde_json::json!([["logits", "no model was given"]]));
         assert_eq!(
@@ -317,7 +317,7 @@ mod tests {
         let dir = site();
         let mut again = writer(dir.path());
         assert!(!dir.path().join("index.html").exists(), "the old index belongs to no site");
-        again.push(&fixtures::telling()).unwrap();
+        again.push(&fixtures::legible()).unwrap();
         assert!(!dir.path().join("data/features/3.js").exists(), "a feature of the old site");
         let message = finish(again).unwrap_err().to_string();
         assert_eq!(message, "the site was given 1 features, expected 4, one a latent");

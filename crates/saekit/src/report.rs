@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use saekit_analysis::{Summary, TELLING_RULE};
+use saekit_analysis::{LEGIBILITY_RULE, Summary};
 use saekit_core::files::{read_json, sha256_file};
 use saekit_core::metrics::{DensityHistogram, MassiveMetrics};
 use saekit_core::{Error as CoreError, number};
@@ -33,7 +33,7 @@ pub(crate) fn of(
         evaluation.filter(|of| of.codec_sha256.as_ref() == Some(&summary.codec_sha256));
     let massive = massive_warning(run, evaluation.as_ref())?;
     let densities: Vec<f64> = lines.iter().map(|line| line.density).collect();
-    lines.sort_by(FeatureLine::by_telling);
+    lines.sort_by(FeatureLine::by_legibility);
     let worst = lines.iter().rev().take(SHOWN).rev().cloned().collect();
     lines.truncate(SHOWN);
     Ok(Report {
@@ -45,7 +45,7 @@ pub(crate) fn of(
         over: "rows seen".to_owned(),
         curves: curves(&run.join(saekit_train::METRICS))?,
         density: Some(DensityHistogram::of(&densities)),
-        rule: TELLING_RULE.to_owned(),
+        rule: LEGIBILITY_RULE.to_owned(),
         best: lines,
         worst,
         site: Some("index.html".to_owned()),

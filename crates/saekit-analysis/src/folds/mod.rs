@@ -4,10 +4,10 @@ mod cofiring;
 mod density;
 mod examples;
 mod histogram;
+mod legibility;
 mod logits;
 mod neighbours;
 mod quantiles;
-mod telling;
 mod tokens;
 
 pub use cofiring::Cofiring;
@@ -15,11 +15,11 @@ pub use density::Density;
 pub(crate) use examples::sample;
 pub use examples::{Example, Examples, Quantile};
 pub use histogram::Histogram;
+pub use legibility::LEGIBILITY_RULE;
+pub(crate) use legibility::legibility;
 pub use logits::{Logits, TokenLogit};
 pub use neighbours::Neighbour;
 pub(crate) use quantiles::scale_end;
-pub use telling::TELLING_RULE;
-pub(crate) use telling::telling;
 pub use tokens::{TokenMean, Tokens};
 
 use crate::Result;

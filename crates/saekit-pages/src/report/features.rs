@@ -19,15 +19,15 @@ fn table(report: &Report, id: &str, heading: &str, lines: &[FeatureLine]) -> Str
          aria-labelledby=\"{id}\">\n<thead><tr><th scope=\"col\">feature</th>\
          <th scope=\"col\" class=\"text\"><span class=\"split\">\
          <span>strongest firing</span></span></th><th scope=\"col\">density</th>\
-         <th scope=\"col\">max</th><th scope=\"col\">contextual</th><th scope=\"col\">telling</th>\
+         <th scope=\"col\">max</th><th scope=\"col\">contextual</th><th scope=\"col\">legibility</th>\
          </tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
         escape(heading)
     )
 }
 
 pub(super) fn section(report: &Report) -> String {
-    let best = table(report, "best", "Most telling", &report.best);
-    let worst = table(report, "worst", "Least telling", &report.worst);
+    let best = table(report, "best", "Most legible", &report.best);
+    let worst = table(report, "worst", "Least legible", &report.worst);
     if best.is_empty() && worst.is_empty() {
         return String::new();
     }
@@ -45,7 +45,7 @@ fn row(line: &FeatureLine, max: &str, site: Option<&str>) -> String {
     let text = line.snippet.as_ref().map_or_else(|| without(line), |cut| snippet(cut, scale_end));
     let contextual = line.contextual.map_or_else(|| "-".to_owned(), |part| format!("{part:.2}"));
     let figures =
-        [percent(line.density), max.to_owned(), contextual, format!("{:.2}", line.telling)];
+        [percent(line.density), max.to_owned(), contextual, format!("{:.2}", line.legibility)];
     let figures = each(&figures, |figure| format!("<td>{figure}</td>"));
     format!(
         "<tr><th scope=\"row\">{number}{flags}</th><td class=\"text\">{text}</td>{figures}</tr>\n"

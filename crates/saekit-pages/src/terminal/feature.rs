@@ -50,9 +50,9 @@ impl View<'_> {
 
     /// Number, flags, and how often and how strongly it fires.
     fn header(&self) -> String {
-        let Feature { latent, telling, flags, density, tokens, .. } = self.feature;
+        let Feature { latent, legibility, flags, density, tokens, .. } = self.feature;
         let mut line = self.line().add(Style::Bold, &format!("latent {latent}"));
-        line = line.add(Style::Plain, &format!("  telling {}", figure(*telling)));
+        line = line.add(Style::Plain, &format!("  legibility {}", figure(*legibility)));
         for flag in flags {
             line = line.add(Style::Plain, "  ").add(Style::Bold, flag.name());
         }

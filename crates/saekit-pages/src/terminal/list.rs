@@ -8,7 +8,7 @@ use crate::width::fit;
 
 /// Names of the columns before the text, and where each ends.
 const COLUMNS: [(&str, usize); 5] =
-    [("latent", 7), ("telling", 16), ("density", 26), ("max", 36), ("contextual", 48)];
+    [("latent", 7), ("legibility", 19), ("density", 29), ("max", 39), ("contextual", 51)];
 
 /// Features on a line each, on lines of at most `width` columns, and 100: number, figures and the
 /// strongest firing. See [`render`](crate::terminal::render) for `colour`. A narrow terminal has
@@ -29,7 +29,7 @@ pub fn list(features: &[FeatureLine], width: usize, colour: bool) -> String {
     for (feature, max) in features.iter().zip(alike(&maxima)) {
         let figures = [
             feature.latent.to_string(),
-            format!("{:.2}", feature.telling),
+            format!("{:.2}", feature.legibility),
             percent(feature.density),
             max,
             feature.contextual.map_or_else(|| "-".to_owned(), |part| format!("{part:.2}")),

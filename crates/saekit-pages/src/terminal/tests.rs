@@ -2,8 +2,8 @@ use super::*;
 use crate::width::columns;
 use crate::{FeatureLine, fixtures};
 
-const TELLING: &str = "
-latent 0  telling 0.93  duplicate
+const LEGIBLE: &str = "
+latent 0  legibility 0.93  duplicate
 fires in 312 of 100,000 rows (0.312 %) · max 12.25 · mean 4.5 · contextual 0.71
 
 values  highest bin 120
@@ -29,16 +29,16 @@ strongest firings
 ";
 
 const LIST: &str = r#"
- latent  telling   density       max  contextual  strongest firing
-      0     0.93   0.312 %     12.25        0.71   in the «sea»
-      1     0.50   0.312 %      3.00        0.20  …‹</script>›‹]]>›‹<!--›«"'&»…
-      3     0.50      30 %      2.00           -  dense
-      2     0.90       0 %         -           -  dead
+ latent  legibility   density       max  contextual  strongest firing
+      0        0.93   0.312 %     12.25        0.71   in the «sea»
+      1        0.50   0.312 %      3.00        0.20  …‹</script>›‹]]>›‹<!--›«"'&»…
+      3        0.50      30 %      2.00           -  dense
+      2        0.90       0 %         -           -  dead
 "#;
 
 fn all_lines() -> Vec<FeatureLine> {
     let mut lines: Vec<FeatureLine> = fixtures::all().iter().map(FeatureLine::of).collect();
-    lines.sort_by(FeatureLine::by_telling);
+    lines.sort_by(FeatureLine::by_legibility);
     lines
 }
 
@@ -56,8 +56,8 @@ fn without_colour(text: &str) -> String {
 
 #[test]
 fn a_feature_without_colour() {
-    let shown = render(&fixtures::telling(), 100, false);
-    assert_eq!(shown, TELLING[1..], "{shown}");
+    let shown = render(&fixtures::legible(), 100, false);
+    assert_eq!(shown, LEGIBLE[1..], "{shown}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_list_without_colour() {
 #[test]
 fn a_feature_that_never_fired_and_one_without_tokens() {
     let dead = render(&fixtures::dead(), 100, false);
-    assert_eq!(dead, "latent 2  telling 0.9  dead\nnever fired in 100,000 rows\n");
+    assert_eq!(dead, "latent 2  legibility 0.9  dead\nnever fired in 100,000 rows\n");
     let dense = render(&fixtures::dense(), 100, false);
     assert!(dense.ends_with("strongest firings\n    2.00  row 77\n"), "{dense}");
     assert!(!dense.contains("contextual") && !dense.contains("promotes"), "{dense}");
@@ -109,15 +109,15 @@ fn lines_keep_to_the_width() {
 #[test]
 fn colour_says_the_same_but_for_the_brackets() {
     let marks = ['«', '»', '‹', '›'];
-    let plain = render(&fixtures::telling(), 100, false).replace(marks, "");
-    let coloured = render(&fixtures::telling(), 100, true);
+    let plain = render(&fixtures::legible(), 100, false).replace(marks, "");
+    let coloured = render(&fixtures::legible(), 100, true);
     assert_eq!(without_colour(&coloured), plain);
     assert!(coloured.contains("\x1b[1;38;5;16;48;5;202m sea\x1b[0m"), "{coloured:?}");
 }
 
 #[test]
 fn a_feature_that_contradicts_itself_is_shown_all_the_same() {
-    let mut feature = fixtures::telling();
+    let mut feature = fixtures::legible();
     feature.examples.top[0].at = 99;
     feature.examples.top[1].values.clear();
     feature.density.max = Some(f32::NAN);

@@ -17,7 +17,7 @@ Examples:
   saekit features run --id 42
   saekit features run --id 42 --sample 20 --seed 7
 
-Lists the most telling features, or those that fire most on a token, or shows one. `--sample` draws
+Lists the most legible features, or those that fire most on a token, or shows one. `--sample` draws
 firings at random from all there are, to test an idea of what a feature means. `--json` prints what
 docs/analysis-format.md specifies.";
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         (None, Some(token)) => many(args, &analysis, on_token(&analysis, token)?)?,
         (None, None) => {
             let mut lines = analysis.each(|feature| FeatureLine::of(&feature))?;
-            lines.sort_by(FeatureLine::by_telling);
+            lines.sort_by(FeatureLine::by_legibility);
             many(args, &analysis, lines)?
         }
     };

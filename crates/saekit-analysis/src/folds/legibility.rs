@@ -1,4 +1,12 @@
-//! How well it can be told what a latent stands for: what pages are ordered by.
+//! Legibility: how easily a person can tell what a latent stands for. It orders the pages.
+//!
+//! ```text
+//! c          = the smaller of two shares of firings that five words explain
+//! legibility = c^5 (7 + contextual) / 8
+//! ```
+//! It is a rule for sorting, not a measurement: no published score has this form, and none of its
+//! constants was fitted. They were set by hand, by looking at the order that they give. Each says below
+//! which effect it has.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +15,35 @@ use super::{Context, Latent};
 use crate::Result;
 use crate::index::{Firing, TextReader};
 
-/// Firings drawn to judge a latent by.
+/// Firings drawn at random. A share of so many firings has a standard error of at most 1/32.
 const DRAWN: usize = 256;
-/// Strongest firings, one a sequence, to judge it by.
+/// Strongest firings, at most one per sequence.
 const STRONGEST: usize = 20;
-/// Words that a description may list.
+/// Words that explain a latent: as many as a short description can list.
 const LISTED: usize = 5;
-/// Added to the number of firings drawn, so that a few are not trusted as many are.
-const DOUBT: usize = 24;
+/// Pseudo-count: shrinks the score of latents with few firings. A latent that fires 24 times reaches at
+/// most half the share.
+const PSEUDO_COUNT: usize = 24;
+/// Power of the share. A high one parts the best latents: a share of 0.9 gives 0.59, one of 0.5 gives
+/// 0.03.
+const POWER: i32 = 5;
+/// Weight of the share beside `contextual`, which has weight 1: it can raise a score by a seventh at most.
+/// It decides between latents of similar shares and never lifts a latent without words.
+const SHARE_WEIGHT: f64 = 7.0;
 
 /// How pages are ordered, for people.
-pub const TELLING_RULE: &str = "Features whose meaning is easiest to tell come first. Of 256 firings \
-     drawn at random and of the 20 strongest, one a sequence, it is counted on how many the token \
-     itself, or the one before it, is among five words. Telling is the fifth power of the smaller \
-     share, times (7 + contextual) / 8: features that do one thing lead, and of two alike the one \
-     that does more than name its token.";
+pub const LEGIBILITY_RULE: &str = "Features that are easiest to understand come first. For 256 random \
+     firings and for the 20 strongest (at most one per sequence), saekit counts how often the token, \
+     or the one before it, is one of five words. Legibility is the fifth power of the smaller share, \
+     times (7 + contextual) / 8. Features that do one thing lead; of two similar ones, the one that \
+     does more than name its token.";
 
-/// See [`TELLING_RULE`]: in `0..=1`, and 0 without tokens. `contextual` is the latent's score of that
-/// name.
+/// The legibility of a latent, in `0..=1`, by [`LEGIBILITY_RULE`]; 0 without tokens. `contextual` is the
+/// latent's score of that name.
 ///
-/// A word is a token with a letter that is not special; without a tokenizer every token counts as
-/// one. The share of the firings drawn is taken of 24 more than there are, so that a few are not
-/// trusted as many are.
-pub(crate) fn telling(
+/// A word is a token that holds a letter and is not special; without a tokenizer every token counts as
+/// a word. The share of the random firings is taken of [`PSEUDO_COUNT`] more firings than there are.
+pub(crate) fn legibility(
     latent: &Latent<'_>,
     context: &Context<'_>,
     contextual: Option<f64>,
@@ -44,10 +58,10 @@ pub(crate) fn telling(
         let mut words = |indices: &[usize]| words(latent, context, &mut text, indices, back);
         best = best.max(covered(&words(&drawn)?, &words(&strong)?));
     }
-    Ok(best.powi(5) * (7.0 + contextual) / 8.0)
+    Ok(best.powi(POWER) * (SHARE_WEIGHT + contextual) / (SHARE_WEIGHT + 1.0))
 }
 
-/// The word `back` tokens before each of the firings numbered `indices`, where it is one.
+/// The token `back` places before each firing of `indices`, or `None` where that is not a word.
 fn words(
     latent: &Latent<'_>,
     context: &Context<'_>,
@@ -64,7 +78,7 @@ fn words(
     indices.iter().map(word).collect()
 }
 
-/// The smaller of two shares that the commonest words of `drawn` have: in `drawn` and in `strong`.
+/// How much of `drawn` and of `strong` the commonest words of `drawn` make up: the smaller share of the two.
 fn covered(drawn: &[Option<u32>], strong: &[Option<u32>]) -> f64 {
     let mut counts = BTreeMap::<u32, usize>::new();
     for word in drawn.iter().flatten() {
@@ -75,7 +89,7 @@ fn covered(drawn: &[Option<u32>], strong: &[Option<u32>]) -> f64 {
     commonest.truncate(LISTED);
     let listed = |word: &&u32| commonest.iter().any(|(other, _)| other == *word);
     let hits = |words: &[Option<u32>]| words.iter().flatten().filter(listed).count() as f64;
-    let random = hits(drawn) / (drawn.len() + DOUBT) as f64;
+    let random = hits(drawn) / (drawn.len() + PSEUDO_COUNT) as f64;
     random.min(hits(strong) / strong.len().max(1) as f64)
 }
 
