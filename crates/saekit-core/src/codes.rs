@@ -1,17 +1,17 @@
 use crate::Matrix;
 
-/// What a codec makes of a batch of rows: one code a row.
+/// The codes of a batch of rows, one per row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Codes {
-    /// Few active latents a row, any number of them.
+    /// Few active latents per row; their number may differ from row to row.
     Sparse(SparseCodes),
     /// Every latent of every row, `[rows, d_code]`.
     Dense(Matrix),
 }
 
-/// Codes in compressed rows: each row lists its active latents, ids ascending.
+/// Codes in compressed sparse rows: each row lists its active latents, ids ascending.
 ///
-/// The number of actives may differ from row to row (BatchTopK, JumpReLU, fewer than `k` positive
+/// The number of active latents may differ from row to row (BatchTopK, JumpReLU, fewer than `k` positive
 /// pre-activations).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseCodes {
@@ -30,7 +30,7 @@ impl Codes {
         }
     }
 
-    /// Number of latents a row could activate.
+    /// Width of a code.
     pub fn d_code(&self) -> usize {
         match self {
             Self::Sparse(codes) => codes.d_code,
@@ -38,8 +38,8 @@ impl Codes {
         }
     }
 
-    /// Calls `visit(row, latent, value)` for every value that is not zero, rows and latents
-    /// ascending.
+    /// Calls `visit(row, latent, value)` for every value that is not zero, in ascending order of rows and
+    /// latents.
     pub fn for_each_active(&self, mut visit: impl FnMut(usize, usize, f32)) {
         match self {
             Self::Sparse(codes) => {
@@ -62,9 +62,33 @@ impl Codes {
 }
 
 impl SparseCodes {
-    /// No rows yet, over `d_code` latents.
+    /// Codes of width `d_code`, without rows.
     pub fn new(d_code: usize) -> Self {
         Self { d_code, offsets: vec![0], ids: Vec::new(), values: Vec::new() }
+    }
+
+    /// Appends rows in compressed form: row `i` is `offsets[i]..offsets[i + 1]` of `ids` and `values`.
+    /// `offsets` starts with 0.
+    ///
+    /// # Panics
+    /// If `ids` and `values` differ in length, `offsets` does not cover them, or the ids of a row are not
+    /// ascending below `d_code`.
+    pub fn push_rows(&mut self, offsets: &[usize], ids: &[u32], values: &[f32]) {
+        assert_eq!(ids.len(), values.len(), "one value per active latent");
+        let covers = offsets.first() == Some(&0) && offsets.last() == Some(&ids.len());
+        assert!(covers && offsets.is_sorted(), "offsets cover the entries");
+        for row in offsets.windows(2) {
+            self.check_row(&ids[row[0]..row[1]]);
+        }
+        let before = self.ids.len();
+        self.offsets.extend(offsets[1..].iter().map(|offset| before + offset));
+        self.ids.extend_from_slice(ids);
+        self.values.extend_from_slice(values);
+    }
+
+    fn check_row(&self, ids: &[u32]) {
+        assert!(ids.is_sorted_by(|a, b| a < b), "active latents are listed ascending");
+        assert!(ids.last().is_none_or(|id| (*id as usize) < self.d_code), "latent below d_code");
     }
 
     /// Appends a row.
@@ -72,12 +96,7 @@ impl SparseCodes {
     /// # Panics
     /// If `ids` and `values` differ in length, or `ids` are not ascending below `d_code`.
     pub fn push_row(&mut self, ids: &[u32], values: &[f32]) {
-        assert_eq!(ids.len(), values.len(), "one value an active latent");
-        assert!(ids.windows(2).all(|w| w[0] < w[1]), "active latents are listed ascending");
-        assert!(ids.last().is_none_or(|id| (*id as usize) < self.d_code), "latent below d_code");
-        self.ids.extend_from_slice(ids);
-        self.values.extend_from_slice(values);
-        self.offsets.push(self.ids.len());
+        self.push_rows(&[0, ids.len()], ids, values);
     }
 
     /// Number of rows.
@@ -85,28 +104,29 @@ impl SparseCodes {
         self.offsets.len() - 1
     }
 
-    /// Number of latents a row could activate.
+    /// Width of a code.
     pub fn d_code(&self) -> usize {
         self.d_code
     }
 
-    /// Number of listed actives over all rows.
+    /// Number of listed entries over all rows.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// True where no row lists an active.
+    /// True where no row lists an entry.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// Active latents and their values of row `i`.
+    /// Active latents of row `i` and their values.
     pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
         let range = self.offsets[i]..self.offsets[i + 1];
         (&self.ids[range.clone()], &self.values[range])
     }
 
-    /// Where each row starts in [`ids`](Self::ids) and [`values`](Self::values): `rows + 1` entries.
+    /// Start of each row in [`ids`](Self::ids) and [`values`](Self::values), and the end of the last:
+    /// `rows + 1`.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets
     }
@@ -137,6 +157,18 @@ mod tests {
         let mut seen = Vec::new();
         Codes::Sparse(codes).for_each_active(|row, id, value| seen.push((row, id, value)));
         assert_eq!(seen, [(0, 1, 0.5), (0, 4, 2.0), (2, 8, 3.0)]);
+    }
+
+    #[test]
+    fn rows_are_appended_at_once() {
+        let (mut together, mut apart) = (SparseCodes::new(9), SparseCodes::new(9));
+        for _ in 0..2 {
+            together.push_rows(&[0, 2, 2, 3], &[1, 4, 0], &[0.5, 2.0, 3.0]);
+            apart.push_row(&[1, 4], &[0.5, 2.0]);
+            apart.push_row(&[], &[]);
+            apart.push_row(&[0], &[3.0]);
+        }
+        assert_eq!(together, apart);
     }
 
     #[test]

@@ -1,27 +1,27 @@
-//! Encoding and decoding, a block of rows at a time so that pre-activations stay small.
+//! Encoding and decoding in blocks of rows, so that pre-activations stay small.
 
 use rayon::prelude::*;
 use saekit_core::{Codes, Matrix, MatrixView, SparseCodes};
-use saekit_kernels::{Encoder, Isa, Precision, Screener, Select, decode_row, matmul_nt, top_k};
+use saekit_kernels::{Encoder, Isa, Precision, Screener, Sparsity, decode_row, matmul_nt, top_k};
 
 use crate::{Activation, Dictionary, Normalisation};
 
-/// Rows whose pre-activations are held at once.
+/// Rows per block where all pre-activations are stored.
 const BLOCK_ROWS: usize = 256;
 
-/// Rows that the encoder's kernel is given at once,
+/// Rows per kernel call.
 const SELECTED_ROWS: usize = 4096;
 
-/// and at first: what is learnt from them makes the others faster, and for fewer it is not worth while.
+/// Rows of the first kernel call: it seeds the screener's thresholds. Below this, screening does not pay.
 const FIRST_ROWS: usize = 256;
 
 /// Guards the standard deviation of [`Normalisation::LayerNorm`] against division by zero.
 const LAYER_NORM_EPS: f32 = 1e-5;
 
-/// One row's code: active latents ascending, their values.
+/// The code of a row: active latents, ascending, and their values.
 type Active = (Vec<u32>, Vec<f32>);
 
-/// How a row was normalised: `ν(x) = (x - mean) * forward`, `ν⁻¹(y) = y * inverse + mean`.
+/// The normalisation of a row: `ν(x) = (x - mean) * forward`, `ν⁻¹(y) = y * inverse + mean`.
 #[derive(Clone, Copy)]
 struct RowScale {
     mean: f32,
@@ -30,28 +30,28 @@ struct RowScale {
 }
 
 impl Dictionary {
-    /// The codes of `x`, whose width and values were checked.
+    /// Returns the codes of `x`, `[rows, d_in]`. Width and values have to be checked before.
     pub(crate) fn encode_rows(&self, x: MatrixView<'_>) -> SparseCodes {
-        match self.selection() {
-            Some(select) => self.encode_selected(x, select),
+        match self.sparsity() {
+            Some(sparsity) => self.encode_selected(x, sparsity),
             None => self.encode_densely(x),
         }
     }
 
-    /// What the encoder's kernel may select by, where it knows the activation.
-    fn selection(&self) -> Option<Select<'_>> {
+    /// The activation as a rule of the encoder's kernel; `None` where the kernel does not know it.
+    fn sparsity(&self) -> Option<Sparsity<'_>> {
         match &self.activation {
-            Activation::Relu => Some(Select::Positive),
-            Activation::TopK { k, signed: false, rescale: false } => Some(Select::TopK { k: *k }),
+            Activation::Relu => Some(Sparsity::Positive),
+            Activation::TopK { k, signed: false, rescale: false } => Some(Sparsity::TopK { k: *k }),
             Activation::JumpRelu { threshold } if threshold.iter().all(|t| *t >= 0.0) => {
-                Some(Select::Threshold { thresholds: threshold, window: 0.0 })
+                Some(Sparsity::Threshold { thresholds: threshold, window: 0.0 })
             }
             _ => None,
         }
     }
 
-    /// Encoder and selection in one.
-    fn encode_selected(&self, x: MatrixView<'_>, select: Select<'_>) -> SparseCodes {
+    /// Encoder and selection in one pass.
+    fn encode_selected(&self, x: MatrixView<'_>, sparsity: Sparsity<'_>) -> SparseCodes {
         let mut codes = SparseCodes::new(self.d_sae());
         let encoder = Encoder { w_enc: self.w_enc.as_slice(), b_enc: &self.b_enc };
         let is_short = x.rows() < FIRST_ROWS;
@@ -62,16 +62,13 @@ impl Dictionary {
             let size = if end == 0 { FIRST_ROWS } else { SELECTED_ROWS };
             let block = x.slice(end, (end + size).min(x.rows()));
             end += block.rows();
-            let (found, _) = screener.encode(&self.centred(block), encoder, select);
-            for row in 0..found.rows() {
-                let (ids, values) = found.row(row);
-                codes.push_row(ids, values);
-            }
+            let (found, _) = screener.encode(&self.centred(block), encoder, sparsity);
+            codes.push_rows(&found.offsets, &found.ids, &found.values);
         }
         codes
     }
 
-    /// All pre-activations of a block of rows, then the activation.
+    /// Stores all pre-activations of a block of rows, then applies the activation.
     fn encode_densely(&self, x: MatrixView<'_>) -> SparseCodes {
         let mut codes = SparseCodes::new(self.d_sae());
         let norms = self.selection_norms();
@@ -91,7 +88,7 @@ impl Dictionary {
         codes
     }
 
-    /// The rows that `codes` stand for; `x` are the rows they were made from.
+    /// Decodes `codes` to `[rows, d_out]`; `x` are the rows that were encoded.
     pub(crate) fn decode_rows(&self, codes: &Codes, x: MatrixView<'_>) -> Matrix {
         let norms = self.selection_norms();
         let mut out = Matrix::zeros(codes.rows(), self.d_out());
@@ -120,13 +117,13 @@ impl Dictionary {
         out
     }
 
-    /// Decoder norms where latents are ranked and reported by `h · ‖w_dec‖`.
+    /// Decoder norms, `[d_sae]`, where latents are ranked and reported by `h · ‖w_dec‖`; else `None`.
     fn selection_norms(&self) -> Option<Vec<f32>> {
         matches!(self.activation, Activation::TopK { rescale: true, .. })
             .then(|| self.decoder_norms())
     }
 
-    /// `u`: the rows normalised, `b_dec` subtracted.
+    /// The rows normalised, minus `b_dec` where the dictionary subtracts it.
     fn centred(&self, x: MatrixView<'_>) -> Vec<f32> {
         let mut u = x.as_slice().to_vec();
         for row in u.chunks_mut(self.d_in().max(1)) {
@@ -160,7 +157,7 @@ impl Dictionary {
         }
     }
 
-    /// One row's code from its products `u w_encᵀ`, which are overwritten.
+    /// The code of a row from its products `u w_encᵀ`, `[d_sae]`, which are overwritten.
     fn activate(&self, h: &mut [f32], norms: Option<&[f32]>, scratch: &mut Vec<u64>) -> Active {
         match &self.activation {
             Activation::Gated { b_gate, b_mag, r_mag } => collect(h.len(), |i| {
@@ -189,12 +186,12 @@ impl Dictionary {
     }
 }
 
-/// The latents whose value is not zero.
+/// The latents whose value is not zero, with their values.
 fn collect(d_sae: usize, value: impl Fn(usize) -> f32) -> Active {
     (0..d_sae).map(|i| (i as u32, value(i))).filter(|(_, v)| *v != 0.0).unzip()
 }
 
-/// TopK: selection first, `relu` after, so that fewer than `k` may remain.
+/// TopK: selects first and applies `relu` after, so that fewer than `k` latents may remain.
 fn largest(h: &[f32], k: usize, signed: bool, scratch: &mut Vec<u64>) -> Active {
     let mut ids = Vec::with_capacity(k);
     if signed {
@@ -208,7 +205,7 @@ fn largest(h: &[f32], k: usize, signed: bool, scratch: &mut Vec<u64>) -> Active 
     (ids, values)
 }
 
-/// The first largest positive value of each of `k` groups.
+/// The largest value of each of `k` groups, if positive; among equal ones the first latent.
 fn group_max(h: &[f32], k: usize) -> Active {
     let size = h.len() / k;
     let winner = |(group, values): (usize, &[f32])| {
@@ -222,7 +219,7 @@ fn group_max(h: &[f32], k: usize) -> Active {
     h.chunks(size).enumerate().map(winner).filter(|(_, value)| *value > 0.0).unzip()
 }
 
-/// Row `i` of `codes` as active latents and values.
+/// The active latents of row `i` of `codes`, and their values.
 fn active(codes: &Codes, i: usize) -> Active {
     match codes {
         Codes::Sparse(codes) => {

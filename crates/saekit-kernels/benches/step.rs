@@ -5,8 +5,9 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use saekit_kernels::{
-    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull,
-    Residual, Screen, Select, SparseRows, Target, Weights, encode, residual, top_k, update,
+    AdamStep, CscCodes, CsrCodes, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix,
+    Residual, Screen, Sparsity, StepInput, Target, TermGrad, Weights, encode, residual, top_k,
+    update,
 };
 
 const ROWS: usize = 512;
@@ -30,12 +31,12 @@ fn weights() -> Weights {
     Weights { w_enc: w_dec.clone(), b_enc, w_dec, b_dec }
 }
 
-fn codes(x: &[f32], weights: &Weights, precision: Precision) -> SparseRows {
+fn codes(x: &[f32], weights: &Weights, precision: Precision) -> CsrCodes {
     let encoder = Encoder { w_enc: &weights.w_enc, b_enc: &weights.b_enc };
-    encode(x, encoder, Select::TopK { k: K }, precision).0
+    encode(x, encoder, Sparsity::TopK { k: K }, precision).0
 }
 
-fn explain(x: &[f32], weights: &Weights, codes: &SparseRows, out: &mut Residual) {
+fn explain(x: &[f32], weights: &Weights, codes: &CsrCodes, out: &mut Residual) {
     let decoder = Decoder { w_dec: &weights.w_dec, b_dec: Some(&weights.b_dec) };
     let prefixes = [Prefix { end: D_SAE, weight: 1.0 }];
     let target = Target { y: x, prefixes: &prefixes, scale: SCALE };
@@ -70,31 +71,33 @@ fn selection(bencher: Bencher<'_, '_>) {
 fn decoder_and_residual(bencher: Bencher<'_, '_>) {
     let (x, weights) = (values(ROWS * D, 1), weights());
     let codes = codes(&x, &weights, Precision::F32(Isa::best()));
-    let mut left = Residual::default();
-    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| explain(&x, &weights, &codes, &mut left));
+    let mut residuals = Residual::default();
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench_local(|| explain(&x, &weights, &codes, &mut residuals));
 }
 
 #[divan::bench]
-fn by_latent(bencher: Bencher<'_, '_>) {
+fn transpose(bencher: Bencher<'_, '_>) {
     let (x, weights) = (values(ROWS * D, 1), weights());
     let codes = codes(&x, &weights, Precision::F32(Isa::best()));
-    let (grads, mut lists) = (vec![0.0; codes.len()], ByLatent::default());
+    let (grads, mut columns) = (vec![0.0; codes.len()], CscCodes::default());
     bencher
         .counter(ItemsCount::new(codes.len()))
-        .bench_local(|| codes.by_latent(&grads, D_SAE, &mut lists));
+        .bench_local(|| codes.transpose(&grads, D_SAE, &mut columns));
 }
 
 #[divan::bench]
 fn gradients_and_adam(bencher: Bencher<'_, '_>) {
     let (x, mut weights) = (values(ROWS * D, 1), weights());
     let codes = codes(&x, &weights, Precision::F32(Isa::best()));
-    let (mut left, mut lists) = (Residual::default(), ByLatent::default());
-    explain(&x, &weights, &codes, &mut left);
-    codes.by_latent(&left.grads, D_SAE, &mut lists);
+    let (mut residuals, mut columns) = (Residual::default(), CscCodes::default());
+    explain(&x, &weights, &codes, &mut residuals);
+    codes.transpose(&residuals.grads, D_SAE, &mut columns);
     let prefixes = [Prefix { end: D_SAE, weight: 1.0 }];
-    let (errors, scale) = (&left.errors, SCALE);
-    let pull = Pull { codes: &lists, errors, prefixes: &prefixes, scale, bias: true };
-    let batch = Batch { x: &x, pulls: &[pull] };
+    let (errors, scale) = (&residuals.errors, SCALE);
+    let term = TermGrad { codes: &columns, errors, prefixes: &prefixes, scale, bias: true };
+    let batch = StepInput { x: &x, terms: &[term] };
     let adam = AdamStep {
         lr: 1e-4,
         beta1: 0.9,

@@ -1,15 +1,15 @@
-//! Adam (Kingma and Ba, 2015, arXiv 1412.6980) on rows that are in the first cache, and what keeps decoder
-//! rows at unit norm.
+//! Adam (Kingma and Ba, 2015, arXiv 1412.6980) on rows in the first-level cache, and the projection that
+//! keeps decoder rows at unit norm.
 
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 
-/// Decoder rows shorter than this are divided by this.
+/// Smallest divisor of a decoder row: avoids dividing by zero.
 pub(crate) const MIN_NORM: f32 = 1e-8;
 
-/// First moments closer to zero are zero: whatever the second is, such a step moves nothing.
+/// First moments closer to zero are set to zero: such a step changes no weight, whatever the second moment.
 pub(crate) const NEGLIGIBLE: f32 = 1e-30;
 
-/// One update's scalars.
+/// The scalars of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep {
     /// Learning rate of this step.
@@ -43,18 +43,18 @@ pub fn adam_vector(
     adam: AdamStep,
 ) {
     let lengths = [first.len(), second.len(), grad.len()];
-    assert_eq!(lengths, [weights.len(); 3], "a moment and a derivative a weight");
+    assert_eq!(lengths, [weights.len(); 3], "two moments and a derivative per weight");
     isa.run(AdamRow { row: Row { weights, first, second }, grad, adam });
 }
 
-/// Some weights with their moments.
+/// Weights with their moments, of equal length.
 pub(crate) struct Row<'a> {
     pub(crate) weights: &'a mut [f32],
     pub(crate) first: &'a mut [f32],
     pub(crate) second: &'a mut [f32],
 }
 
-/// One step of Adam; gives the weights.
+/// One step of Adam; returns the new weights.
 #[inline(always)]
 pub(crate) fn adam_row<'a, V: Lanes>(
     simd: Simd<V>,
@@ -70,7 +70,8 @@ pub(crate) fn adam_row<'a, V: Lanes>(
     for i in 0..n {
         let g = grad[i];
         let mean = simd.multiply_add(beta1, first[i], gain1 * g);
-        // Of a latent that no longer fires it would end among the numbers that are slow to compute.
+        // The first moment of a latent that no longer fires decays; without this it would become a
+        // denormal number, and arithmetic with those is slow.
         first[i] = if mean.abs() < NEGLIGIBLE { 0.0 } else { mean };
         second[i] = simd.multiply_add(beta2, second[i], gain2 * g * g);
         weights[i] -= size * first[i] / ((second[i] * correction2).sqrt() + eps);

@@ -4,8 +4,8 @@
 //! offsets[j + 1] = entries with latent j, then summed         one pass over the ids
 //! for each row, each entry: place it at offsets[latent]++      one pass, rows ascending: stable
 //! ```
-//! A stable counting sort: each latent's entries stand in the order of the rows, so that sums over
-//! them have one order. 16 bytes an entry read, 12 written.
+//! A stable counting sort: the entries of a latent keep the order of the rows, so that sums over them have
+//! one order. 16 bytes read and 12 written per entry.
 
 use rayon::prelude::*;
 
@@ -13,38 +13,39 @@ use rayon::prelude::*;
 /// the two cross at 0.07 in the update and at 0.09 in the residual (two cores with AVX-512).
 pub const DENSE: f64 = 0.08;
 
-/// The codes of a batch: each row lists its active latents, ids ascending.
+/// The codes of a batch in compressed sparse rows: each row lists its active latents, ids ascending.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SparseRows {
-    /// Where each row starts: one more than there are rows.
+pub struct CsrCodes {
+    /// Start of each row in `ids` and `values`, and the end of the last: `rows + 1`.
     pub offsets: Vec<usize>,
-    /// Latents.
+    /// Latents, row after row.
     pub ids: Vec<u32>,
     /// Their values.
     pub values: Vec<f32>,
 }
 
-/// One active latent of one row, seen from the latent.
+/// One active latent of one row, as its latent lists it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Entry {
     /// The row of the batch.
     pub row: u32,
     /// The latent's value there.
     pub value: f32,
-    /// The loss's derivative by that value.
+    /// The derivative of the loss by that value.
     pub grad: f32,
 }
 
-/// The codes of a batch: each latent lists its rows, ascending.
+/// The codes of a batch in compressed sparse columns: each latent lists its rows, ascending, with the
+/// derivatives of the loss.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ByLatent {
-    /// Where each latent starts: `d_sae + 1`.
+pub struct CscCodes {
+    /// Start of each latent in `entries`, and the end of the last: `d_sae + 1`.
     pub offsets: Vec<usize>,
-    /// Rows and values.
+    /// Entries, latent after latent.
     pub entries: Vec<Entry>,
 }
 
-impl SparseRows {
+impl CsrCodes {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -66,7 +67,7 @@ impl SparseRows {
         (&self.ids[range.clone()], &self.values[range])
     }
 
-    /// Writes rows of the given lengths; `fill` is handed each row's number, ids and values.
+    /// Makes rows of the given lengths; `fill(row, ids, values)` writes each of them.
     pub(crate) fn fill(
         lengths: impl Iterator<Item = usize>,
         fill: impl Fn(usize, &mut [u32], &mut [f32]) + Sync,
@@ -87,13 +88,13 @@ impl SparseRows {
         Self { offsets, ids, values }
     }
 
-    /// The entries by latent, of which there are `d_sae`; `grads` holds a derivative an entry.
+    /// Writes the entries ordered by latent (`d_sae` of them) to `out`; `grads` holds a derivative per entry.
     ///
     /// # Panics
     /// If an id is not below `d_sae`, or `grads` has another length.
-    pub fn by_latent(&self, grads: &[f32], d_sae: usize, out: &mut ByLatent) {
-        assert_eq!(grads.len(), self.len(), "one derivative an entry");
-        let ByLatent { offsets, entries } = out;
+    pub fn transpose(&self, grads: &[f32], d_sae: usize, out: &mut CscCodes) {
+        assert_eq!(grads.len(), self.len(), "one derivative per entry");
+        let CscCodes { offsets, entries } = out;
         offsets.clear();
         offsets.resize(d_sae + 1, 0);
         for id in &self.ids {
@@ -104,7 +105,8 @@ impl SparseRows {
         }
         entries.clear();
         entries.resize(self.len(), Entry::default());
-        // Each offset runs to where the next latent starts, and is put back by one latent after.
+        // Placing an entry moves its latent's offset on, in the end to the start of the next latent: all
+        // offsets are then one place too early, and are rotated back.
         for row in 0..self.rows() {
             for at in self.offsets[row]..self.offsets[row + 1] {
                 let place = &mut offsets[self.ids[at] as usize];
@@ -118,14 +120,14 @@ impl SparseRows {
     }
 }
 
-impl ByLatent {
+impl CscCodes {
     /// The entries of latent `j`.
     pub fn latent(&self, j: usize) -> &[Entry] {
         &self.entries[self.offsets[j]..self.offsets[j + 1]]
     }
 }
 
-/// The rows of `values` as slices of their own.
+/// Splits `values` into one slice per row.
 pub(crate) fn split<'a, T>(offsets: &[usize], mut values: &'a mut [T]) -> Vec<&'a mut [T]> {
     let mut rows = Vec::with_capacity(offsets.len());
     for bounds in offsets.windows(2) {
@@ -150,14 +152,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn by_latent_lists_every_entry_in_the_order_of_the_rows(rows in rows()) {
-            let codes = SparseRows::fill(rows.iter().map(Vec::len), |i, ids, values| {
+        fn the_transpose_lists_every_entry_in_the_order_of_the_rows(rows in rows()) {
+            let codes = CsrCodes::fill(rows.iter().map(Vec::len), |i, ids, values| {
                 ids.copy_from_slice(&rows[i]);
                 values.iter_mut().zip(ids).for_each(|(v, id)| *v = (*id * 100) as f32 + i as f32);
             });
             let grads: Vec<f32> = (0..codes.len()).map(|i| i as f32).collect();
-            let mut found = ByLatent::default();
-            codes.by_latent(&grads, D_SAE as usize, &mut found);
+            let mut found = CscCodes::default();
+            codes.transpose(&grads, D_SAE as usize, &mut found);
             for j in 0..D_SAE {
                 let want: Vec<Entry> = (0..rows.len())
                     .filter_map(|i| {
@@ -173,10 +175,10 @@ mod tests {
 
     #[test]
     fn of_nothing_nothing() {
-        let codes = SparseRows::fill(std::iter::empty(), |_, _, _| ());
+        let codes = CsrCodes::fill(std::iter::empty(), |_, _, _| ());
         assert_eq!((codes.rows(), codes.is_empty()), (0, true));
-        let mut found = ByLatent::default();
-        codes.by_latent(&[], 3, &mut found);
+        let mut found = CscCodes::default();
+        codes.transpose(&[], 3, &mut found);
         assert_eq!(found.offsets, [0; 4]);
     }
 }

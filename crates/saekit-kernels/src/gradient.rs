@@ -2,43 +2,43 @@
 
 use rayon::prelude::*;
 
-use crate::codes::{ByLatent, DENSE, Entry};
+use crate::codes::{CscCodes, DENSE, Entry};
 use crate::residual::Prefix;
 use crate::simd::{Isa, Kernel, Lanes, Simd, Strided, Threads, matmul};
 
-/// Rows a task, in sums over rows.
+/// Rows per task, in sums over rows.
 pub(crate) const TASK_ROWS: usize = 64;
 
-/// What pulls on the weights: codes, and the error that they left.
+/// One term of the loss, as its gradient needs it: codes, and the errors of their reconstruction.
 #[derive(Clone, Copy, Debug)]
-pub struct Pull<'a> {
-    /// The codes with the loss's derivative by each value.
-    pub codes: &'a ByLatent,
+pub struct TermGrad<'a> {
+    /// The codes, with the derivative of the loss by each value.
+    pub codes: &'a CscCodes,
     /// The errors of each group, `[groups, rows, d_out]`.
     pub errors: &'a [f32],
     /// Where the groups end.
     pub prefixes: &'a [Prefix],
-    /// The loss holds the squared errors times this.
+    /// Factor of the squared errors in the loss.
     pub scale: f32,
-    /// Whether `b_dec` took part.
+    /// Whether the reconstruction included `b_dec`.
     pub bias: bool,
 }
 
-/// Everything an update reads besides the weights.
+/// The inputs of an update besides the weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub struct StepInput<'a> {
     /// The rows, centred by `b_dec`, `[rows, d_in]`.
     pub x: &'a [f32],
-    /// What pulls.
-    pub pulls: &'a [Pull<'a>],
+    /// The terms of the loss.
+    pub terms: &'a [TermGrad<'a>],
 }
 
 /// `b_dec`'s gradient through the decoder: `-2 scale Σ error`.
-pub(crate) fn bias_gradient(isa: Isa, batch: &Batch<'_>, d_out: usize) -> Vec<f32> {
+pub(crate) fn bias_gradient(isa: Isa, batch: &StepInput<'_>, d_out: usize) -> Vec<f32> {
     let mut sum = vec![0.0; d_out];
-    for pull in batch.pulls.iter().filter(|pull| pull.bias && !pull.prefixes.is_empty()) {
-        let rows = pull.errors.len() / pull.prefixes.len();
-        let parts: Vec<Vec<f32>> = pull.errors[..rows]
+    for term in batch.terms.iter().filter(|term| term.bias && !term.prefixes.is_empty()) {
+        let rows = term.errors.len() / term.prefixes.len();
+        let parts: Vec<Vec<f32>> = term.errors[..rows]
             .par_chunks((TASK_ROWS * d_out).max(1))
             .map(|rows| {
                 let rows: Vec<&[f32]> = rows.chunks_exact(d_out).collect();
@@ -49,30 +49,32 @@ pub(crate) fn bias_gradient(isa: Isa, batch: &Batch<'_>, d_out: usize) -> Vec<f3
             .collect();
         let mut total = vec![0.0; d_out];
         isa.run(AddAll { parts: &parts, out: &mut total });
-        isa.run(AddScaled { values: &total, factor: -2.0 * pull.scale, out: &mut sum });
+        isa.run(AddScaled { values: &total, factor: -2.0 * term.scale, out: &mut sum });
     }
     sum
 }
 
-/// The gradients of some latents, from one row of weights each.
+/// The gradients of a range of latents.
 pub(crate) struct Sums<'a> {
-    pub(crate) batch: Batch<'a>,
+    pub(crate) batch: StepInput<'a>,
     pub(crate) first: usize,
     pub(crate) d_in: usize,
-    /// `[latents, d_in]` and `[latents, d_out]`, where dense products gave them.
+    /// The gradients of `w_enc`, `[latents, d_in]`, and `w_dec`, `[latents, d_out]`, where dense products
+    /// computed them.
     pub(crate) dense: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl<'a> Sums<'a> {
-    pub(crate) fn new(batch: Batch<'a>, first: usize, latents: usize, d_in: usize) -> Self {
-        let dense = match batch.pulls {
-            [pull] => dense_sums(batch.x, pull, first..first + latents, d_in),
+    pub(crate) fn new(batch: StepInput<'a>, first: usize, latents: usize, d_in: usize) -> Self {
+        let dense = match batch.terms {
+            [term] => dense_sums(batch.x, term, first..first + latents, d_in),
             _ => None,
         };
         Self { batch, first, d_in, dense }
     }
 
-    /// The gradients of latent number `i` of these: writes `g_enc` and `g_dec`, returns `g_b`.
+    /// Writes the gradients of latent number `i` of the range to `g_enc`, `[d_in]`, and `g_dec`, `[d_out]`;
+    /// returns that of its bias.
     #[inline(always)]
     pub(crate) fn of<V: Lanes>(
         &self,
@@ -91,12 +93,12 @@ impl<'a> Sums<'a> {
             g_dec.fill(0.0);
         }
         let mut g_b = 0.0;
-        for pull in self.batch.pulls {
-            let entries = pull.codes.latent(latent);
+        for term in self.batch.terms {
+            let entries = term.codes.latent(latent);
             g_b += active(entries).map(|entry| entry.grad).sum::<f32>();
             if self.dense.is_none() {
-                let errors = group_errors(pull, latent);
-                let (x, factor) = (self.batch.x, -2.0 * pull.scale);
+                let errors = group_errors(term, latent);
+                let (x, factor) = (self.batch.x, -2.0 * term.scale);
                 simd.axpys(g_dec, entries.len(), |i| {
                     let Entry { row, value, .. } = entries[i];
                     (factor * value, &errors[row as usize * d_out..][..d_out])
@@ -112,44 +114,44 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The entries whose value reached the output.
+/// The entries that took part in the reconstruction: those whose value is not 0.
 #[inline(always)]
 pub(crate) fn active(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
     entries.iter().filter(|entry| entry.value != 0.0)
 }
 
 /// The errors that `latent` sees, `[rows, d_out]`.
-pub(crate) fn group_errors<'a>(pull: &Pull<'a>, latent: usize) -> &'a [f32] {
-    let size = pull.errors.len() / pull.prefixes.len().max(1);
-    let group = pull.prefixes.partition_point(|prefix| prefix.end <= latent);
-    &pull.errors[group * size..(group + 1) * size]
+pub(crate) fn group_errors<'a>(term: &TermGrad<'a>, latent: usize) -> &'a [f32] {
+    let size = term.errors.len() / term.prefixes.len().max(1);
+    let group = term.prefixes.partition_point(|prefix| prefix.end <= latent);
+    &term.errors[group * size..(group + 1) * size]
 }
 
-/// Both gradients as dense products, where enough of the values are active and the latents are in
-/// one group.
+/// Both gradients as dense products, `[latents, d_in]` and `[latents, d_out]`; `None` where fewer than
+/// [`DENSE`] of the values are active or the latents are in several groups.
 pub(crate) fn dense_sums(
     x: &[f32],
-    pull: &Pull<'_>,
+    term: &TermGrad<'_>,
     latents: std::ops::Range<usize>,
     d_in: usize,
 ) -> Option<(Vec<f32>, Vec<f32>)> {
     let rows = x.len() / d_in.max(1);
-    let offsets = &pull.codes.offsets[latents.start..=latents.end];
+    let offsets = &term.codes.offsets[latents.start..=latents.end];
     let entries = offsets[latents.len()] - offsets[0];
     let one_group =
-        pull.prefixes.iter().all(|prefix| prefix.end <= latents.start || prefix.end >= latents.end);
+        term.prefixes.iter().all(|prefix| prefix.end <= latents.start || prefix.end >= latents.end);
     if (entries as f64) < DENSE * (rows * latents.len()) as f64 || entries == 0 || !one_group {
         return None;
     }
     let (mut values, mut grads) =
         (vec![0.0; latents.len() * rows], vec![0.0; latents.len() * rows]);
     for (i, latent) in latents.clone().enumerate() {
-        for Entry { row, value, grad } in active(pull.codes.latent(latent)) {
-            values[i * rows + *row as usize] = -2.0 * pull.scale * value;
+        for Entry { row, value, grad } in active(term.codes.latent(latent)) {
+            values[i * rows + *row as usize] = -2.0 * term.scale * value;
             grads[i * rows + *row as usize] = *grad;
         }
     }
-    let errors = group_errors(pull, latents.start);
+    let errors = group_errors(term, latents.start);
     let d_out = errors.len() / rows;
     let (mut encoder, mut decoder) =
         (vec![0.0; latents.len() * d_in], vec![0.0; latents.len() * d_out]);

@@ -1,13 +1,13 @@
 //! Derivatives of penalties on codes, added to those of the reconstruction.
 
-use crate::codes::SparseRows;
+use crate::codes::CsrCodes;
 
-/// Adds the derivative of `weight Σ |value|` by each active value to `grads`, one an entry.
+/// Adds the derivative of `weight Σ |value|` by each active value to `grads`, which has one per entry.
 ///
 /// # Panics
-/// If there is not one derivative an entry.
-pub fn add_l1(codes: &SparseRows, weight: f32, grads: &mut [f32]) {
-    assert_eq!(grads.len(), codes.len(), "one derivative an entry");
+/// If there is not one derivative per entry.
+pub fn add_l1(codes: &CsrCodes, weight: f32, grads: &mut [f32]) {
+    assert_eq!(grads.len(), codes.len(), "one derivative per entry");
     for (grad, value) in grads.iter_mut().zip(&codes.values) {
         *grad += if *value == 0.0 { 0.0 } else { weight };
     }
@@ -16,19 +16,19 @@ pub fn add_l1(codes: &SparseRows, weight: f32, grads: &mut [f32]) {
 /// The straight-through derivative of a JumpReLU autoencoder's loss by its thresholds `θ`, `[d_sae]`:
 /// `Σ -(grad θ + l0_weight) / window` over the entries less than half a window from the threshold
 /// (Rajamanoharan et al., 2024, arXiv 2407.14435, with a rectangle for the kernel). `grads` are the
-/// derivatives by the values, of which the codes list those in the window as well; `l0_weight` is
-/// what an active entry costs.
+/// derivatives by the values; the codes also list the entries within the window. `l0_weight` is the cost of
+/// an active entry.
 ///
 /// # Panics
-/// If there is not one derivative an entry, or an id is not below `d_sae`.
+/// If there is not one derivative per entry, or an id is not below `d_sae`.
 pub fn threshold_gradient(
-    codes: &SparseRows,
+    codes: &CsrCodes,
     grads: &[f32],
     thresholds: &[f32],
     window: f32,
     l0_weight: f32,
 ) -> Vec<f32> {
-    assert_eq!(grads.len(), codes.len(), "one derivative an entry");
+    assert_eq!(grads.len(), codes.len(), "one derivative per entry");
     let mut out = vec![0.0; thresholds.len()];
     for ((id, value), grad) in codes.ids.iter().zip(&codes.values).zip(grads) {
         let threshold = thresholds[*id as usize];
@@ -44,9 +44,9 @@ pub fn threshold_gradient(
 mod tests {
     use super::*;
 
-    fn codes() -> SparseRows {
+    fn codes() -> CsrCodes {
         let (offsets, ids) = (vec![0, 2, 3], vec![0, 1, 1]);
-        SparseRows { offsets, ids, values: vec![1.05, 0.0, 3.0] }
+        CsrCodes { offsets, ids, values: vec![1.05, 0.0, 3.0] }
     }
 
     #[test]

@@ -5,17 +5,17 @@
 //! ```text
 //! |x·w - x'·w'| <= ‖x - x'‖ ‖w‖ + ‖x'‖ ‖w - w'‖ + s ‖x'‖ (‖w‖ + ‖w - w'‖)
 //! ```
-//! where `s = (d + 8) 2⁻²²` covers the rounding of the sums. All four norms are of the vectors at
-//! hand, not of the worst case, and a row's bound is shared by the latents of a tile: two numbers a
-//! row, two a tile. Norms are enlarged by a thousandth, which covers their own rounding, and none but
-//! zero is taken for less than 1e-12, because squares and products of what is smaller vanish.
+//! where `s = (d + 8) 2⁻²²` covers the rounding of the sums. All four norms are those of the vectors at
+//! hand, not of the worst case. The latents of a tile share a row's bound: it takes two numbers per row and
+//! two per tile. Norms are enlarged by a thousandth, which covers their own rounding. A norm other than
+//! zero counts as at least 1e-12, because squares and products of smaller numbers vanish.
 
 use crate::rounded::{Norms, RoundRow, RoundedWeights};
 use crate::simd::{Aligned, Isa, Screen, TileShape, pairs, part};
 
 /// Products of a tile of latents with a panel of rows.
 pub(crate) trait Product: Sync {
-    /// Some rows as the tile wants them.
+    /// Rows packed for the tile.
     type Panel: Send + Sync;
 
     /// The tile.
@@ -28,15 +28,14 @@ pub(crate) trait Product: Sync {
     fn panel(&self, rows: &[f32]) -> Self::Panel;
 
     /// Writes the products of the latents of tile number `tile` with the rows of all panels to `out`,
-    /// `[panels, mr, nr]`. Meanwhile, where the processor has instructions for it, the next tile's
-    /// weights are fetched from memory.
+    /// `[panels, mr, nr]`. Prefetches the next tile's weights where the processor can.
     fn multiply(&self, tile: usize, panels: &[Self::Panel], out: &mut [f32]);
 
-    /// By how much the products of the tile may be too small or too large for each row of the
-    /// panel, `[nr]`: finite, or nothing is known about that row.
-    fn slack(&self, tile: usize, panel: &Self::Panel, out: &mut [f32]);
+    /// Writes a bound on the absolute error of the tile's products for each row of the panel to `out`,
+    /// `[nr]`. A bound that is not finite says that nothing is known about the row.
+    fn error_bound(&self, tile: usize, panel: &Self::Panel, out: &mut [f32]);
 
-    /// Whether products are what they will be reported as.
+    /// Whether the products are final: no error, nothing to compute again.
     fn is_exact(&self) -> bool;
 }
 
@@ -99,7 +98,7 @@ impl Product for Exact<'_> {
         }
     }
 
-    fn slack(&self, _tile: usize, _panel: &Aligned<f32>, out: &mut [f32]) {
+    fn error_bound(&self, _tile: usize, _panel: &Aligned<f32>, out: &mut [f32]) {
         out.fill(0.0);
     }
 
@@ -176,12 +175,12 @@ impl Product for Screened<'_> {
         self.screen.multiply(tile_of(tile), tile_of(tile + 1), panels, pairs(self.d), out);
     }
 
-    fn slack(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
+    fn error_bound(&self, tile: usize, panel: &ScreenedPanel, out: &mut [f32]) {
         let w = self.norms[tile];
         let by_error = w.norm * ENLARGED;
         let by_norm = (w.error + self.rounding * (w.norm + w.error)) * ENLARGED;
-        for ((slack, error), norm) in out.iter_mut().zip(&panel.errors).zip(&panel.norms) {
-            *slack = error * by_error + norm * by_norm;
+        for ((error_bound, error), norm) in out.iter_mut().zip(&panel.errors).zip(&panel.norms) {
+            *error_bound = error * by_error + norm * by_norm;
         }
     }
 
@@ -210,9 +209,9 @@ mod tests {
         rows.flat_map(|(lane, x)| {
             let (out, panel) = (&out, &panels[0]);
             w.chunks(d).take(mr).enumerate().map(move |(i, w)| {
-                let mut slack = vec![0.0; nr];
-                product.slack(0, panel, &mut slack);
-                (f64::from(out[i * nr + lane]), dot(x, w), f64::from(slack[lane]))
+                let mut error_bound = vec![0.0; nr];
+                product.error_bound(0, panel, &mut error_bound);
+                (f64::from(out[i * nr + lane]), dot(x, w), f64::from(error_bound[lane]))
             })
         })
         .collect()
@@ -228,8 +227,8 @@ mod tests {
             for screen in Screen::available() {
                 let rounded = RoundedWeights::new(Isa::best(), screen, &w, d);
                 let product = Screened::new(Isa::best(), &rounded, d);
-                for (got, want, slack) in compare(&product, &w, &x, d) {
-                    prop_assert!((got - want).abs() <= slack, "{screen:?} {got} {want} {slack}");
+                for (got, want, error_bound) in compare(&product, &w, &x, d) {
+                    prop_assert!((got - want).abs() <= error_bound, "{screen:?} {got} {want} {error_bound}");
                 }
             }
             for isa in Isa::available() {
@@ -247,9 +246,9 @@ mod tests {
         for screen in Screen::available() {
             let rounded = RoundedWeights::new(Isa::best(), screen, &w, 8);
             let product = Screened::new(Isa::best(), &rounded, 8);
-            let mut slack = vec![0.0; product.shape().nr];
-            product.slack(0, &product.panel(&x), &mut slack);
-            assert!(!slack[0].is_finite());
+            let mut error_bound = vec![0.0; product.shape().nr];
+            product.error_bound(0, &product.panel(&x), &mut error_bound);
+            assert!(!error_bound[0].is_finite());
         }
     }
 }

@@ -1,41 +1,41 @@
-//! Candidates' values in f32, with the bits that the f32 path gives them.
+//! Computes the candidates' values again in f32, with the bits of the f32 path.
 //!
 //! ```text
-//! for each block of rows that the second-level cache holds:         in parallel
+//! for each block of rows that fits the second-level cache:          in parallel
 //!     order the block's candidates by latent                        a counting sort
 //!     for each sixteen of them: x · w, column after column          2 d flops each
 //! ```
-//! In the order of the latents a block reads each of its weights once, and ascending, where in the
-//! order of the rows every candidate would wait for its own. Nothing depends on the order: each value
-//! is one sum over the columns.
+//! Ordered by latent, a block reads each of its weights once, in ascending order; ordered by row, every
+//! candidate would wait for its own weights. The order does not change the result: each value is one sum
+//! over the columns.
 
 use rayon::prelude::*;
 
-use crate::encode::Encoder;
+use crate::encoder::Encoder;
 use crate::select::{index_of, key, value_of};
 use crate::simd::{Isa, PAIRS_AT_ONCE};
 
-/// Bytes of rows that are to stay in a second-level cache.
+/// Bytes of rows per block: they stay in the second-level cache.
 const BLOCK_BYTES: usize = 3 << 19;
 
-/// Rows that are worth a task of their own.
+/// Smallest number of rows that is worth a task.
 const SMALLEST_BLOCK: usize = 32;
 
-/// Replaces the keys of each row, of which only the index counts, by those with the values that the
-/// rows `x` have there; keeps those whose value exceeds `floor` of the latent.
+/// Replaces the value of each key by its exact value: the product of the row of `x`, `[rows, d]`, with the
+/// key's latent, plus its bias. Drops keys whose value does not exceed `threshold(latent)`.
 pub(crate) fn rescore(
     isa: Isa,
     x: &[f32],
     encoder: Encoder<'_>,
-    floor: impl Fn(usize) -> f32 + Sync,
+    threshold: impl Fn(usize) -> f32 + Sync,
     keys: &mut [Vec<u64>],
 ) {
     let Some(d) = x.len().checked_div(keys.len()).filter(|d| *d > 0) else { return };
     let share = keys.len().div_ceil(rayon::current_num_threads()).max(SMALLEST_BLOCK);
     let rows = (BLOCK_BYTES / (4 * d)).clamp(SMALLEST_BLOCK, share);
     x.par_chunks(rows * d).zip(keys.par_chunks_mut(rows)).for_each(|(x, keys)| {
-        for group in by_latent(keys, encoder.b_enc.len()).chunks(PAIRS_AT_ONCE) {
-            // What is left of the last group is its first pair again.
+        for group in order_by_latent(keys, encoder.b_enc.len()).chunks(PAIRS_AT_ONCE) {
+            // The last group is filled up with its first pair.
             let at = |i: usize| group.get(i).copied().unwrap_or(group[0]);
             let sums = isa.products_in_order(&std::array::from_fn(|i| {
                 let Place { row, latent, .. } = at(i);
@@ -48,12 +48,12 @@ pub(crate) fn rescore(
             }
         }
         for keys in keys {
-            keys.retain(|key| value_of(*key) > floor(index_of(*key) as usize));
+            keys.retain(|key| value_of(*key) > threshold(index_of(*key) as usize));
         }
     });
 }
 
-/// Where a candidate stands.
+/// The place of a candidate: slot `slot` of row `row`.
 #[derive(Clone, Copy, Default)]
 struct Place {
     latent: u32,
@@ -61,8 +61,8 @@ struct Place {
     slot: u32,
 }
 
-/// All keys of some rows, by latent.
-fn by_latent(keys: &[Vec<u64>], d_sae: usize) -> Vec<Place> {
+/// The places of all keys of some rows, ordered by latent.
+fn order_by_latent(keys: &[Vec<u64>], d_sae: usize) -> Vec<Place> {
     let mut ends = vec![0_u32; d_sae + 1];
     for key in keys.iter().flatten() {
         ends[index_of(*key) as usize + 1] += 1;

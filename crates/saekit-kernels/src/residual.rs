@@ -3,24 +3,23 @@
 //! ```text
 //! for each row:                                                    in parallel
 //!     e = y - b_dec - Σ values w_dec[id]        four latents at a time, e stays in the first cache
-//!     error[row] = e;  squares += e · e
-//!     for each active latent: grad = scale e · w_dec[id]           the gathered rows are still near
+//!     error[row] = e;  sse += e · e
+//!     for each active latent: grad = scale e · w_dec[id]           the rows are still in cache
 //! ```
-//! `4 k d` flops a row over `4 k d` gathered bytes. Where more than [`DENSE`] of a task's values are
-//! active, two dense products do the same.
+//! `4 k d` flops per row over `4 k d` gathered bytes. Where more than [`DENSE`] of a task's values are
+//! active, two dense products compute the same.
 //!
-//! With several prefixes (Matryoshka; Bussmann et al., 2025) the errors of all prefixes come out of
-//! the same gathers, because a row's latents are listed ascending: each prefix's error is the one
-//! before it minus the latents in between. A latent is in every prefix that is longer than it, so
-//! the errors are summed from the longest down, weighted: `error[g] = Σ_{p >= g} weight_p e_p` is what
-//! the latents of group `g` see.
+//! With several prefixes (Matryoshka; Bussmann et al., 2025), one gather serves all of them, because a row
+//! lists its latents in ascending order: the error of a prefix is that of the shorter prefix minus the
+//! latents in between. A latent of group `g` belongs to prefix `g` and to all longer ones, so its gradient
+//! needs the weighted sum of their errors: `error[g] = Σ_{p >= g} weight_p e_p`.
 
 use rayon::prelude::*;
 
-use crate::codes::{DENSE, SparseRows, split};
+use crate::codes::{CsrCodes, DENSE, split};
 use crate::simd::{Isa, Kernel, Lanes, Simd, Strided, Threads, matmul};
 
-/// Rows a task.
+/// Rows per task.
 const TASK_ROWS: usize = 32;
 
 /// The decoder's parameters.
@@ -28,11 +27,11 @@ const TASK_ROWS: usize = 32;
 pub struct Decoder<'a> {
     /// `[d_sae, d_out]`, latent-major.
     pub w_dec: &'a [f32],
-    /// Added to every row, `[d_out]`, where there is one.
+    /// Added to every row, `[d_out]`; `None` leaves it out.
     pub b_dec: Option<&'a [f32]>,
 }
 
-/// The first latents of a dictionary, which have to reconstruct alone.
+/// The first latents of a dictionary, which reconstruct the target alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prefix {
     /// One more than the last latent.
@@ -41,35 +40,36 @@ pub struct Prefix {
     pub weight: f32,
 }
 
-/// What codes leave of a target.
+/// The target minus the reconstruction, and its derivatives.
 #[derive(Clone, Debug, Default)]
 pub struct Residual {
-    /// The weighted errors `y - ŷ` that the latents of each group see: `[groups, rows, d_out]`.
+    /// Per group, the weighted sum of the errors `y - ŷ` of all prefixes that hold the group:
+    /// `[groups, rows, d_out]`.
     pub errors: Vec<f32>,
-    /// Sums of the squared errors of each prefix.
-    pub squares: Vec<f64>,
-    /// The derivative of `Σ weight Σ (y - ŷ)²` by each value of the codes, times the given scale.
+    /// Sum of the squared errors per prefix, unweighted.
+    pub sse: Vec<f64>,
+    /// The derivative of `scale Σ weight Σ (y - ŷ)²` by each value of the codes.
     pub grads: Vec<f32>,
 }
 
-/// What codes are compared with.
+/// The rows to reconstruct, and their weight in the loss.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// The rows, `[rows, d_out]`.
     pub y: &'a [f32],
     /// Ascending, the last ends at `d_sae`; one of weight 1 is the usual loss.
     pub prefixes: &'a [Prefix],
-    /// The loss holds the squared errors times this.
+    /// Factor of the squared errors in the loss.
     pub scale: f32,
 }
 
-/// Compares the decoded `codes` with their target.
+/// Writes the target minus the decoded `codes`, and the derivatives, to `out`.
 ///
 /// # Panics
 /// If the sizes do not fit each other, or the prefixes are not ascending.
 pub fn residual(
     isa: Isa,
-    codes: &SparseRows,
+    codes: &CsrCodes,
     decoder: Decoder<'_>,
     target: Target<'_>,
     out: &mut Residual,
@@ -77,7 +77,7 @@ pub fn residual(
     let Target { y, prefixes, scale } = target;
     let rows = codes.rows();
     let d = y.len().checked_div(rows).unwrap_or(0);
-    assert_eq!(y.len(), rows * d, "a row of the target for each of the codes");
+    assert_eq!(y.len(), rows * d, "the target has a row per code");
     assert!(prefixes.is_sorted_by(|a, b| a.end < b.end), "prefixes ascend");
     let end = prefixes.last().map_or(0, |prefix| prefix.end);
     assert!(codes.ids.iter().all(|id| (*id as usize) < end), "prefixes hold every latent");
@@ -85,17 +85,17 @@ pub fn residual(
     let groups = prefixes.len();
     out.errors.resize(groups * rows * d, 0.0);
     out.grads.resize(codes.len(), 0.0);
-    let mut squares = vec![0.0; rows * groups];
+    let mut sse = vec![0.0; rows * groups];
     let parts = by_row(&mut out.errors, rows, groups, d)
         .into_iter()
         .zip(split(&codes.offsets, &mut out.grads))
-        .zip(squares.chunks_mut(groups.max(1)));
+        .zip(sse.chunks_mut(groups.max(1)));
     let mut rows: Vec<Row<'_, '_>> = parts
         .enumerate()
-        .map(|(i, ((errors, grads), squares))| {
+        .map(|(i, ((errors, grads), sse))| {
             let (ids, values) = codes.row(i);
             let y = &y[i * d..(i + 1) * d];
-            Row { ids, values, y, decoder, prefixes, scale, errors, grads, squares }
+            Row { ids, values, y, decoder, prefixes, scale, errors, grads, sse }
         })
         .collect();
     rows.par_chunks_mut(TASK_ROWS).for_each(|rows| {
@@ -108,10 +108,10 @@ pub fn residual(
             }
         }
     });
-    out.squares = (0..groups).map(|g| squares.iter().skip(g).step_by(groups).sum()).collect();
+    out.sse = (0..groups).map(|g| sse.iter().skip(g).step_by(groups).sum()).collect();
 }
 
-/// Rows that share a prefix, of which so many values are active that dense products are faster.
+/// The residual of rows with one prefix by dense products.
 fn dense_rows(isa: Isa, rows: &mut [Row<'_, '_>], d_sae: usize) {
     let (n, d) = (rows.len(), rows[0].y.len());
     let w_dec = &rows[0].decoder.w_dec[..d_sae * d];
@@ -135,7 +135,7 @@ fn dense_rows(isa: Isa, rows: &mut [Row<'_, '_>], d_sae: usize) {
     }
 }
 
-/// Row `i` of each group, for each `i`.
+/// Splits `errors`, `[groups, rows, d]`, into the slices of each row: `[rows][groups]`.
 fn by_row(errors: &mut [f32], rows: usize, groups: usize, d: usize) -> Vec<Vec<&mut [f32]>> {
     let mut found: Vec<Vec<&mut [f32]>> = (0..rows).map(|_| Vec::with_capacity(groups)).collect();
     if d > 0 {
@@ -156,7 +156,7 @@ struct Row<'a, 'b> {
     scale: f32,
     errors: Vec<&'b mut [f32]>,
     grads: &'b mut [f32],
-    squares: &'b mut [f64],
+    sse: &'b mut [f64],
 }
 
 impl Kernel for &mut Row<'_, '_> {
@@ -178,7 +178,7 @@ impl Kernel for &mut Row<'_, '_> {
             let end = self.ids.partition_point(|id| (*id as usize) < prefix.end);
             let (ids, values) = (&self.ids[starts[g]..end], &self.values[starts[g]..end]);
             simd.axpys(error, ids.len(), |i| (-values[i], latent(ids[i])));
-            self.squares[g] = f64::from(simd.dot(error, error));
+            self.sse[g] = f64::from(simd.dot(error, error));
             starts[g + 1] = end;
         }
         for g in (0..self.errors.len()).rev() {
@@ -199,7 +199,7 @@ impl Kernel for &mut Row<'_, '_> {
     }
 }
 
-/// A row with what its codes decode to, which becomes its error.
+/// A row and its reconstruction without bias, `[d]`, which the kernel turns into the error.
 struct DenseRow<'a, 'b, 'c> {
     row: &'a mut Row<'b, 'c>,
     error: &'a mut [f32],
@@ -217,7 +217,7 @@ impl Kernel for DenseRow<'_, '_, '_> {
         if let Some(b_dec) = row.decoder.b_dec {
             simd.axpy(error, -1.0, b_dec);
         }
-        row.squares[0] = f64::from(simd.dot(error, error));
+        row.sse[0] = f64::from(simd.dot(error, error));
         for e in error.iter_mut() {
             *e *= row.prefixes[0].weight;
         }

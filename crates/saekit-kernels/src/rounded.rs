@@ -1,26 +1,26 @@
-//! The encoder's weights rounded to bf16, as screening multiplies them, with the norms of what is left.
+//! The encoder's weights rounded to bf16 for screening, with the norms of the rounding errors.
 //!
 //! ```text
-//! for each latent:                                                  in parallel, 64 a task
-//!     w' = bf16(w), two columns a word, laid out as the screen's tiles are read
+//! for each latent:                                                  in parallel, 64 per task
+//!     w' = bf16(w), two columns per word, in the order in which the screen's tiles read them
 //!     ‖w‖, ‖w - w'‖
 //! ```
-//! `4 d` bytes a latent read, `2 d` written. A training step does this where it moves the weights, so
-//! that they are in the innermost cache.
+//! Per latent, `4 d` bytes are read and `2 d` written. A training step does this where it updates the
+//! weights, while they are in the first-level cache.
 
 use rayon::prelude::*;
 
 use crate::simd::{Aligned, Isa, Kernel, Lanes, Screen, Simd, from_bf16, pairs, to_bf16};
 use crate::weights::TASK_LATENTS;
 
-/// Length of a vector, or the largest of several; and of what rounding took from it.
+/// The norm of a vector and of its rounding error; or the largest of several vectors.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Norms {
     pub(crate) norm: f32,
     pub(crate) error: f32,
 }
 
-/// What a norm is taken for at the least, unless it is zero: squares of what is smaller vanish.
+/// Lower bound of a norm that is not zero: squares of smaller values vanish.
 const LEAST: f32 = 1e-12;
 
 impl Norms {
@@ -30,22 +30,22 @@ impl Norms {
     }
 }
 
-/// An encoder's weights in bf16. They have to follow those in f32: [`update`](crate::update()) and
-/// [`apply`](crate::apply()) do that, [`refresh`](Self::refresh) after anything else.
+/// An encoder's weights in bf16. They have to be kept equal to the f32 weights: [`update`](crate::update())
+/// and [`apply`](crate::apply()) do that; call [`refresh`](Self::refresh) after any other change.
 pub struct RoundedWeights {
     screen: Screen,
     d: usize,
     /// Whole tiles, padded with zeros.
     packed: Aligned<u32>,
-    /// A latent each.
+    /// One per latent.
     norms: Vec<Norms>,
 }
 
 impl RoundedWeights {
-    /// Of the weights `w_enc`, `[d_sae, d]`.
+    /// Rounds the weights `w_enc`, `[d_sae, d]`.
     ///
     /// # Panics
-    /// If these are no whole number of rows.
+    /// If `w_enc` is not a whole number of rows.
     pub fn new(isa: Isa, screen: Screen, w_enc: &[f32], d: usize) -> Self {
         let d_sae = w_enc.len().checked_div(d).unwrap_or(0);
         let padded = d_sae.next_multiple_of(screen.tile().mr);
@@ -66,7 +66,7 @@ impl RoundedWeights {
         parts.into_par_iter().for_each(|(part, w_enc)| isa.run(Refresh { part, w_enc, d }));
     }
 
-    /// Whether these are weights of that shape.
+    /// Whether the weights are `[d_sae, d]`.
     pub(crate) fn fit(&self, d_sae: usize, d: usize) -> bool {
         (self.norms.len(), self.d) == (d_sae, d)
     }
@@ -76,19 +76,19 @@ impl RoundedWeights {
         self.screen
     }
 
-    /// The weights of tile number `tile`, where there is one.
+    /// The weights of tile number `tile`; `None` past the last.
     pub(crate) fn tile(&self, tile: usize) -> Option<&[u32]> {
         let size = self.screen.tile().mr * pairs(self.d);
         self.packed.get(tile * size..(tile + 1) * size)
     }
 
-    /// A tile's largest `‖w‖` and `‖w - w'‖`, for each tile.
+    /// The largest `‖w‖` and `‖w - w'‖` of each tile.
     pub(crate) fn tile_norms(&self) -> Vec<Norms> {
         let tiles = self.norms.chunks(self.screen.tile().mr);
         tiles.map(|tile| tile.iter().copied().fold(Norms::default(), Norms::max)).collect()
     }
 
-    /// What each task of latents has to write.
+    /// The part that each task of latents writes.
     pub(crate) fn tasks(&mut self) -> impl Iterator<Item = RoundedPart<'_>> {
         let (screen, width) = (self.screen, pairs(self.d));
         let packed = self.packed.chunks_mut((TASK_LATENTS * width).max(1));
@@ -97,7 +97,7 @@ impl RoundedWeights {
     }
 }
 
-/// Some latents' weights in bf16.
+/// The bf16 weights of a range of latents.
 pub(crate) struct RoundedPart<'a> {
     screen: Screen,
     width: usize,
@@ -106,7 +106,7 @@ pub(crate) struct RoundedPart<'a> {
 }
 
 impl RoundedPart<'_> {
-    /// Rounds the weights `row` of latent number `i` of these.
+    /// Rounds the weights `row`, `[d]`, of latent number `i` of the range.
     #[inline(always)]
     pub(crate) fn set<V: Lanes>(&mut self, simd: Simd<V>, i: usize, row: &[f32]) {
         let Self { screen, width, packed, norms } = self;
@@ -136,7 +136,7 @@ impl Kernel for Refresh<'_> {
 /// A row of the batch, rounded to pairs of columns.
 pub(crate) struct RoundRow<'a> {
     pub(crate) row: &'a [f32],
-    /// At least as many as a row has.
+    /// At least `pairs(d)`.
     pub(crate) pairs: &'a mut [u32],
 }
 
@@ -151,7 +151,7 @@ impl Kernel for RoundRow<'_> {
     }
 }
 
-/// Hands on a row's pairs, sixteen at a time, and measures it.
+/// Rounds a row, passes its pairs to `put`, sixteen at a time, and returns its norms.
 #[inline(always)]
 fn round<V: Lanes>(simd: Simd<V>, row: &[f32], mut put: impl FnMut(usize, &[u32; 16])) -> Norms {
     let (mut squares, mut lost) = ([0.0_f32; 16], [0.0_f32; 16]);
@@ -166,7 +166,7 @@ fn round<V: Lanes>(simd: Simd<V>, row: &[f32], mut put: impl FnMut(usize, &[u32;
     }
     let length = |squares: [f32; 16]| squares.iter().sum::<f32>().sqrt();
     let (norm, error) = (length(squares), length(lost));
-    // Squares of what is very small vanish: the row counts as longer then.
+    // Squares of very small values vanish: such a row counts as longer.
     let is_small = norm < LEAST || error < LEAST;
     let least = if is_small && row.iter().any(|v| *v != 0.0) { LEAST } else { 0.0 };
     Norms { norm: norm.max(least), error: error.max(least) }

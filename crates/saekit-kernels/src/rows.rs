@@ -1,13 +1,13 @@
-//! What a step needs to know of its rows: centred copies and how much there is to explain.
+//! Rows of a step: centred copies, and their variance.
 
 use rayon::prelude::*;
 
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 
-/// Rows a task.
+/// Rows per task.
 const TASK_ROWS: usize = 64;
 
-/// Writes the rows `x`, `[rows, d]`, less `b_dec`, `[d]`, to `out`.
+/// Writes the rows `x`, `[rows, d]`, minus `b_dec`, `[d]`, to `out`, `[rows, d]`.
 ///
 /// # Panics
 /// If the sizes do not fit each other.
@@ -24,8 +24,8 @@ pub fn centre(x: &[f32], b_dec: &[f32], out: &mut Vec<f32>) {
     });
 }
 
-/// `Σ (x - x̄)²` over the rows of `x`, `[rows, d]`, about their mean; a trillionth of `Σ x²` rather than
-/// what rounding would leave, and tiny rather than zero.
+/// Returns `Σ (x - x̄)²` over the rows of `x`, `[rows, d]`, where `x̄` is their mean. The result is at least
+/// 1e-12 times `Σ x²`, below which it would be rounding errors, and never zero.
 pub fn variance(isa: Isa, x: &[f32], d: usize) -> f64 {
     let task = (TASK_ROWS * d).max(1);
     let parts: Vec<(Vec<f64>, f64)> =

@@ -1,35 +1,36 @@
-//! Batch after batch through one encoder, screened as long as that is faster.
+//! Encodes batch after batch with one encoder, screened as long as that is faster.
 //!
-//! Screening costs a product in bf16 and, for each candidate, as much as [`WORTH`] of the f32 path's
-//! products: it pays where few latents are candidates, which is known of the batches before. Codes are
-//! the same, bit for bit, so that nothing but time depends on what is chosen.
+//! Screening costs one product in bf16 per latent, and as much as [`WORTH`] products of the f32 path per
+//! candidate. It pays where few latents are candidates; the batches before tell how many. The codes are the
+//! same, bit for bit, so the choice changes nothing but the time.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::codes::SparseRows;
-use crate::encode::{Encoder, Precision, Products, Screening, encode, selected};
-use crate::head_start::HeadStart;
+use crate::codes::CsrCodes;
+use crate::encode::{Precision, Products, encode, selected};
+use crate::encoder::{Encoder, Screening};
 use crate::rounded::RoundedWeights;
-use crate::select::Select;
+use crate::select::Sparsity;
 use crate::simd::{Aligned, Isa, Screen, TileShape, pairs};
+use crate::warm_start::WarmStart;
 
-/// A product computed again takes as long as so many of a tile's, whose weights are in the cache: 27 to 30
-/// at `d` 768 on two cores with AMX.
+/// Cost of a product that is computed again, in products of a tile, whose weights are in the cache: 27 to
+/// 30 at `d` 768 on two cores with AMX.
 const WORTH: f64 = 32.0;
 
-/// Candidates that are expected for each latent listed: 1.2 to 2 at the same sizes.
+/// Expected candidates per active latent: 1.2 to 2 at the same sizes.
 const CANDIDATES: f64 = 2.0;
 
-/// Batches in f32 after one that screening left too much of.
+/// Batches in f32 after one with too many candidates.
 const REST: u32 = 64;
 
-/// A screen's products have to take at most this part of the f32 path's time to make up for the rest.
+/// Screening pays where its products take less than this fraction of the f32 path's time.
 const WORTHWHILE: f64 = 0.65;
 
 impl Precision {
-    /// The faster on this machine for few latents a row: bf16 products are timed against those in f32,
-    /// for about a millisecond, once a process.
+    /// The faster precision on this machine for few active latents per row. Times bf16 products against f32
+    /// products once per process, for about a millisecond.
     pub fn best() -> Self {
         static BEST: OnceLock<Precision> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -39,7 +40,7 @@ impl Precision {
         })
     }
 
-    /// The instruction set of all that is in f32.
+    /// The instruction set of the f32 products.
     pub fn isa(self) -> Isa {
         match self {
             Self::F32(isa) | Self::Mixed(isa, _) => isa,
@@ -47,10 +48,10 @@ impl Precision {
     }
 }
 
-/// Columns of the tiles that are timed.
+/// Columns of the timed tiles.
 const TIMED: usize = 512;
 
-/// Seconds a product of [`TIMED`] columns.
+/// Seconds per product of [`TIMED`] columns in f32.
 fn f32_time(isa: Isa) -> f64 {
     let TileShape { mr, nr } = isa.tile();
     let (w, panel) = (Aligned::zeros(mr * TIMED), Aligned::zeros(TIMED * nr));
@@ -58,7 +59,7 @@ fn f32_time(isa: Isa) -> f64 {
     shortest(|| isa.multiply(&w, &[], &panel, TIMED, &mut out)) / (mr * nr) as f64
 }
 
-/// The same in bf16.
+/// Seconds per product of [`TIMED`] columns in bf16.
 fn screen_time(screen: Screen) -> f64 {
     let TileShape { mr, nr } = screen.tile();
     let width = pairs(TIMED);
@@ -77,35 +78,36 @@ fn shortest(mut run: impl FnMut()) -> f64 {
     (0..100).map(time).min().unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
-/// Encodes with weights that change between batches, as [`encode()`] does: screened as long as few
-/// latents are candidates, and in f32 where too much had to be computed again.
+/// [`encode()`] for a sequence of batches with weights that change in between: screened as long as few
+/// latents are candidates, in f32 after batches with too many.
 pub struct Screener {
     precision: Precision,
-    /// In [`Precision::Mixed`].
+    /// Only in [`Precision::Mixed`].
     rounded: Option<RoundedWeights>,
-    /// Entries a row of the batch before.
+    /// Mean number of active latents per row in the last batch.
     listed: Option<f64>,
-    /// Batches that are still to be done in f32.
+    /// Batches still to be done in f32.
     rest: u32,
-    start: HeadStart,
+    start: WarmStart,
 }
 
 impl Screener {
-    /// For an encoder with weights `w_enc`, `[d_sae, d]`.
+    /// A screener for an encoder with weights `w_enc`, `[d_sae, d]`.
     pub fn new(precision: Precision, w_enc: &[f32], d: usize) -> Self {
         let rounded = match precision {
             Precision::F32(_) => None,
             Precision::Mixed(isa, screen) => Some(RoundedWeights::new(isa, screen, w_enc, d)),
         };
-        Self { precision, rounded, listed: None, rest: 0, start: HeadStart::default() }
+        Self { precision, rounded, listed: None, rest: 0, start: WarmStart::default() }
     }
 
-    /// What has to follow the weights when they change; nothing in f32.
+    /// The weights in bf16, which have to be updated with the weights; `None` in f32.
     pub fn rounded(&mut self) -> Option<&mut RoundedWeights> {
         self.rounded.as_mut()
     }
 
-    /// The active latents of the rows `x`, by the encoder with the weights that were given last.
+    /// Returns the active latents of the rows `x`, `[rows, d]`, and counts of the screening. The weights of
+    /// `encoder` are those that [`rounded`](Self::rounded) was last updated to.
     ///
     /// # Panics
     /// If the sizes do not fit each other.
@@ -113,25 +115,25 @@ impl Screener {
         &mut self,
         x: &[f32],
         encoder: Encoder<'_>,
-        select: Select<'_>,
-    ) -> (SparseRows, Screening) {
+        sparsity: Sparsity<'_>,
+    ) -> (CsrCodes, Screening) {
         let d_sae = encoder.b_enc.len() as f64;
         let isa = self.precision.isa();
-        let pays = pays(select, self.listed, d_sae) && self.rest == 0;
+        let pays = pays(sparsity, self.listed, d_sae) && self.rest == 0;
         self.rest = self.rest.saturating_sub(1);
         let products = match &self.rounded {
             Some(rounded) if pays => Products::Screened(isa, rounded),
             _ => Products::F32(isa),
         };
-        let (codes, screening) = match select {
-            Select::TopK { k } => {
+        let (codes, screening) = match sparsity {
+            Sparsity::TopK { k } => {
                 let d = encoder.w_enc.len().checked_div(encoder.b_enc.len()).unwrap_or(0);
-                let bars = self.start.bars(isa, x, d);
-                let found = selected(x, encoder, select, products, bars);
+                let row_thresholds = self.start.row_thresholds(isa, x, d);
+                let found = selected(x, encoder, sparsity, products, row_thresholds);
                 self.start.learn(&found.0, k);
                 found
             }
-            _ => selected(x, encoder, select, products, None),
+            _ => selected(x, encoder, sparsity, products, None),
         };
         let rows = codes.rows().max(1) as f64;
         self.listed = Some(codes.len() as f64 / rows);
@@ -142,25 +144,25 @@ impl Screener {
     }
 }
 
-/// [`encode()`] once, by an encoder whose weights will be others next time.
+/// [`encode()`] for an encoder that is used once, so that nothing is learnt for a next batch.
 ///
 /// # Panics
 /// If the sizes do not fit each other.
 pub fn encode_once(
     x: &[f32],
     encoder: Encoder<'_>,
-    select: Select<'_>,
+    sparsity: Sparsity<'_>,
     precision: Precision,
-) -> (SparseRows, Screening) {
-    let pays = pays(select, None, encoder.b_enc.len() as f64);
-    encode(x, encoder, select, if pays { precision } else { Precision::F32(precision.isa()) })
+) -> (CsrCodes, Screening) {
+    let pays = pays(sparsity, None, encoder.b_enc.len() as f64);
+    encode(x, encoder, sparsity, if pays { precision } else { Precision::F32(precision.isa()) })
 }
 
-/// Whether few enough latents will be candidates, of which `listed` a row were active last.
-fn pays(select: Select<'_>, listed: Option<f64>, d_sae: f64) -> bool {
-    let listed = match select {
-        Select::TopK { k } | Select::BatchTopK { k, .. } => Some(k as f64),
-        Select::Threshold { .. } | Select::Positive => listed,
+/// Whether screening pays. `listed` is the mean number of active latents per row in the last batch.
+fn pays(sparsity: Sparsity<'_>, listed: Option<f64>, d_sae: f64) -> bool {
+    let listed = match sparsity {
+        Sparsity::TopK { k } | Sparsity::BatchTopK { k, .. } => Some(k as f64),
+        Sparsity::Threshold { .. } | Sparsity::Positive => listed,
     };
     listed.is_some_and(|listed| CANDIDATES * listed * WORTH <= d_sae)
 }
@@ -170,32 +172,32 @@ mod tests {
     use super::*;
     use crate::testing::values;
 
-    fn screened(select: Select<'_>, b_enc: f32) -> [u64; 3] {
+    fn screened(sparsity: Sparsity<'_>, b_enc: f32) -> [u64; 3] {
         let (d, d_sae) = (24, 600);
         let (w, b, x) = (values(d_sae * d, 1), vec![b_enc; d_sae], values(7 * d, 2));
         let encoder = Encoder { w_enc: &w, b_enc: &b };
         let isa = Isa::best();
         let mut screener = Screener::new(Precision::Mixed(isa, Screen::best()), &w, d);
         [0; 3].map(|_| {
-            let (codes, screening) = screener.encode(&x, encoder, select);
-            assert_eq!(codes, encode(&x, encoder, select, Precision::F32(isa)).0);
+            let (codes, screening) = screener.encode(&x, encoder, sparsity);
+            assert_eq!(codes, encode(&x, encoder, sparsity, Precision::F32(isa)).0);
             screening.screened
         })
     }
 
     #[test]
     fn it_screens_where_few_latents_are_candidates() {
-        assert_eq!(screened(Select::TopK { k: 2 }, 0.0), [7; 3]);
-        assert_eq!(screened(Select::TopK { k: 100 }, 0.0), [0; 3]);
-        // Of what has no `k`, the first batch tells.
-        assert_eq!(screened(Select::Positive, -4.0), [0, 7, 7]);
-        assert_eq!(screened(Select::Positive, 0.0), [0; 3]);
+        assert_eq!(screened(Sparsity::TopK { k: 2 }, 0.0), [7; 3]);
+        assert_eq!(screened(Sparsity::TopK { k: 100 }, 0.0), [0; 3]);
+        // Without a `k`, the first batch tells how many latents are active.
+        assert_eq!(screened(Sparsity::Positive, -4.0), [0, 7, 7]);
+        assert_eq!(screened(Sparsity::Positive, 0.0), [0; 3]);
     }
 
     #[test]
     fn it_rests_where_too_much_is_computed_again() {
         // Values that bf16 cannot tell apart.
-        assert_eq!(screened(Select::TopK { k: 2 }, 1e7), [7, 0, 0]);
+        assert_eq!(screened(Sparsity::TopK { k: 2 }, 1e7), [7, 0, 0]);
     }
 
     #[test]
@@ -213,9 +215,9 @@ mod tests {
             }
             // Along no latent: far fewer and smaller values than its norm says.
             x[..d].fill(0.1 * size);
-            let want = encode(&x, encoder, Select::TopK { k }, Precision::F32(isa)).0;
+            let want = encode(&x, encoder, Sparsity::TopK { k }, Precision::F32(isa)).0;
             for screener in &mut screeners {
-                assert!(screener.encode(&x, encoder, Select::TopK { k }).0 == want, "{seed}");
+                assert!(screener.encode(&x, encoder, Sparsity::TopK { k }).0 == want, "{seed}");
             }
         }
         // Something was known at last, and it was used.

@@ -1,44 +1,44 @@
-//! Which pre-activations become active, and exact selection of a row's largest values.
+//! The activation rules, and exact selection of a row's largest values.
 //!
 //! A candidate is one `u64`: its value above, its index below, both mapped so that the order of the
 //! integers is the order of the selection (larger value first, among equal ones the lower index).
 //! ```text
-//! threshold = none, or a floor; candidates = []
+//! threshold = none, or a given one; candidates = []
 //! for each value above the threshold:
-//!     append; where 2 k (at least 64) have gathered: keep the k largest, threshold = the smallest kept
+//!     append; at 2 k candidates (at least 64): keep the k largest, threshold = the smallest kept
 //! keep the k largest
 //! ```
-//! One pass over the row; after the first few hundred values hardly any passes the threshold.
+//! One pass over the row; after the first few hundred values hardly any exceeds the threshold.
 
-/// Which pre-activations `h = (x - b_dec) w_encᵀ + b_enc` of a batch become active.
+/// The activation rule: which pre-activations `h = (x - b_dec) w_encᵀ + b_enc` of a batch become active.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Select<'a> {
-    /// The `k` largest of each row, as far as they are positive (Gao et al., 2024).
+pub enum Sparsity<'a> {
+    /// The `k` largest of each row that are positive (Gao et al., 2024).
     TopK {
-        /// Latents a row.
+        /// Latents per row.
         k: usize,
     },
-    /// The `k · rows` largest of the batch, as far as they are positive (Bussmann et al., 2024).
+    /// The `k · rows` largest of the batch that are positive (Bussmann et al., 2024).
     BatchTopK {
-        /// Latents a row, on average.
+        /// Mean number of latents per row.
         k: usize,
-        /// Where the last batch's smallest chosen value was, if known. A good guess saves time; the
-        /// result does not depend on it.
+        /// The smallest value selected in the last batch, if known. A good guess saves time; the result
+        /// does not depend on it.
         hint: Option<f32>,
     },
-    /// Those above their latent's threshold, and with value 0 those no more than half a window
-    /// below it, whose straight-through derivative is wanted (Rajamanoharan et al., 2024).
+    /// JumpReLU (Rajamanoharan et al., 2024): those above their latent's threshold. Those at most half a
+    /// window below it are listed with value 0, because their straight-through derivative is needed.
     Threshold {
         /// At least 0, `[d_sae]`.
         thresholds: &'a [f32],
         /// Width of the window about the threshold.
         window: f32,
     },
-    /// Those above 0.
+    /// ReLU: those above 0.
     Positive,
 }
 
-/// A value and its index as one integer: a larger one is selected first.
+/// Packs a value and its index into one integer; larger integers are selected first.
 #[inline]
 pub(crate) fn key(value: f32, index: u32) -> u64 {
     let bits = value.to_bits();
@@ -59,8 +59,8 @@ pub(crate) fn index_of(key: u64) -> u32 {
     !(key as u32)
 }
 
-/// How many candidates for `k` places are gathered before they are thinned out.
-pub(crate) fn gather(k: usize) -> usize {
+/// The number of candidates for `k` places at which they are pruned.
+pub(crate) fn candidate_limit(k: usize) -> usize {
     k.saturating_mul(2).max(64)
 }
 
@@ -104,7 +104,7 @@ pub fn top_k(values: &[f32], k: usize, scratch: &mut Vec<u64>, out: &mut Vec<u32
                 scratch.push(key(*value + 0.0, i));
             }
         }
-        if scratch.len() >= gather(k) {
+        if scratch.len() >= candidate_limit(k) {
             threshold = keep_largest(scratch, k);
         }
     }

@@ -1,51 +1,51 @@
-//! Gradients a latent at a time, and Adam (Kingma and Ba, 2015) at once.
+//! The gradient of one latent at a time, applied at once by Adam (Kingma and Ba, 2015).
 //!
 //! ```text
-//! for each latent j:                                               in parallel, 64 a task
+//! for each latent j:                                               in parallel, 64 per task
 //!     g_dec = Σ factor value error[row]      over the latent's entries, rows ascending
 //!     g_enc = Σ grad x[row];  g_b = Σ grad
 //!     b_dec's gradient -= g_b w_enc[j]                             x was centred by b_dec
 //!     g_dec -= (g_dec · w_dec[j]) w_dec[j]                         the norm is kept
 //!     Adam on both rows;  w_dec[j] /= ‖w_dec[j]‖
 //! ```
-//! Gradients live in the first cache and are never stored: a step reads and writes parameters and
-//! moments once, 24 bytes a parameter. Rows without entries get a gradient of zero, as in dense Adam.
-//! Where more than [`DENSE`] of the values of a task's latents are active, its sums over entries are two
-//! dense products instead, unless several things pull or the latents are in several groups.
+//! Gradients stay in the first-level cache and are never stored: a step reads and writes parameters and
+//! moments once, 24 bytes per parameter. Latents without entries get a gradient of zero, as in dense Adam.
+//! Above density [`DENSE`] the gradients come from two dense products instead of sums over entries, for a
+//! single loss term and latents of a single group.
 //!
-//! Every sum has one order, whatever the number of threads: a latent's entries ascend, and `b_dec`'s
-//! parts are added by number of task.
+//! Every sum has one order, whatever the number of threads: the entries of a latent ascend by row, and the
+//! tasks' parts of `b_dec`'s gradient are added in the order of the tasks.
 
 use rayon::prelude::*;
 
 use crate::adam::{AdamRow, AdamStep, Row, adam_row, project, renormalise};
 #[cfg(doc)]
 use crate::codes::DENSE;
-use crate::gradient::{AddAll, Batch, Sums, bias_gradient};
+use crate::gradient::{AddAll, StepInput, Sums, bias_gradient};
 use crate::rounded::{RoundedPart, RoundedWeights};
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 use crate::weights::{Moments, Part, TASK_LATENTS, Weights};
 
-/// What a step moves.
+/// The parameters that a step changes.
 pub struct Parameters<'a> {
     /// The weights.
     pub weights: &'a mut Weights,
     /// Their moments.
     pub moments: &'a mut Moments,
-    /// The encoder's weights in bf16, where screening wants them: they follow.
+    /// The encoder's weights in bf16, updated too; `None` without screening.
     pub rounded: Option<&'a mut RoundedWeights>,
 }
 
-/// Moves the weights against the gradient of the loss, whose decoder part is projected, and restores
-/// the decoder's unit norms. Gradients are not stored.
+/// One step of Adam on the gradient of the loss. The decoder's gradient is projected, and its rows are
+/// divided by their norms afterwards. Gradients are not stored.
 ///
 /// # Panics
-/// If the sizes do not fit each other; the rows are centred by `b_dec`, so that `d_in` is `d_out`.
-pub fn update(isa: Isa, parameters: Parameters<'_>, batch: Batch<'_>, adam: AdamStep) {
+/// If the sizes do not fit each other. `d_in` has to equal `d_out`, because the rows are centred by `b_dec`.
+pub fn update(isa: Isa, parameters: Parameters<'_>, batch: StepInput<'_>, adam: AdamStep) {
     let Parameters { weights, moments, rounded } = parameters;
     let d_in = weights.d_in();
     assert_eq!(d_in, weights.b_dec.len(), "rows are centred by `b_dec`");
-    assert!(moments.fit(weights), "two moments a weight");
+    assert!(moments.fit(weights), "two moments per weight");
     let mut b_dec = bias_gradient(isa, &batch, d_in);
     let rounded = rounded_tasks(rounded, weights);
     let parts = weights.tasks().zip(moments.first.tasks()).zip(moments.second.tasks());
@@ -64,13 +64,13 @@ pub fn update(isa: Isa, parameters: Parameters<'_>, batch: Batch<'_>, adam: Adam
     isa.run(AdamRow { row, grad: &b_dec, adam });
 }
 
-/// Where each task of `weights` puts its rounded weights, if anywhere.
+/// The part of `rounded` that each task of `weights` updates; `None` for all without `rounded`.
 fn rounded_tasks<'a>(
     rounded: Option<&'a mut RoundedWeights>,
     weights: &Weights,
 ) -> impl Iterator<Item = Option<RoundedPart<'a>>> + use<'a> {
     let fit = |rounded: &RoundedWeights| rounded.fit(weights.b_enc.len(), weights.d_in());
-    assert!(rounded.as_deref().is_none_or(fit), "a rounded weight for each");
+    assert!(rounded.as_deref().is_none_or(fit), "a rounded weight per weight");
     rounded
         .into_iter()
         .flat_map(RoundedWeights::tasks)
@@ -82,10 +82,10 @@ fn rounded_tasks<'a>(
 ///
 /// # Panics
 /// As [`update`].
-pub fn gradients(isa: Isa, weights: &Weights, batch: Batch<'_>, grads: &mut Weights) {
+pub fn gradients(isa: Isa, weights: &Weights, batch: StepInput<'_>, grads: &mut Weights) {
     let d_in = weights.d_in();
     assert_eq!(d_in, weights.b_dec.len(), "rows are centred by `b_dec`");
-    assert_eq!(weights.sizes(), grads.sizes(), "a gradient a weight");
+    assert_eq!(weights.sizes(), grads.sizes(), "a gradient per weight");
     let mut b_dec = bias_gradient(isa, &batch, d_in);
     let tasks: Vec<_> = grads.tasks().enumerate().collect();
     let shifts: Vec<Vec<f32>> = tasks
@@ -100,7 +100,7 @@ pub fn gradients(isa: Isa, weights: &Weights, batch: Batch<'_>, grads: &mut Weig
     grads.b_dec = b_dec;
 }
 
-/// Moves the weights against `factor` times `grads` and restores the decoder's unit norms.
+/// One step of Adam on `factor` times `grads`; the decoder's rows are divided by their norms afterwards.
 ///
 /// # Panics
 /// If the sizes do not fit each other.
@@ -126,7 +126,7 @@ pub fn apply(
     isa.run(AdamRow { row, grad: &grads.b_dec, adam });
 }
 
-/// Latents from gradient to new weights; gives their part of `b_dec`'s gradient.
+/// Updates a range of latents; returns their part of `b_dec`'s gradient.
 struct UpdateTask<'a> {
     sums: Sums<'a>,
     d_in: usize,
@@ -175,7 +175,7 @@ impl Kernel for UpdateTask<'_> {
     }
 }
 
-/// Latents to their gradients; gives their part of `b_dec`'s gradient.
+/// Computes the gradients of a range of latents; returns their part of `b_dec`'s gradient.
 struct GradientTask<'a> {
     sums: Sums<'a>,
     first: usize,
@@ -202,7 +202,7 @@ impl Kernel for GradientTask<'_> {
     }
 }
 
-/// Latents from given gradients to new weights.
+/// Updates a range of latents with given gradients.
 struct ApplyTask<'a> {
     weights: Part<'a>,
     first: Part<'a>,

@@ -1,14 +1,14 @@
-//! The parameters of a sparse autoencoder, and anything that has a value for each.
+//! The parameters of a sparse autoencoder, and values of the same shapes.
 
 use rayon::prelude::*;
 
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 
-/// Latents a task.
+/// Latents per task.
 pub(crate) const TASK_LATENTS: usize = 64;
 
-/// A value for each parameter of a sparse autoencoder: the parameters themselves, their gradients,
-/// or a moment of these.
+/// One value per parameter of a sparse autoencoder: the parameters themselves, their gradients, or their
+/// moments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// `[d_sae, d_in]`.
@@ -91,7 +91,7 @@ impl Moments {
     }
 }
 
-/// Some latents' values.
+/// The values of a range of latents.
 pub(crate) struct Part<'a> {
     pub(crate) w_enc: &'a mut [f32],
     pub(crate) b_enc: &'a mut [f32],

@@ -2,9 +2,9 @@
 
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
 use saekit_kernels::{
-    AdamStep, Batch, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull,
-    Residual, Screen, Screener, Select, SparseRows, Target, Weights, apply, centre, encode,
-    gradients, residual, update, variance,
+    AdamStep, CscCodes, CsrCodes, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix,
+    Residual, Screen, Screener, Sparsity, StepInput, Target, TermGrad, Weights, apply, centre,
+    encode, gradients, residual, update, variance,
 };
 
 /// A problem: sizes, rows and weights.
@@ -96,7 +96,7 @@ fn precisions() -> Vec<Precision> {
 const TIE: f64 = 1e-5;
 
 /// Fails unless `codes` are the `places` largest of `pre`, up to rounding, with the right values.
-fn are_largest(codes: &SparseRows, pre: &[Vec<f64>], places: usize) -> Result<(), String> {
+fn are_largest(codes: &CsrCodes, pre: &[Vec<f64>], places: usize) -> Result<(), String> {
     let mut chosen: Vec<f64> = Vec::new();
     let mut left: Vec<f64> = Vec::new();
     for (i, pre) in pre.iter().enumerate() {
@@ -133,14 +133,14 @@ proptest! {
     fn top_k_is_the_oracles(p in problems()) {
         let (x, pre) = (p.centred(), p.pre());
         for precision in precisions() {
-            let (codes, _) = encode(&x, p.encoder(), Select::TopK { k: p.k }, precision);
+            let (codes, _) = encode(&x, p.encoder(), Sparsity::TopK { k: p.k }, precision);
             prop_assert_eq!(codes.rows(), p.rows);
             for i in 0..p.rows {
                 let (ids, values) = codes.row(i);
                 let twins = p.d_sae <= 3 || !ids.contains(&3) || ids.contains(&2);
                 prop_assert!(twins, "{precision:?}: of two equals the higher was taken: {ids:?}");
                 let (ids, values) = (ids.to_vec(), values.to_vec());
-                let row = SparseRows { offsets: vec![0, ids.len()], ids, values };
+                let row = CsrCodes { offsets: vec![0, ids.len()], ids, values };
                 let found = are_largest(&row, &pre[i..=i], p.k);
                 prop_assert!(found.is_ok(), "{precision:?} row {i}: {}", found.unwrap_err());
             }
@@ -154,16 +154,16 @@ proptest! {
         for v in &mut x {
             *v *= 10.0_f32.powi(size);
         }
-        for select in [
-            Select::TopK { k: p.k },
-            Select::BatchTopK { k: p.k, hint: None },
-            Select::Threshold { thresholds: &thresholds, window },
-            Select::Positive,
+        for sparsity in [
+            Sparsity::TopK { k: p.k },
+            Sparsity::BatchTopK { k: p.k, hint: None },
+            Sparsity::Threshold { thresholds: &thresholds, window },
+            Sparsity::Positive,
         ] {
             for isa in Isa::available() {
-                let (want, _) = encode(&x, p.encoder(), select, Precision::F32(isa));
+                let (want, _) = encode(&x, p.encoder(), sparsity, Precision::F32(isa));
                 for screen in Screen::available() {
-                    let (got, _) = encode(&x, p.encoder(), select, Precision::Mixed(isa, screen));
+                    let (got, _) = encode(&x, p.encoder(), sparsity, Precision::Mixed(isa, screen));
                     prop_assert_eq!((&got.offsets, &got.ids), (&want.offsets, &want.ids));
                     let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                     prop_assert_eq!(bits(&got.values), bits(&want.values));
@@ -176,9 +176,9 @@ proptest! {
     fn batch_top_k_is_the_oracles(p in problems(), hint in -1.0_f32..4.0) {
         let (x, pre) = (p.centred(), p.pre());
         for precision in precisions() {
-            let found: Vec<SparseRows> = [None, Some(hint), Some(f32::INFINITY)]
+            let found: Vec<CsrCodes> = [None, Some(hint), Some(f32::INFINITY)]
                 .into_iter()
-                .map(|hint| encode(&x, p.encoder(), Select::BatchTopK { k: p.k, hint }, precision).0)
+                .map(|hint| encode(&x, p.encoder(), Sparsity::BatchTopK { k: p.k, hint }, precision).0)
                 .collect();
             prop_assert_eq!(&found[0], &found[1]);
             prop_assert_eq!(&found[0], &found[2]);
@@ -192,14 +192,14 @@ proptest! {
         let thresholds: Vec<f32> = values(p.d_sae, 9).iter().map(|v| v.abs()).collect();
         let (x, pre) = (p.centred(), p.pre());
         for precision in precisions() {
-            let select = Select::Threshold { thresholds: &thresholds, window };
-            let (codes, _) = encode(&x, p.encoder(), select, precision);
-            let (positive, _) = encode(&x, p.encoder(), Select::Positive, precision);
+            let sparsity = Sparsity::Threshold { thresholds: &thresholds, window };
+            let (codes, _) = encode(&x, p.encoder(), sparsity, precision);
+            let (positive, _) = encode(&x, p.encoder(), Sparsity::Positive, precision);
             for (i, pre) in pre.iter().enumerate() {
                 for (j, h) in pre.iter().enumerate() {
                     let threshold = f64::from(thresholds[j]);
                     let low = threshold - f64::from(window) / 2.0;
-                    let value = |codes: &SparseRows| {
+                    let value = |codes: &CsrCodes| {
                         let (ids, values) = codes.row(i);
                         ids.iter().position(|id| *id == j as u32).map(|at| f64::from(values[at]))
                     };
@@ -226,10 +226,10 @@ proptest! {
         if prefixes[0].end == 0 || p.rows == 0 {
             return Ok(());
         }
-        let select = if dense { Select::Positive } else { Select::TopK { k: p.k } };
+        let sparsity = if dense { Sparsity::Positive } else { Sparsity::TopK { k: p.k } };
         let x = p.centred();
         for isa in Isa::available() {
-            let (codes, _) = encode(&x, p.encoder(), select, Precision::F32(isa));
+            let (codes, _) = encode(&x, p.encoder(), sparsity, Precision::F32(isa));
             let (got, squares) = our_gradients(isa, &p, &x, &codes, &prefixes);
             let (want, want_squares) = oracle_gradients(&p, &codes, &prefixes);
             for (got, want) in squares.iter().zip(want_squares) {
@@ -257,25 +257,25 @@ fn our_gradients(
     isa: Isa,
     p: &Problem,
     x: &[f32],
-    codes: &SparseRows,
+    codes: &CsrCodes,
     prefixes: &[Prefix],
 ) -> (Weights, Vec<f64>) {
     let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
-    let (mut left, mut lists) = (Residual::default(), ByLatent::default());
+    let (mut residuals, mut columns) = (Residual::default(), CscCodes::default());
     let target = Target { y: &p.x, prefixes, scale: SCALE };
-    residual(isa, codes, decoder, target, &mut left);
-    codes.by_latent(&left.grads, p.d_sae, &mut lists);
-    let errors = &left.errors;
-    let pull = Pull { codes: &lists, errors, prefixes, scale: SCALE, bias: true };
+    residual(isa, codes, decoder, target, &mut residuals);
+    codes.transpose(&residuals.grads, p.d_sae, &mut columns);
+    let errors = &residuals.errors;
+    let term = TermGrad { codes: &columns, errors, prefixes, scale: SCALE, bias: true };
     let mut grads = p.weights.zeros_like();
-    gradients(isa, &p.weights, Batch { x, pulls: &[pull] }, &mut grads);
-    (grads, left.squares)
+    gradients(isa, &p.weights, StepInput { x, terms: &[term] }, &mut grads);
+    (grads, residuals.sse)
 }
 
 type Oracle = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>);
 
 /// The gradient of `SCALE Σ_p weight_p Σ (y - ŷ_p)²`, the decoder's part projected, term by term.
-fn oracle_gradients(p: &Problem, codes: &SparseRows, prefixes: &[Prefix]) -> (Oracle, Vec<f64>) {
+fn oracle_gradients(p: &Problem, codes: &CsrCodes, prefixes: &[Prefix]) -> (Oracle, Vec<f64>) {
     let d = p.d;
     let x = p.centred();
     let (mut w_enc, mut b_enc) = (vec![0.0; p.d_sae * d], vec![0.0; p.d_sae]);
@@ -337,18 +337,19 @@ fn trained(p: &Problem, precision: Precision, steps: i32, fused: bool) -> (Weigh
     let mut screener = Screener::new(precision, &p.weights.w_enc, p.d);
     let mut moments = Moments::new(&p.weights);
     let prefixes = [Prefix { end: p.d_sae, weight: 1.0 }];
-    let (mut left, mut lists) = (Residual::default(), ByLatent::default());
+    let (mut residuals, mut columns) = (Residual::default(), CscCodes::default());
     for t in 1..=steps {
         let x = p.centred();
-        let (codes, done) = screener.encode(&x, p.encoder(), Select::TopK { k: p.k });
+        let (codes, done) = screener.encode(&x, p.encoder(), Sparsity::TopK { k: p.k });
         assert_eq!(done.screened > 0, matches!(precision, Precision::Mixed(..)));
         let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
         let target = Target { y: &p.x, prefixes: &prefixes, scale: SCALE };
-        residual(isa, &codes, decoder, target, &mut left);
-        codes.by_latent(&left.grads, p.d_sae, &mut lists);
-        let errors = &left.errors;
-        let pull = Pull { codes: &lists, errors, prefixes: &prefixes, scale: SCALE, bias: true };
-        let batch = Batch { x: &x, pulls: &[pull] };
+        residual(isa, &codes, decoder, target, &mut residuals);
+        codes.transpose(&residuals.grads, p.d_sae, &mut columns);
+        let errors = &residuals.errors;
+        let term =
+            TermGrad { codes: &columns, errors, prefixes: &prefixes, scale: SCALE, bias: true };
+        let batch = StepInput { x: &x, terms: &[term] };
         if fused {
             let rounded = screener.rounded();
             let parameters = Parameters { weights: &mut p.weights, moments: &mut moments, rounded };
@@ -415,19 +416,19 @@ fn nor_does_cutting_few_rows_by_latents() {
     let p = Problem::new(3, 37, 2100, 5, 3);
     let (x, thresholds) = (p.centred(), vec![0.5; p.d_sae]);
     let selects = [
-        Select::TopK { k: 5 },
-        Select::BatchTopK { k: 5, hint: None },
-        Select::Threshold { thresholds: &thresholds, window: 0.1 },
-        Select::Positive,
+        Sparsity::TopK { k: 5 },
+        Sparsity::BatchTopK { k: 5, hint: None },
+        Sparsity::Threshold { thresholds: &thresholds, window: 0.1 },
+        Sparsity::Positive,
     ];
     for precision in precisions() {
-        for select in selects {
+        for sparsity in selects {
             let on = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| encode(&x, p.encoder(), select, precision).0)
+                pool.install(|| encode(&x, p.encoder(), sparsity, precision).0)
             };
             let one = on(1);
-            assert!(!one.is_empty() && one == on(2) && one == on(5), "{precision:?} {select:?}");
+            assert!(!one.is_empty() && one == on(2) && one == on(5), "{precision:?} {sparsity:?}");
         }
     }
 }
@@ -439,8 +440,8 @@ fn what_is_only_in_the_window_moves_no_weights() {
     let thresholds = vec![0.5; p.d_sae];
     let prefixes = [Prefix { end: p.d_sae, weight: 1.0 }];
     let of = |window: f32| {
-        let select = Select::Threshold { thresholds: &thresholds, window };
-        let (codes, _) = encode(&x, p.encoder(), select, Precision::F32(isa));
+        let sparsity = Sparsity::Threshold { thresholds: &thresholds, window };
+        let (codes, _) = encode(&x, p.encoder(), sparsity, Precision::F32(isa));
         (codes.len(), our_gradients(isa, &p, &x, &codes, &prefixes).0)
     };
     let ((few, without), (many, with)) = (of(0.0), of(0.3));
@@ -455,8 +456,8 @@ fn no_places_take_nothing() {
     let p = Problem::new(4, 5, 20, 3, 1);
     let x = p.centred();
     for precision in precisions() {
-        for select in [Select::TopK { k: 0 }, Select::BatchTopK { k: 0, hint: None }] {
-            assert!(encode(&x, p.encoder(), select, precision).0.is_empty(), "{select:?}");
+        for sparsity in [Sparsity::TopK { k: 0 }, Sparsity::BatchTopK { k: 0, hint: None }] {
+            assert!(encode(&x, p.encoder(), sparsity, precision).0.is_empty(), "{sparsity:?}");
         }
     }
 }
@@ -481,8 +482,8 @@ fn variance_is_the_oracles() {
 fn without_rows_nothing_happens() {
     let p = Problem::new(0, 7, 20, 3, 1);
     for precision in precisions() {
-        for select in [Select::TopK { k: 3 }, Select::BatchTopK { k: 3, hint: None }] {
-            assert_eq!(encode(&[], p.encoder(), select, precision).0.offsets, [0]);
+        for sparsity in [Sparsity::TopK { k: 3 }, Sparsity::BatchTopK { k: 3, hint: None }] {
+            assert_eq!(encode(&[], p.encoder(), sparsity, precision).0.offsets, [0]);
         }
     }
 }
@@ -493,10 +494,10 @@ fn what_bf16_cannot_hold_is_done_in_f32() {
     p.x[8..16].fill(3.4e38);
     p.weights.w_enc.iter_mut().for_each(|w| *w *= 1e-3);
     let x = p.centred();
-    let exact = encode(&x, p.encoder(), Select::TopK { k: 2 }, Precision::F32(Isa::best())).0;
+    let exact = encode(&x, p.encoder(), Sparsity::TopK { k: 2 }, Precision::F32(Isa::best())).0;
     for screen in Screen::available() {
         let precision = Precision::Mixed(Isa::best(), screen);
-        let (mixed, done) = encode(&x, p.encoder(), Select::TopK { k: 2 }, precision);
-        assert_eq!((done.redone, mixed.row(1).0), (1, exact.row(1).0));
+        let (mixed, done) = encode(&x, p.encoder(), Sparsity::TopK { k: 2 }, precision);
+        assert_eq!((done.fallback_rows, mixed.row(1).0), (1, exact.row(1).0));
     }
 }

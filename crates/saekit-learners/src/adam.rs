@@ -31,7 +31,7 @@ impl Default for AdamConfig {
 }
 
 impl AdamConfig {
-    /// Fails where a setting is out of range.
+    /// Fails if a setting is out of range.
     pub(crate) fn check(&self) -> Result<()> {
         let bad = |setting, found: f64, expected: &str| Error::Setting {
             setting,
@@ -52,7 +52,7 @@ impl AdamConfig {
         Ok(())
     }
 
-    /// The scalars of update number `t`, counted from 1, at the given schedule factor.
+    /// The scalars of update number `t`, counted from 1; `lr_scale` is the schedule's factor of the rate.
     pub fn step(&self, t: u64, lr_scale: f64) -> AdamStep {
         let correction = |beta: f64| (1.0 / (1.0 - beta.powf(t as f64))) as f32;
         AdamStep {
@@ -81,7 +81,7 @@ impl<const D: usize> Moments<D> {
         Self { first: parameter.zeros_like(), second: parameter.zeros_like() }
     }
 
-    /// Moves `parameter` against `grad`.
+    /// One step of Adam: returns the new value of `parameter`.
     pub(crate) fn update(
         &mut self,
         parameter: Tensor<D>,
@@ -104,7 +104,7 @@ impl<const D: usize> Moments<D> {
         Ok(())
     }
 
-    /// Takes the moments of the parameter called `name` from `state`.
+    /// Restores the moments of the parameter called `name` from `state`.
     pub(crate) fn restore(&mut self, name: &str, state: &State) -> saekit_core::Result<()> {
         let [first, second] = moment_names(name);
         self.first = from_state(&first, &self.first, state)?;
@@ -113,7 +113,7 @@ impl<const D: usize> Moments<D> {
     }
 }
 
-/// The tensor called `name` of `state`, in the place of one `like` it.
+/// The tensor called `name` of `state`, with the shape and device of `like`.
 pub(crate) fn from_state<const D: usize>(
     name: &str,
     like: &Tensor<D>,

@@ -1,29 +1,16 @@
-use burn::tensor::Device;
 use saekit_core::Learner;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::{Result, top_k};
 
-/// A training method with its settings: the `[learner]` table of a training configuration, told
-/// apart by its key `architecture`.
+/// A training method with its settings: the `[learner]` table of a training configuration. Its key
+/// `architecture` names the method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "architecture", rename_all = "lowercase")]
 pub enum LearnerConfig {
     /// TopK with an auxiliary loss for dead latents (Gao et al., 2024, arXiv 2406.04093).
     TopK(top_k::Config),
-}
-
-/// What a learner has to know besides its settings.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// Width of the rows it will see.
-    pub d_in: usize,
-    /// Rows of the whole run.
-    pub rows: u64,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Where it computes.
-    pub device: Device,
 }
 
 impl LearnerConfig {
@@ -41,7 +28,7 @@ impl LearnerConfig {
         }
     }
 
-    /// The settings with everything left open decided, for rows of width `d_in` and `rows` of them.
+    /// Fills in every setting that was left open, for a run of `rows` rows of width `d_in`.
     ///
     /// # Errors
     /// If a setting is out of range.
@@ -51,7 +38,7 @@ impl LearnerConfig {
         }
     }
 
-    /// A learner at the start of its run.
+    /// Makes a learner at the start of its run.
     ///
     /// # Errors
     /// If a setting is out of range.

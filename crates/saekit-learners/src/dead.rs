@@ -1,4 +1,4 @@
-//! Which latents have not fired for long.
+//! Counts the rows since each latent last fired.
 
 use saekit_core::{State, StateTensor};
 
@@ -12,7 +12,7 @@ pub(crate) struct DeadLatents {
 const NAME: &str = "rows_since_fired";
 
 impl DeadLatents {
-    /// `d_sae` latents that all count as just fired; one is dead after `dead_after` rows without.
+    /// Counters of `d_sae` latents, all of which just fired. A latent is dead after `dead_after` rows.
     pub(crate) fn new(d_sae: usize, dead_after: u64) -> Self {
         Self { rows_since_fired: vec![0; d_sae], dead_after }
     }
@@ -44,7 +44,7 @@ impl DeadLatents {
         state.insert(NAME.to_owned(), StateTensor::U64 { shape: vec![data.len()], data });
     }
 
-    /// Takes the counters from `state`.
+    /// Restores the counters from `state`.
     pub(crate) fn restore(&mut self, state: &State) -> saekit_core::Result<()> {
         let len = self.rows_since_fired.len();
         self.rows_since_fired = StateTensor::u64s(state, NAME, len)?.to_vec();

@@ -1,12 +1,12 @@
-//! Decoder rows of unit norm: a gradient that keeps it, and the norm restored after each update.
+//! Unit norm of decoder rows: the projected gradient, and the division by the norm after each update.
 
 use burn::tensor::Tensor;
 
-/// Rows shorter than this are divided by this.
+/// Smallest divisor of a row: avoids dividing by zero.
 const MIN_NORM: f64 = 1e-8;
 
-/// Removes from each row of `grad` its part along the same row of `w_dec` (unit rows), both
-/// `[d_sae, d_out]`: moving along a row would only change its norm.
+/// Removes from each row of `grad`, `[d_sae, d_out]`, its component along the same row of `w_dec` (unit
+/// rows, same shape), which would only change the row's norm.
 pub(crate) fn project(grad: Tensor<2>, w_dec: &Tensor<2>) -> Tensor<2> {
     let along = (grad.clone() * w_dec.clone()).sum_dim(1);
     grad - w_dec.clone() * along

@@ -10,12 +10,12 @@ pub enum Error {
     Setting {
         /// The key in the configuration.
         setting: &'static str,
-        /// What it is.
+        /// Its value.
         found: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
-    /// Training ran away.
+    /// The loss or a weight is no longer finite.
     #[error(
         "the loss or a weight became {loss}; lower the learning rate or set `clip_norm`, and look for outlier rows \
          with `saekit inspect`"
@@ -24,7 +24,7 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
-    /// The device refused.
+    /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),
 }

@@ -1,4 +1,4 @@
-//! Where training starts.
+//! Initial weights and the initial decoder bias.
 
 use saekit_core::rng::Rng;
 use saekit_core::{Matrix, MatrixView};
@@ -16,10 +16,11 @@ pub(crate) fn unit_rows(rng: Rng, rows: usize, cols: usize) -> Matrix {
     matrix
 }
 
-/// The point with the least sum of distances to the rows of `x`, `[rows, d]`: `[d]`.
+/// Returns the geometric median of the rows of `x`, `[rows, d]`: the point `[d]` with the smallest sum of
+/// distances to them.
 ///
-/// Weiszfeld's iteration in f64 until it moves by less than 1e-6 of its norm, at most 100 times;
-/// rows closer than 1e-8 to the current point weigh as if they were that far.
+/// Weiszfeld's iteration in f64, until it moves by less than 1e-6 of its norm, at most 100 times. Rows
+/// closer than 1e-8 to the current point count as 1e-8 away, to avoid dividing by zero.
 pub fn geometric_median(x: MatrixView<'_>) -> Vec<f32> {
     let mut point = weighted_mean(x, |_| 1.0);
     for _ in 0..100 {
@@ -38,7 +39,7 @@ fn distance(row: &[f32], point: &[f64]) -> f64 {
     row.iter().zip(point).map(|(x, p)| (f64::from(*x) - p).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The mean of the rows, weighted; zero where there are none.
+/// The weighted mean of the rows; zero without rows.
 fn weighted_mean(x: MatrixView<'_>, weight: impl Fn(&[f32]) -> f64) -> Vec<f64> {
     let (mut sum, mut total) = (vec![0.0; x.cols()], 0.0);
     for row in x.iter() {

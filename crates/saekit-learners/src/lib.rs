@@ -1,13 +1,14 @@
-//! Training methods: one file an architecture, each a [`saekit_core::Learner`].
+//! Training methods: one file per architecture, each a [`saekit_core::Learner`].
 //!
-//! Architectures are written over [`engine::Engine`], a few coarse operations that the sparse CPU
-//! kernels and plain tensor operations both offer.
+//! Architectures are written over [`engine::Engine`]: a few coarse operations, implemented by sparse CPU
+//! kernels and by plain tensor operations.
 //!
 //! To add an architecture, write its file after the pattern of [`top_k`] (configuration, learner)
 //! and add a variant to [`LearnerConfig`].
 
 mod adam;
 mod config;
+mod context;
 mod dead;
 mod decoder;
 pub mod engine;
@@ -17,6 +18,7 @@ mod tensors;
 pub mod top_k;
 
 pub use adam::AdamConfig;
-pub use config::{Context, LearnerConfig};
+pub use config::LearnerConfig;
+pub use context::Context;
 pub use error::{Error, Result};
 pub use init::geometric_median;

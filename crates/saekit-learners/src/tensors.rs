@@ -1,4 +1,4 @@
-//! Between host rows and tensors.
+//! Uploads, downloads and selection of rows.
 
 use std::sync::Mutex;
 
@@ -31,16 +31,16 @@ pub(crate) fn download<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor.try_into_vec_as::<f32>().map_err(|e| Error::Device(e.to_string()))
 }
 
-/// A tensor as it goes into a checkpoint.
+/// Downloads a tensor for a checkpoint.
 pub(crate) fn to_state<const D: usize>(tensor: &Tensor<D>) -> Result<StateTensor> {
     let shape = tensor.dims().to_vec();
     Ok(StateTensor::F32 { shape, data: download(tensor.clone())? })
 }
 
-/// The `k` largest of each row, `[rows, k]`, as device indices and as host indices.
+/// The indices of the `k` largest values per row, `[rows, k]`, on the device and on the host.
 ///
-/// On the CPU the rows are ranked by our own kernel, which is many times faster than the general
-/// sort behind the tensor operation; elsewhere by the device.
+/// On the CPU our own kernel ranks the rows, many times faster than the general sort behind the tensor
+/// operation. Elsewhere the device does.
 pub(crate) fn select_top_k(values: Tensor<2>, k: usize) -> Result<(Tensor<2, Int>, Vec<u32>)> {
     let device = values.device();
     let [rows, cols] = values.dims();

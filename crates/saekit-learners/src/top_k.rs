@@ -6,11 +6,11 @@
 //! ŷ    = a w_dec + b_dec                                   [B, d_out]
 //! e    = y - ŷ
 //! mse  = Σ e² / Σ (y - ȳ)²                                 batch FVU
-//! auxk = Σ (e - a_dead w_dec)² / Σ (e - ē)²                the k_aux largest dead latents explain e
+//! auxk = Σ (e - a_dead w_dec)² / Σ (e - ē)²                decoded from the k_aux largest dead latents
 //! loss = mse + auxk_coefficient · auxk
 //! ```
 //! Gradients do not flow through `e` in `auxk`. Decoder rows keep unit norm: their gradients are
-//! projected and the norm is restored after each update.
+//! projected, and each row is divided by its norm after each update.
 //!
 //! Deviations from the paper: the reconstruction term is normalised by the batch's variance, not by
 //! a constant estimated once; no EMA of the weights.
@@ -24,16 +24,16 @@ use saekit_core::{
     StepReport,
 };
 use saekit_dictionary::{Activation, Dictionary};
-use saekit_kernels::{Isa, Prefix, Screen, Select, Weights};
+use saekit_kernels::{Isa, Prefix, Screen, Sparsity, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::adam::AdamConfig;
-use crate::config::Context;
+use crate::context::Context;
 use crate::dead::DeadLatents;
-use crate::engine::{Engine, Explained, Goal, HostEngine, TensorEngine};
+use crate::engine::{Engine, HostEngine, LossTerm, Objective, TensorEngine};
 use crate::{Error, Result, init};
 
-/// A latent is called dead after at most this many rows without firing, however long the run.
+/// Upper bound of `dead_after`, however long the run.
 const LONGEST_DEAD_WINDOW: u64 = 10_000_000;
 
 /// Settings of the `[learner]` table with `architecture = "topk"`.
@@ -42,7 +42,7 @@ const LONGEST_DEAD_WINDOW: u64 = 10_000_000;
 pub struct Config {
     /// Number of latents.
     pub d_sae: usize,
-    /// Latents active a row.
+    /// Active latents per row (L0).
     pub k: usize,
     /// Optimiser.
     #[serde(default)]
@@ -50,26 +50,26 @@ pub struct Config {
     /// Weight of the auxiliary loss; 0 switches it off.
     #[serde(default = "default_auxk_coefficient")]
     pub auxk_coefficient: f64,
-    /// Dead latents that explain the error of a row; `d_in / 2` unless given.
+    /// Dead latents that the auxiliary loss uses per row; `d_in / 2` unless given.
     #[serde(default)]
     pub k_aux: Option<usize>,
-    /// Rows without firing after which a latent counts as dead; the smaller of 10 million and a
-    /// tenth of the run unless given.
+    /// A latent counts as dead after this many rows without firing. The default is a tenth of the run, at
+    /// most 10 million.
     #[serde(default)]
     pub dead_after: Option<u64>,
     /// Largest Euclidean norm of all gradients together; unlimited unless given.
     #[serde(default)]
     pub clip_norm: Option<f64>,
-    /// How the encoder's products are computed on a CPU.
+    /// Precision of the encoder's products on a CPU.
     #[serde(default)]
     pub precision: Precision,
-    /// Compute by dense tensor operations on a CPU too: slow, to check the kernels against.
+    /// Compute with dense tensor operations on a CPU too. Slow; for checking the kernels.
     #[serde(default)]
     pub reference: bool,
 }
 
-/// How the encoder's products are computed on a CPU. The result is the same, bit for bit; weights and
-/// moments are in f32 either way.
+/// Precision of the encoder's products on a CPU. The result is the same, bit for bit; weights and moments are
+/// f32 in either case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -78,17 +78,17 @@ pub enum Precision {
     Auto,
     /// All in f32.
     F32,
-    /// Screened in bf16 and computed again in f32 where it matters, as long as few products do.
+    /// Screened in bf16; candidates are computed again in f32. Falls back to f32 while there are too many.
     Mixed,
 }
 
-/// Gao et al. (2024), section A.2.
+/// The value of Gao et al. (2024), section A.2.
 fn default_auxk_coefficient() -> f64 {
     1.0 / 32.0
 }
 
 impl Config {
-    /// The field's defaults with `d_sae` latents of which `k` are active a row.
+    /// The field's defaults with `d_sae` latents, `k` of them active per row.
     pub fn new(d_sae: usize, k: usize) -> Self {
         Self {
             d_sae,
@@ -124,10 +124,12 @@ impl Config {
     }
 }
 
-/// A TopK autoencoder at the start of its run; `config` was resolved.
+/// Makes a TopK autoencoder at the start of its run. `config` has to be resolved.
 pub(crate) fn build(config: Config, context: &Context) -> Result<Box<dyn Learner>> {
     let Context { d_in, seed, device, .. } = context;
     let w_dec = init::unit_rows(Rng::new(*seed, "topk.w_dec"), config.d_sae, *d_in);
+    // The encoder starts as the decoder's transpose (Gao et al., 2024, appendix A.1): it leaves fewer latents
+    // dead than independent weights do.
     let weights = Weights {
         w_enc: w_dec.as_slice().to_vec(),
         b_enc: vec![0.0; config.d_sae],
@@ -161,7 +163,10 @@ struct TopK<E: Engine> {
     sums: Sums<E::Scalar>,
 }
 
-/// What a report averages: kept on the device until somebody asks.
+/// Sums for the next report; losses stay on the device until then.
+///
+/// Losses are averaged over batches, not over rows: the loss that a step descends is a ratio of sums over
+/// its batch, so a mean of batches is what training saw.
 struct Sums<S> {
     steps: u64,
     rows: u64,
@@ -176,8 +181,8 @@ impl<S> Default for Sums<S> {
     }
 }
 
-/// A term of the loss.
-type Term<E> = Explained<<E as Engine>::Codes, <E as Engine>::Residual>;
+/// A term of the loss on engine `E`.
+type Term<E> = LossTerm<<E as Engine>::Codes, <E as Engine>::Residual>;
 
 impl<E: Engine> TopK<E> {
     fn new(config: Config, engine: E) -> Self {
@@ -186,7 +191,7 @@ impl<E: Engine> TopK<E> {
         Self { config, engine, dead, sums: Sums::default() }
     }
 
-    /// Fails unless rows are as wide as the weights and hold numbers only.
+    /// Fails unless rows are as wide as the weights and all values are finite.
     fn check(&self, batch: &Batch<'_>) -> saekit_core::Result<()> {
         let d_in = self.engine.d_in();
         CoreError::check_size("width of the batch's input", d_in, batch.input.cols())?;
@@ -196,26 +201,26 @@ impl<E: Engine> TopK<E> {
         if is_same { Ok(()) } else { batch.target.check_finite("the batch's target") }
     }
 
-    /// The whole dictionary.
+    /// The prefix that is the whole dictionary.
     fn whole(&self) -> [Prefix; 1] {
         [Prefix { end: self.config.d_sae, weight: 1.0 }]
     }
 
-    /// What the dead latents make of the error; nothing where none is dead.
+    /// The AuxK term: dead latents reconstruct the error. `None` where no latent is dead.
     fn auxk(&mut self, main: &Term<E>) -> Result<Option<Term<E>>> {
         let dead = self.dead.ids();
         if dead.is_empty() || self.config.auxk_coefficient == 0.0 {
             return Ok(None);
         }
         let k = self.config.k_aux.unwrap_or(self.engine.d_in() / 2).clamp(1, dead.len());
-        let codes = self.engine.encode(Select::TopK { k }, Some(&dead))?;
-        let (goal, whole) = (Goal::Error(&main.residual), self.whole());
+        let codes = self.engine.encode(Sparsity::TopK { k }, Some(&dead))?;
+        let (objective, whole) = (Objective::Residual(&main.residual), self.whole());
         let weight = self.config.auxk_coefficient;
-        let residual = self.engine.explain(&codes, goal, &whole, weight)?;
-        Ok(Some(Explained { codes, residual }))
+        let residual = self.engine.residual(&codes, objective, &whole, weight)?;
+        Ok(Some(LossTerm { codes, residual }))
     }
 
-    /// Gradients and their application, in one or, to be clipped, in two.
+    /// Updates the parameters. Clipping takes two calls, because it needs the norm of all gradients.
     fn update(&mut self, terms: Vec<Term<E>>, at: Progress) -> Result<()> {
         let adam = self.config.adam.step(at.step + 1, at.lr_scale);
         match self.config.clip_norm {
@@ -228,13 +233,13 @@ impl<E: Engine> TopK<E> {
     }
 
     fn count(&mut self, rows: usize, main: &Term<E>, auxk: Option<&Term<E>>) {
-        self.dead.count(rows as u64, self.engine.fired(&main.codes));
+        self.dead.count(rows as u64, self.engine.active_latents(&main.codes));
         let sums = &mut self.sums;
         sums.steps += 1;
         sums.rows += rows as u64;
-        sums.active += self.engine.fired(&main.codes).count() as u64;
+        sums.active += self.engine.active_latents(&main.codes).count() as u64;
         let plus = |sum: Option<E::Scalar>, term: &Term<E>| {
-            let term = self.engine.left(&term.residual);
+            let term = self.engine.fvu(&term.residual);
             Some(match sum {
                 None => term,
                 Some(sum) => self.engine.add(sum, term),
@@ -264,10 +269,10 @@ impl<E: Engine> Learner for TopK<E> {
             return Ok(());
         }
         self.engine.load(batch)?;
-        let codes = self.engine.encode(Select::TopK { k: self.config.k }, None)?;
+        let codes = self.engine.encode(Sparsity::TopK { k: self.config.k }, None)?;
         let whole = self.whole();
-        let residual = self.engine.explain(&codes, Goal::Target, &whole, 1.0)?;
-        let main = Explained { codes, residual };
+        let residual = self.engine.residual(&codes, Objective::Batch, &whole, 1.0)?;
+        let main = LossTerm { codes, residual };
         let auxk = self.auxk(&main)?;
         self.count(batch.input.rows(), &main, auxk.as_ref());
         let terms = std::iter::once(main).chain(auxk).collect();

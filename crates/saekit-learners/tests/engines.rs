@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 use saekit_core::rng::Rng;
 use saekit_core::{Batch, MatrixView};
-use saekit_kernels::{Isa, Precision, Prefix, Screen, Select, Weights};
-use saekit_learners::engine::{Engine, Explained, Goal, HostEngine, TensorEngine};
+use saekit_kernels::{Isa, Precision, Prefix, Screen, Sparsity, Weights};
+use saekit_learners::engine::{Engine, HostEngine, LossTerm, Objective, TensorEngine};
 
 /// Rows and weights of a step.
 struct Problem {
@@ -64,20 +64,20 @@ impl Problem {
     fn run<E: Engine>(&self, engine: &mut E, download: impl Fn(E::Grads) -> Weights) -> Outcome {
         let x = MatrixView::new(self.rows(), self.d, &self.x);
         engine.load(&Batch { input: x, target: x }).unwrap();
-        let codes = engine.encode(Select::TopK { k: self.k }, None).unwrap();
-        let mut fired: Vec<u32> = engine.fired(&codes).collect();
-        fired.sort_unstable();
-        let residual = engine.explain(&codes, Goal::Target, &self.prefixes, 1.0).unwrap();
-        let left = engine.read(engine.left(&residual)).unwrap();
-        let mut terms = vec![Explained { codes, residual }];
+        let codes = engine.encode(Sparsity::TopK { k: self.k }, None).unwrap();
+        let mut active: Vec<u32> = engine.active_latents(&codes).collect();
+        active.sort_unstable();
+        let residual = engine.residual(&codes, Objective::Batch, &self.prefixes, 1.0).unwrap();
+        let fvu = engine.read(engine.fvu(&residual)).unwrap();
+        let mut terms = vec![LossTerm { codes, residual }];
         if !self.dead.is_empty() {
             let k = K_AUX.min(self.dead.len());
-            let codes = engine.encode(Select::TopK { k }, Some(&self.dead)).unwrap();
-            let goal = Goal::Error(&terms[0].residual);
-            let residual = engine.explain(&codes, goal, &self.whole(), AUXK).unwrap();
-            terms.push(Explained { codes, residual });
+            let codes = engine.encode(Sparsity::TopK { k }, Some(&self.dead)).unwrap();
+            let objective = Objective::Residual(&terms[0].residual);
+            let residual = engine.residual(&codes, objective, &self.whole(), AUXK).unwrap();
+            terms.push(LossTerm { codes, residual });
         }
-        Outcome { grads: download(engine.gradients(terms).unwrap()), left, fired }
+        Outcome { grads: download(engine.gradients(terms).unwrap()), fvu, active }
     }
 
     fn whole(&self) -> [Prefix; 1] {
@@ -111,15 +111,15 @@ impl Problem {
         }
         if !self.dead.is_empty() {
             let weight = self.prefixes.last().unwrap().weight;
-            let goal = error.inner().mul_scalar(f64::from(weight));
+            let objective = error.inner().mul_scalar(f64::from(weight));
             let ids: Vec<i32> = self.dead.iter().map(|id| id.cast_signed()).collect();
             let ids = Tensor::<1, burn::tensor::Int>::from_data(
                 TensorData::new(ids.clone(), [ids.len()]),
                 &device,
             );
             let codes = keep_largest(pre.select(1, ids.clone()), K_AUX.min(self.dead.len()));
-            let weight = AUXK / spread(goal.clone());
-            let left = goal.autodiff() - codes.matmul(w_dec.clone().select(0, ids));
+            let weight = AUXK / spread(objective.clone());
+            let left = objective.autodiff() - codes.matmul(w_dec.clone().select(0, ids));
             loss = loss + (left.clone() * left).sum().mul_scalar(weight);
         }
         let grads = loss.backward();
@@ -152,8 +152,8 @@ fn spread(y: Tensor<2>) -> f64 {
 
 struct Outcome {
     grads: Weights,
-    left: f64,
-    fired: Vec<u32>,
+    fvu: f64,
+    active: Vec<u32>,
 }
 
 fn differ(a: &Weights, b: &Weights) -> Option<String> {
@@ -191,11 +191,11 @@ proptest! {
             let got = p.run(&mut host, |grads| grads);
             let off = differ(&got.grads, &want);
             prop_assert!(off.is_none(), "{precision:?}: {}", off.unwrap());
-            prop_assert!((got.left - reference.left).abs() < 1e-5 * reference.left.max(1.0));
-            prop_assert!(got.fired == reference.fired);
+            prop_assert!((got.fvu - reference.fvu).abs() < 1e-5 * reference.fvu.max(1.0));
+            prop_assert!(got.active == reference.active);
             let counts = host.take_counts();
             prop_assert!(counts.is_empty() != matches!(precision, Precision::Mixed(..)));
-            prop_assert!(counts.iter().all(|(name, n)| *name != "redone" || *n == 0));
+            prop_assert!(counts.iter().all(|(name, n)| *name != "fallback_rows" || *n == 0));
         }
     }
 }
@@ -214,7 +214,7 @@ fn screening_changes_no_bit_of_the_gradients() {
         for name in ["screened", "rescored"] {
             assert!(counts.iter().any(|(of, n)| *of == name && *n > 0), "{screen:?}: {counts:?}");
         }
-        assert!(counts.contains(&("redone", 0)), "{screen:?}: {counts:?}");
+        assert!(counts.contains(&("fallback_rows", 0)), "{screen:?}: {counts:?}");
     }
 }
 
@@ -227,25 +227,26 @@ fn selections_agree() {
     let mut host = HostEngine::new(p.weights.clone(), Precision::F32(Isa::best()));
     tensors.load(&Batch { input: x, target: x }).unwrap();
     host.load(&Batch { input: x, target: x }).unwrap();
-    for select in [
-        Select::TopK { k: 3 },
-        Select::BatchTopK { k: 3, hint: None },
-        Select::Threshold { thresholds: &thresholds, window: 0.0 },
-        Select::Positive,
+    for sparsity in [
+        Sparsity::TopK { k: 3 },
+        Sparsity::BatchTopK { k: 3, hint: None },
+        Sparsity::Threshold { thresholds: &thresholds, window: 0.0 },
+        Sparsity::Positive,
     ] {
         let (ours, want) =
-            (host.encode(select, None).unwrap(), tensors.encode(select, None).unwrap());
-        let mut ids: [Vec<u32>; 2] = [host.fired(&ours).collect(), tensors.fired(&want).collect()];
+            (host.encode(sparsity, None).unwrap(), tensors.encode(sparsity, None).unwrap());
+        let mut ids: [Vec<u32>; 2] =
+            [host.active_latents(&ours).collect(), tensors.active_latents(&want).collect()];
         for ids in &mut ids {
             ids.sort_unstable();
         }
-        assert_eq!(ids[0], ids[1], "{select:?}");
+        assert_eq!(ids[0], ids[1], "{sparsity:?}");
         let whole = p.whole();
         let (ours, want) = (
-            host.explain(&ours, Goal::Target, &whole, 1.0).unwrap(),
-            tensors.explain(&want, Goal::Target, &whole, 1.0).unwrap(),
+            host.residual(&ours, Objective::Batch, &whole, 1.0).unwrap(),
+            tensors.residual(&want, Objective::Batch, &whole, 1.0).unwrap(),
         );
-        let want = tensors.read(tensors.left(&want)).unwrap();
-        assert!((host.left(&ours) - want).abs() < 1e-5, "{select:?}");
+        let want = tensors.read(tensors.fvu(&want)).unwrap();
+        assert!((host.fvu(&ours) - want).abs() < 1e-5, "{sparsity:?}");
     }
 }

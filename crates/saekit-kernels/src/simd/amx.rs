@@ -1,14 +1,14 @@
 //! bf16 products on the tile registers of Intel's server processors (AMX).
 //!
 //! ```text
-//! for each 8 steps:                                   their weights, 16 KiB, stay in the first cache
+//! for each 8 steps:                         their weights, 16 KiB, stay in the first-level cache
 //!     for each panel:
 //!         four tiles of 16 x 16 sums, loaded
 //!         per step of 16 pairs: two tiles of weights, two of rows, four products
 //!         the sums, stored
 //! ```
-//! What a tile register holds lies together in memory, 1 KiB, and so do a step's two, and a tile's steps:
-//! weights are `[steps, 32 latents, 16 pairs]`, rows `[steps, 2, 16 pairs, 16 rows]`.
+//! The contents of a tile register, 1 KiB, are contiguous in memory. So are the two registers of a step and
+//! the steps of a tile: weights are `[steps, 32 latents, 16 pairs]`, rows `[steps, 2, 16 pairs, 16 rows]`.
 //!
 //! The registers are named in assembly because the standard library's intrinsics for them are not
 //! stable; the compiler never uses them by itself.
@@ -47,22 +47,22 @@ struct Shapes {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
-    bytes_a_row: [u16; 16],
+    bytes_per_row: [u16; 16],
     rows: [u8; 16],
 }
 
 static SHAPES: Shapes = {
-    let (mut bytes_a_row, mut rows) = ([0; 16], [0; 16]);
+    let (mut bytes_per_row, mut rows) = ([0; 16], [0; 16]);
     let mut i = 0;
     while i < 8 {
-        bytes_a_row[i] = 64;
+        bytes_per_row[i] = 64;
         rows[i] = 16;
         i += 1;
     }
-    Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_a_row, rows }
+    Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_per_row, rows }
 };
 
-/// Lines of `next` that are asked for a step.
+/// Cache lines of `next` that are prefetched per step.
 const LINES: usize = 4;
 
 /// Steps that all panels take before the next ones: 16 KiB of weights stay in the first-level cache.
@@ -102,10 +102,10 @@ pub(super) unsafe fn multiply<'a>(
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// Adds some steps' products to the sums of a panel, or begins these.
+/// Adds the products of some steps to the sums of a panel, or starts these sums (`begin`).
 ///
 /// # Safety
-/// The instructions are available and the registers configured; `w` and `x` have 512 values a step,
+/// The instructions are available and the registers configured; `w` and `x` have 512 values per step,
 /// `out` 1024.
 #[inline]
 unsafe fn add_steps(
@@ -116,7 +116,7 @@ unsafe fn add_steps(
     next: &[u32],
     out: *mut f32,
 ) {
-    // Without a next tile the same line is asked for again.
+    // Without a next tile the same line is prefetched again and again.
     let ahead = if next.is_empty() { 0 } else { 64 * LINES };
     // SAFETY: each load reads 16 neighbouring rows of 64 bytes; in as many steps of two of these they
     // lie within the caller's promise, as do 32 lines of sums of 128 bytes. A prefetch of any address

@@ -1,5 +1,5 @@
-//! The same product from bf16 values, accumulated in f32: half the bytes, and on processors with
-//! instructions for it twice the multiply-adds or more.
+//! The encoder's product from bf16 values, accumulated in f32: half the bytes, and at least twice the
+//! multiply-adds per second on processors with instructions for it.
 //!
 //! Two neighbouring columns make a pair, the first in the low half of a `u32`. A row is padded with
 //! zeros to a multiple of [`PAIRS`] pairs.
@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 
 use super::{Isa, Kernel, Lanes, Simd, TileShape};
 
-/// Rows are padded to a multiple of so many pairs.
+/// Rows are padded to a multiple of this many pairs.
 const PAIRS: usize = 16;
 
 /// How this machine multiplies bf16 values.
@@ -80,7 +80,7 @@ impl Screen {
         }
     }
 
-    /// Where the `line`-th sixteen pairs of latent `i` begin, in weights of `pairs` a latent.
+    /// Where the `line`-th sixteen pairs of latent `i` begin, in weights of `pairs` pairs per latent.
     #[inline(always)]
     pub(crate) fn place(self, i: usize, line: usize, pairs: usize) -> usize {
         match self.0 {
@@ -102,7 +102,7 @@ impl Screen {
 
     /// Writes the products of `mr` latents with weights `w`, [placed](Self::place) from 0 on, and the `nr`
     /// rows of each of the panels, in which they are [placed](Self::panel_place), to `out`,
-    /// `[panels, mr, nr]`; native products fetch (a part of) `next` from memory meanwhile.
+    /// `[panels, mr, nr]`. Native products prefetch (a part of) `next` meanwhile.
     ///
     /// # Panics
     /// If a slice is shorter than that.
@@ -130,7 +130,7 @@ impl Screen {
         }
     }
 
-    /// The same with one panel.
+    /// [`multiply`](Self::multiply) with one panel.
     fn multiply_one(self, w: &[u32], next: &[u32], panel: &[u32], pairs: usize, out: &mut [f32]) {
         match self.0 {
             Level::Widened(isa) => isa.run(Widened { w, panel, pairs, out }),
@@ -151,7 +151,7 @@ pub(crate) fn part<T>(values: &[T], i: usize, n: usize) -> &[T] {
     &values[values.len() * i / n..values.len() * (i + 1) / n]
 }
 
-/// Pairs that a row of `d` values takes.
+/// Pairs per row of `d` values, padding included.
 pub(crate) fn pairs(d: usize) -> usize {
     d.div_ceil(2 * PAIRS) * PAIRS
 }

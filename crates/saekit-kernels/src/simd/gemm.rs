@@ -2,7 +2,7 @@
 
 use gemm::Parallelism;
 
-/// A matrix over a slice: the distance from a row to the next and from a column to the next.
+/// A matrix over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strided<'a> {
     /// The values.
@@ -11,9 +11,9 @@ pub(crate) struct Strided<'a> {
     pub(crate) rows: usize,
     /// Number of columns.
     pub(crate) cols: usize,
-    /// From a row to the next.
+    /// Distance from a row to the next, in values.
     pub(crate) row_stride: usize,
-    /// From a column to the next.
+    /// Distance from a column to the next, in values.
     pub(crate) col_stride: usize,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Strided<'a> {
         }
     }
 
-    /// Whether every position that is read is in the slice.
+    /// Whether every element lies within the slice.
     fn lies_within(&self) -> bool {
         let last = |n: usize, stride: usize| n.checked_sub(1).map(|n| n.checked_mul(stride));
         let (Some(down), Some(along)) =
@@ -52,7 +52,7 @@ impl<'a> Strided<'a> {
     }
 }
 
-/// How many threads take part in a product; the result is the same.
+/// The threads of a product; the result does not depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Threads {
     /// The caller only.

@@ -5,9 +5,9 @@
 //!     transpose 16 x 4 values of one side, and of the other
 //!     acc[lane] += a[lane][p] · b[lane][p]         p ascending
 //! ```
-//! A tile adds up each of its products in the order of the columns, with the rounding of
-//! [`Simd::multiply_add`]. The same is done here for any pairs of rows, so that what comes out has
-//! the bits that a tile would have given.
+//! A tile sums each of its products in the order of the columns, with the rounding of
+//! [`Simd::multiply_add`]. This does the same for any pairs of rows, so that the results have the bits of
+//! a tile.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
@@ -24,7 +24,7 @@ use super::{Isa, Kernel, Lanes, Simd};
 /// Pairs that are multiplied at once.
 pub(crate) const PAIRS_AT_ONCE: usize = 16;
 
-/// Columns from those being multiplied to those asked for: four cache lines.
+/// Distance of a prefetch from the columns being multiplied: four cache lines.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 64;
 

@@ -3,7 +3,7 @@
 /// `LANES` values in a register. Every method is inlined into a function that enables the
 /// instruction set; outside of one, only the implementation for arrays may be used.
 pub(crate) trait Lanes: Copy {
-    /// Values a register.
+    /// Values per register.
     const LANES: usize;
 
     /// `a b + c` of single values, in one rounding where that is one instruction.
@@ -29,7 +29,7 @@ pub(crate) trait Lanes: Copy {
     /// As above.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
 
-    /// Asks for the cache line at `from`, which need not be readable.
+    /// Prefetches the cache line at `from`, which need not be readable.
     #[inline(always)]
     fn prefetch(from: *const f32) {
         let _ = from;

@@ -1,4 +1,4 @@
-//! Everything that depends on the processor, and every `unsafe` block of the crate.
+//! All code that depends on the processor, and every `unsafe` block of the crate.
 //!
 //! * [`Isa`] is the proof that an instruction set was detected: it cannot be made otherwise.
 //! * [`Isa::run`] compiles plain loops for it; the compiler vectorises them.
@@ -31,8 +31,7 @@ pub use gemm::matmul_nt;
 pub(crate) use gemm::{Strided, Threads, matmul};
 pub(crate) use in_order::PAIRS_AT_ONCE;
 pub(crate) use lanes::Lanes;
-pub(crate) use tile::Bars;
-pub(crate) use tile::TileShape;
+pub(crate) use tile::{TileShape, TileThresholds};
 pub(crate) use vector::Simd;
 
 /// An instruction set that this machine has; the kernels run on the one they are given.

@@ -4,9 +4,8 @@
 //! acc[mr][nr] = 0
 //! for p in 0..d:  acc[i][j] += w_enc[i][p] · panel[p][j]          mr · nr fused multiply-adds
 //! ```
-//! The weights are read where they lie, row-major; only the rows of the batch are packed, `nr` of
-//! them side by side, so that a register holds the same column of several rows. Per step of `p` a
-//! tile reads `mr` broadcast weights and `nr` packed values: with 12 by 32 that is 14 loads for 24
+//! The weights are read in place, row-major. Only the rows of the batch are packed, `nr` of them side by
+//! side, so that a register holds the same column of several rows. Per step of `p` a tile reads `mr` broadcast weights and `nr` packed values: with 12 by 32 that is 14 loads for 24
 //! multiply-adds.
 
 use super::lanes::Lanes;
@@ -15,13 +14,13 @@ use super::{Isa, Level};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 
-/// Columns between two requests for the next tile's weights,
+/// Columns between two prefetches of the next tile's weights.
 const SPACING: usize = 8;
 
-/// and cache lines a request: a third of a tile while another is multiplied.
+/// Cache lines per prefetch: a third of a tile is fetched while another is multiplied.
 const LINES: usize = 2;
 
-/// How many latents by how many rows a tile holds.
+/// The size of a tile: latents by rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileShape {
     /// Latents.
@@ -30,16 +29,16 @@ pub(crate) struct TileShape {
     pub(crate) nr: usize,
 }
 
-/// What a tile's values are held against.
-pub(crate) struct Bars<'a> {
+/// The biases of a tile and the thresholds for its values.
+pub(crate) struct TileThresholds<'a> {
     /// Added to each latent's values, `[mr]`.
     pub(crate) bias: &'a [f32],
-    /// A value must exceed its latent's floor, `[mr]`,
-    pub(crate) floor: &'a [f32],
-    /// and its row's bar, `[nr]`,
-    pub(crate) bar: &'a [f32],
-    /// where it counts as larger by this much, `[nr]`.
-    pub(crate) slack: &'a [f32],
+    /// Threshold per latent, `[mr]`.
+    pub(crate) latent: &'a [f32],
+    /// Threshold per row, `[nr]`.
+    pub(crate) row: &'a [f32],
+    /// Added to a row's values before they are compared, `[nr]`: a bound on their error.
+    pub(crate) error_bound: &'a [f32],
 }
 
 impl Isa {
@@ -55,7 +54,7 @@ impl Isa {
     }
 
     /// Writes the products of the `mr` rows of `w`, `[mr, d]`, with the `nr` columns of `panel`,
-    /// `[d, nr]`, to `out`, `[mr, nr]`; AVX-512 fetches `next` from memory meanwhile.
+    /// `[d, nr]`, to `out`, `[mr, nr]`. AVX-512 prefetches `next` meanwhile.
     ///
     /// # Panics
     /// If a slice is shorter than that.
@@ -84,8 +83,8 @@ impl Isa {
         }
     }
 
-    /// Adds the biases to the values of a tile of `shape` and tells for each latent, a bit a row,
-    /// which of them exceed both its floor and the row's bar.
+    /// Adds the biases to the values of a tile of `shape`. Sets bit `j` of `found[i]` where the value of
+    /// latent `i` and row `j`, plus its error bound, exceeds both thresholds.
     ///
     /// # Panics
     /// If a slice is shorter than the shape wants, or `nr` is no multiple of 8 up to 64.
@@ -93,23 +92,25 @@ impl Isa {
         self,
         shape: TileShape,
         values: &mut [f32],
-        bars: &Bars<'_>,
+        thresholds: &TileThresholds<'_>,
         found: &mut [u64],
     ) {
         let TileShape { mr, nr } = shape;
         assert!(nr <= 64 && nr.is_multiple_of(8) && values.len() >= mr * nr);
-        assert!(bars.bias.len() >= mr && bars.floor.len() >= mr && found.len() >= mr);
-        assert!(bars.bar.len() >= nr && bars.slack.len() >= nr);
+        assert!(thresholds.bias.len() >= mr && thresholds.latent.len() >= mr && found.len() >= mr);
+        assert!(thresholds.row.len() >= nr && thresholds.error_bound.len() >= nr);
         // SAFETY: the assertions make every element that is read or written lie within its slice,
         // and an `Isa` of a level exists only where its features were detected. Wide registers are
         // used where `nr` is a multiple of their width.
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 if nr.is_multiple_of(16) => scan_avx512(shape, values, bars, found),
+                Level::Avx512 if nr.is_multiple_of(16) => {
+                    scan_avx512(shape, values, thresholds, found)
+                }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 | Level::Avx2 => scan_avx2(shape, values, bars, found),
-                Level::Portable => scan::<[f32; 4]>(shape, values, bars, found),
+                Level::Avx512 | Level::Avx2 => scan_avx2(shape, values, thresholds, found),
+                Level::Portable => scan::<[f32; 4]>(shape, values, thresholds, found),
             }
         }
     }
@@ -189,36 +190,52 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
 /// AVX2; see [`scan`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn scan_avx2(shape: TileShape, values: &mut [f32], bars: &Bars<'_>, found: &mut [u64]) {
+unsafe fn scan_avx2(
+    shape: TileShape,
+    values: &mut [f32],
+    thresholds: &TileThresholds<'_>,
+    found: &mut [u64],
+) {
     // SAFETY: the caller's promise.
-    unsafe { scan::<__m256>(shape, values, bars, found) }
+    unsafe { scan::<__m256>(shape, values, thresholds, found) }
 }
 
 /// # Safety
 /// AVX-512; see [`scan`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
-unsafe fn scan_avx512(shape: TileShape, values: &mut [f32], bars: &Bars<'_>, found: &mut [u64]) {
+unsafe fn scan_avx512(
+    shape: TileShape,
+    values: &mut [f32],
+    thresholds: &TileThresholds<'_>,
+    found: &mut [u64],
+) {
     // SAFETY: the caller's promise.
-    unsafe { scan::<__m512>(shape, values, bars, found) }
+    unsafe { scan::<__m512>(shape, values, thresholds, found) }
 }
 
 /// # Safety
 /// The instruction set of `V`; slices as long as `shape` wants; `nr` a multiple of `V::LANES`.
 #[inline(always)]
-unsafe fn scan<V: Lanes>(shape: TileShape, values: &mut [f32], bars: &Bars<'_>, found: &mut [u64]) {
+unsafe fn scan<V: Lanes>(
+    shape: TileShape,
+    values: &mut [f32],
+    thresholds: &TileThresholds<'_>,
+    found: &mut [u64],
+) {
     for (i, found) in found.iter_mut().enumerate().take(shape.mr) {
         let mut mask = 0_u64;
         // SAFETY: `i < mr` and `j + LANES <= nr` keep every offset within the caller's promise.
         unsafe {
-            let (bias, floor) = (V::splat(bars.bias[i]), V::splat(bars.floor[i]));
+            let (bias, latent_threshold) =
+                (V::splat(thresholds.bias[i]), V::splat(thresholds.latent[i]));
             for j in (0..shape.nr).step_by(V::LANES) {
                 let at = values.as_mut_ptr().add(i * shape.nr + j);
                 let value = V::load(at).add(bias);
                 value.store(at);
-                let bar = V::load(bars.bar.as_ptr().add(j)).max(floor);
-                let upper = value.add(V::load(bars.slack.as_ptr().add(j)));
-                mask |= u64::from(upper.above(bar)) << j;
+                let row_threshold = V::load(thresholds.row.as_ptr().add(j)).max(latent_threshold);
+                let upper = value.add(V::load(thresholds.error_bound.as_ptr().add(j)));
+                mask |= u64::from(upper.above(row_threshold)) << j;
             }
         }
         *found = mask;
@@ -255,17 +272,22 @@ mod tests {
             for shape in [isa.tile(), TileShape { mr: 3, nr: 8 }, TileShape { mr: 2, nr: 64 }] {
                 let TileShape { mr, nr } = shape;
                 let before = values(mr * nr, 3);
-                let (bias, floor) = (values(mr, 4), values(mr, 5));
-                let (bar, slack) = (values(nr, 6), values(nr, 7));
-                let bars = Bars { bias: &bias, floor: &floor, bar: &bar, slack: &slack };
+                let (bias, latent_threshold) = (values(mr, 4), values(mr, 5));
+                let (row_threshold, error_bound) = (values(nr, 6), values(nr, 7));
+                let thresholds = TileThresholds {
+                    bias: &bias,
+                    latent: &latent_threshold,
+                    row: &row_threshold,
+                    error_bound: &error_bound,
+                };
                 let (mut got, mut found) = (before.clone(), vec![0; mr]);
-                isa.scan(shape, &mut got, &bars, &mut found);
+                isa.scan(shape, &mut got, &thresholds, &mut found);
                 for (at, value) in before.iter().enumerate() {
                     let (i, j) = (at / nr, at % nr);
                     let value = value + bias[i];
                     assert_eq!(got[at], value);
-                    let upper = value + slack[j];
-                    let want = upper > floor[i] && upper > bar[j];
+                    let upper = value + error_bound[j];
+                    let want = upper > latent_threshold[i] && upper > row_threshold[j];
                     assert_eq!(found[i] >> j & 1 == 1, want, "{isa:?} {shape:?} {i} {j}");
                 }
             }
@@ -279,9 +301,10 @@ mod tests {
             let (mr, nr) = (shape.mr, shape.nr);
             let mut values = vec![f32::NAN; mr * nr];
             let (zero, low) = (vec![0.0; 64], vec![f32::NEG_INFINITY; 64]);
-            let bars = Bars { bias: &zero, floor: &low, bar: &low, slack: &zero };
+            let thresholds =
+                TileThresholds { bias: &zero, latent: &low, row: &low, error_bound: &zero };
             let mut found = vec![1; mr];
-            isa.scan(shape, &mut values, &bars, &mut found);
+            isa.scan(shape, &mut values, &thresholds, &mut found);
             assert!(found.iter().all(|mask| *mask == 0));
         }
     }

@@ -70,9 +70,9 @@ impl<V: Lanes> Simd<V> {
         }
     }
 
-    /// `y += Σ a x`, four terms at a time, so that `y` is read and written a quarter as often.
+    /// `y += Σ a x` over `n` terms, four at a time, so that `y` is read and written a quarter as often.
     ///
-    /// `term` gives term number `i` of `n`.
+    /// `term(i)` returns `(a, x)` of term `i`.
     ///
     /// # Panics
     /// If a term is shorter than `y`.

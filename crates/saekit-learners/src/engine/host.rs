@@ -1,11 +1,11 @@
 use saekit_core::{Batch, State, StateTensor};
 use saekit_kernels::{
-    AdamStep, Batch as Rows, ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision,
-    Prefix, Pull, Screener, Screening, Select, SparseRows, Target, Weights, apply, centre,
+    AdamStep, CscCodes, CsrCodes, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix,
+    Screener, Screening, Sparsity, StepInput, Target, TermGrad, Weights, apply, centre,
     encode_once, gradients, residual, update, variance,
 };
 
-use super::{Engine, Explained, Goal, moment_names};
+use super::{Engine, LossTerm, Objective, moment_names};
 use crate::{Error, Result};
 
 /// The sparse kernels, on the CPU; see the [module](super).
@@ -15,29 +15,30 @@ pub struct HostEngine {
     screener: Screener,
     weights: Weights,
     moments: Moments,
-    /// The batch, `[B, d_in]`, centred and as it is wanted.
+    /// The batch's input, `[B, d_in]`, centred by `b_dec`.
     x: Vec<f32>,
+    /// The batch's target, `[B, d_out]`.
     target: Vec<f32>,
-    /// Buffers of steps before.
+    /// Buffers of earlier steps, for reuse.
     spare_residuals: Vec<saekit_kernels::Residual>,
-    spare_lists: Vec<ByLatent>,
-    /// Where BatchTopK's threshold was.
+    spare_columns: Vec<CscCodes>,
+    /// The smallest value that BatchTopK selected in the last batch: a hint for the next.
     last_threshold: Option<f32>,
     screening: Screening,
 }
 
-/// What codes left of their goal.
+/// The objective minus the reconstruction.
 pub struct HostResidual {
     inner: saekit_kernels::Residual,
     prefixes: Vec<Prefix>,
-    /// The loss's term over the squared errors.
+    /// Factor of the squared errors in the loss.
     scale: f32,
-    left: f64,
+    fvu: f64,
     bias: bool,
 }
 
 impl HostEngine {
-    /// An engine that goes on from `weights`.
+    /// An engine with the parameters `weights` and zero moments.
     pub fn new(weights: Weights, precision: Precision) -> Self {
         Self {
             isa: precision.isa(),
@@ -48,13 +49,13 @@ impl HostEngine {
             x: Vec::new(),
             target: Vec::new(),
             spare_residuals: Vec::new(),
-            spare_lists: Vec::new(),
+            spare_columns: Vec::new(),
             last_threshold: None,
             screening: Screening::default(),
         }
     }
 
-    /// Fails where a weight is not finite: an encoder's would select nothing, and the loss not tell.
+    /// Fails where a weight is not finite. The loss alone does not show it: NaN in the encoder selects nothing.
     fn check(&self) -> Result<()> {
         let values = Self::parts(&self.weights).into_iter().flat_map(|(_, values, _)| values);
         match values.copied().find(|value| !value.is_finite()) {
@@ -63,23 +64,23 @@ impl HostEngine {
         }
     }
 
-    fn by_latent(&mut self, terms: &[Explained<SparseRows, HostResidual>]) -> Vec<ByLatent> {
+    fn transposed(&mut self, terms: &[LossTerm<CsrCodes, HostResidual>]) -> Vec<CscCodes> {
         let d_sae = self.weights.b_enc.len();
-        let list = |term: &Explained<SparseRows, HostResidual>| {
-            let mut list = self.spare_lists.pop().unwrap_or_default();
-            term.codes.by_latent(&term.residual.inner.grads, d_sae, &mut list);
-            list
+        let transpose = |term: &LossTerm<CsrCodes, HostResidual>| {
+            let mut columns = self.spare_columns.pop().unwrap_or_default();
+            term.codes.transpose(&term.residual.inner.grads, d_sae, &mut columns);
+            columns
         };
-        terms.iter().map(list).collect()
+        terms.iter().map(transpose).collect()
     }
 
     fn keep_buffers(
         &mut self,
-        terms: Vec<Explained<SparseRows, HostResidual>>,
-        lists: Vec<ByLatent>,
+        terms: Vec<LossTerm<CsrCodes, HostResidual>>,
+        columns: Vec<CscCodes>,
     ) {
         self.spare_residuals.extend(terms.into_iter().map(|term| term.residual.inner));
-        self.spare_lists.extend(lists);
+        self.spare_columns.extend(columns);
     }
 
     /// The parameters by name, with their sizes.
@@ -95,20 +96,20 @@ impl HostEngine {
     }
 }
 
-/// What pulls on the weights.
-fn pulls<'a>(
-    terms: &'a [Explained<SparseRows, HostResidual>],
-    lists: &'a [ByLatent],
-) -> Vec<Pull<'a>> {
-    let pull = |(term, codes): (&'a Explained<SparseRows, HostResidual>, &'a ByLatent)| {
+/// The terms of the loss, as the kernels take them.
+fn term_grads<'a>(
+    terms: &'a [LossTerm<CsrCodes, HostResidual>],
+    columns: &'a [CscCodes],
+) -> Vec<TermGrad<'a>> {
+    let grad = |(term, codes): (&'a LossTerm<CsrCodes, HostResidual>, &'a CscCodes)| {
         let HostResidual { inner, prefixes, scale, bias, .. } = &term.residual;
-        Pull { codes, errors: &inner.errors, prefixes, scale: *scale, bias: *bias }
+        TermGrad { codes, errors: &inner.errors, prefixes, scale: *scale, bias: *bias }
     };
-    terms.iter().zip(lists).map(pull).collect()
+    terms.iter().zip(columns).map(grad).collect()
 }
 
 impl Engine for HostEngine {
-    type Codes = SparseRows;
+    type Codes = CsrCodes;
     type Residual = HostResidual;
     type Grads = Weights;
     type Scalar = f64;
@@ -128,56 +129,61 @@ impl Engine for HostEngine {
 
     fn load(&mut self, batch: &Batch<'_>) -> Result<()> {
         centre(batch.input.as_slice(), &self.weights.b_dec, &mut self.x);
+        // The batch is borrowed for this call alone, and `residual` needs the target later: hence a copy.
+        // Where the target is the input, the step so moves `8 B d` bytes more than it had to.
         self.target.clear();
         self.target.extend_from_slice(batch.target.as_slice());
         Ok(())
     }
 
-    fn encode(&mut self, select: Select<'_>, among: Option<&[u32]>) -> Result<SparseRows> {
+    fn encode(&mut self, sparsity: Sparsity<'_>, latents: Option<&[u32]>) -> Result<CsrCodes> {
         let Weights { w_enc, b_enc, .. } = &self.weights;
-        let select = match (select, among) {
-            (Select::BatchTopK { k, hint }, None) => {
-                Select::BatchTopK { k, hint: hint.or(self.last_threshold) }
+        let sparsity = match (sparsity, latents) {
+            (Sparsity::BatchTopK { k, hint }, None) => {
+                Sparsity::BatchTopK { k, hint: hint.or(self.last_threshold) }
             }
-            _ => select,
+            _ => sparsity,
         };
-        let (codes, screening) = match among {
-            None => self.screener.encode(&self.x, Encoder { w_enc, b_enc }, select),
-            Some(among) => {
+        let (codes, screening) = match latents {
+            None => self.screener.encode(&self.x, Encoder { w_enc, b_enc }, sparsity),
+            Some(latents) => {
                 let d = self.weights.b_dec.len();
-                let mut picked = Vec::with_capacity(among.len() * d);
-                for id in among {
+                let mut picked = Vec::with_capacity(latents.len() * d);
+                for id in latents {
                     picked.extend_from_slice(&w_enc[*id as usize * d..][..d]);
                 }
-                let b_enc: Vec<f32> = among.iter().map(|id| b_enc[*id as usize]).collect();
+                let b_enc: Vec<f32> = latents.iter().map(|id| b_enc[*id as usize]).collect();
                 let encoder = Encoder { w_enc: &picked, b_enc: &b_enc };
-                let (mut codes, screening) = encode_once(&self.x, encoder, select, self.precision);
-                codes.ids.iter_mut().for_each(|id| *id = among[*id as usize]);
+                let (mut codes, screening) =
+                    encode_once(&self.x, encoder, sparsity, self.precision);
+                codes.ids.iter_mut().for_each(|id| *id = latents[*id as usize]);
                 (codes, screening)
             }
         };
-        if matches!(select, Select::BatchTopK { .. }) && among.is_none() {
+        // The hint is no part of the state: codes do not depend on it, so a resumed run, which starts
+        // without one, gets the same bits.
+        if matches!(sparsity, Sparsity::BatchTopK { .. }) && latents.is_none() {
             self.last_threshold = codes.values.iter().copied().reduce(f32::min);
         }
         self.screening += screening;
         Ok(codes)
     }
 
-    fn fired<'a>(&self, codes: &'a SparseRows) -> Box<dyn Iterator<Item = u32> + 'a> {
+    fn active_latents<'a>(&self, codes: &'a CsrCodes) -> Box<dyn Iterator<Item = u32> + 'a> {
         Box::new(codes.ids.iter().zip(&codes.values).filter(|(_, v)| **v > 0.0).map(|(id, _)| *id))
     }
 
-    fn explain(
+    fn residual(
         &mut self,
-        codes: &SparseRows,
-        goal: Goal<'_, HostResidual>,
+        codes: &CsrCodes,
+        objective: Objective<'_, HostResidual>,
         prefixes: &[Prefix],
         weight: f64,
     ) -> Result<HostResidual> {
         let d = self.d_in();
-        let (target, bias) = match goal {
-            Goal::Target => (&self.target[..], true),
-            Goal::Error(other) => {
+        let (target, bias) = match objective {
+            Objective::Batch => (&self.target[..], true),
+            Objective::Residual(other) => {
                 let errors = &other.inner.errors;
                 (&errors[errors.len() - codes.rows() * d..], false)
             }
@@ -188,15 +194,15 @@ impl Engine for HostEngine {
         let decoder = Decoder { w_dec, b_dec: bias.then_some(b_dec) };
         let mut inner = self.spare_residuals.pop().unwrap_or_default();
         residual(self.isa, codes, decoder, Target { y: target, prefixes, scale }, &mut inner);
-        let left = inner.squares.last().map_or(0.0, |squares| squares / variance);
-        if !left.is_finite() {
-            return Err(Error::Diverged { loss: left });
+        let fvu = inner.sse.last().map_or(0.0, |sse| sse / variance);
+        if !fvu.is_finite() {
+            return Err(Error::Diverged { loss: fvu });
         }
-        Ok(HostResidual { inner, prefixes: prefixes.to_vec(), scale, left, bias })
+        Ok(HostResidual { inner, prefixes: prefixes.to_vec(), scale, fvu, bias })
     }
 
-    fn left(&self, residual: &HostResidual) -> f64 {
-        residual.left
+    fn fvu(&self, residual: &HostResidual) -> f64 {
+        residual.fvu
     }
 
     fn add(&self, sum: f64, term: f64) -> f64 {
@@ -204,11 +210,15 @@ impl Engine for HostEngine {
     }
 
     fn take_counts(&mut self) -> Vec<(&'static str, u64)> {
-        let Screening { screened, rescored, redone } = std::mem::take(&mut self.screening);
+        let Screening { screened, rescored, fallback_rows } = std::mem::take(&mut self.screening);
         match self.precision {
             Precision::F32(_) => Vec::new(),
             Precision::Mixed(..) => {
-                vec![("screened", screened), ("rescored", rescored), ("redone", redone)]
+                vec![
+                    ("screened", screened),
+                    ("rescored", rescored),
+                    ("fallback_rows", fallback_rows),
+                ]
             }
         }
     }
@@ -219,24 +229,24 @@ impl Engine for HostEngine {
 
     fn update(
         &mut self,
-        terms: Vec<Explained<SparseRows, HostResidual>>,
+        terms: Vec<LossTerm<CsrCodes, HostResidual>>,
         adam: AdamStep,
     ) -> Result<()> {
-        let lists = self.by_latent(&terms);
-        let batch = Rows { x: &self.x, pulls: &pulls(&terms, &lists) };
+        let columns = self.transposed(&terms);
+        let batch = StepInput { x: &self.x, terms: &term_grads(&terms, &columns) };
         let Self { weights, moments, screener, .. } = self;
         let parameters = Parameters { weights, moments, rounded: screener.rounded() };
         update(self.isa, parameters, batch, adam);
-        self.keep_buffers(terms, lists);
+        self.keep_buffers(terms, columns);
         Ok(())
     }
 
-    fn gradients(&mut self, terms: Vec<Explained<SparseRows, HostResidual>>) -> Result<Weights> {
-        let lists = self.by_latent(&terms);
-        let batch = Rows { x: &self.x, pulls: &pulls(&terms, &lists) };
+    fn gradients(&mut self, terms: Vec<LossTerm<CsrCodes, HostResidual>>) -> Result<Weights> {
+        let columns = self.transposed(&terms);
+        let batch = StepInput { x: &self.x, terms: &term_grads(&terms, &columns) };
         let mut grads = self.weights.zeros_like();
         gradients(self.isa, &self.weights, batch, &mut grads);
-        self.keep_buffers(terms, lists);
+        self.keep_buffers(terms, columns);
         Ok(grads)
     }
 
@@ -287,6 +297,7 @@ impl Engine for HostEngine {
         if let Some(rounded) = self.screener.rounded() {
             rounded.refresh(self.isa, &self.weights.w_enc);
         }
+        // A hint of other weights would be a bad guess.
         self.last_threshold = None;
         Ok(())
     }

@@ -1,25 +1,26 @@
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, IndexingUpdateOp, Tensor};
 use saekit_core::{Batch, State};
-use saekit_kernels::{AdamStep, Prefix, Select, Weights};
+use saekit_kernels::{AdamStep, Prefix, Sparsity, Weights};
 
-use super::{Engine, Explained, Goal};
+use super::{Engine, LossTerm, Objective};
 use crate::adam::{Moments, from_state};
 use crate::tensors::{download, select_top_k, to_state, upload, upload_ids, upload_vector};
 use crate::{Result, decoder};
 
 /// Dense tensor operations, on any device; see the [module](super).
 ///
-/// Codes are dense here, `[B, d_sae]`, and gradients are written out by hand: the same arithmetic as
-/// the sparse kernels, without their tricks.
+/// Codes are dense, `[B, d_sae]`, and gradients are written by hand: the arithmetic of the sparse kernels
+/// without their optimisations.
 pub struct TensorEngine {
     device: Device,
     parameters: Parameters,
     moments: ParameterMoments,
-    /// The batch: centred, `[B, d_in]`, and as it is wanted, `[B, d_out]`.
+    /// The batch's input, `[B, d_in]`, centred by `b_dec`.
     x: Tensor<2>,
+    /// The batch's target, `[B, d_out]`.
     target: Tensor<2>,
-    /// Pre-activations of the batch, `[B, d_sae]`, once they were asked for.
+    /// Pre-activations of the batch, `[B, d_sae]`; computed at the first use.
     pre: Option<Tensor<2>>,
 }
 
@@ -43,23 +44,23 @@ struct ParameterMoments {
 pub struct DenseCodes {
     /// `[B, d_sae]`, zero where a latent is not active.
     values: Tensor<2>,
-    /// The latents that fired, once a row.
-    fired: Vec<u32>,
+    /// The latents with a positive value; a latent comes once per row it is active in.
+    active: Vec<u32>,
 }
 
-/// What codes left of their goal.
+/// The objective minus the reconstruction.
 pub struct DenseResidual {
-    /// Weighted errors of each prefix alone, `[B, d_out]`.
+    /// The weighted error of each prefix by itself, `[B, d_out]`.
     errors: Vec<Tensor<2>>,
     prefixes: Vec<Prefix>,
-    /// The loss's term over the squared errors, `[1]`.
+    /// Factor of the squared errors in the loss, `[1]`.
     scale: Tensor<1>,
-    left: Tensor<1>,
+    fvu: Tensor<1>,
     bias: bool,
 }
 
 impl TensorEngine {
-    /// An engine on `device` that goes on from `weights`.
+    /// An engine on `device` with the parameters `weights` and zero moments.
     pub fn new(weights: &Weights, device: &Device) -> Self {
         let (d_sae, d) = (weights.b_enc.len(), weights.b_dec.len());
         let matrix = |values: &[f32]| upload_vector(values, device).reshape([d_sae, d]);
@@ -89,13 +90,13 @@ impl TensorEngine {
         pre.clone()
     }
 
-    /// `pre` at the `k` largest places of each row as far as they are positive, zero elsewhere.
+    /// `pre` where it is positive and among the `k` largest of its row, zero elsewhere.
     fn keep_top_k(&self, pre: Tensor<2>, k: usize) -> Result<DenseCodes> {
         let zeros = Tensor::<2>::zeros(pre.dims(), &self.device);
         let (ids, host_ids) = select_top_k(pre.clone(), k)?;
         let values = relu(pre.gather(1, ids.clone()));
-        let fired = positive(&host_ids, &download(values.clone())?);
-        Ok(DenseCodes { values: zeros.scatter(1, ids, values, IndexingUpdateOp::Add), fired })
+        let active = positive(&host_ids, &download(values.clone())?);
+        Ok(DenseCodes { values: zeros.scatter(1, ids, values, IndexingUpdateOp::Add), active })
     }
 
     /// Codes from a dense matrix.
@@ -103,35 +104,36 @@ impl TensorEngine {
         let d_sae = values.dims()[1] as u32;
         let host = download(values.clone())?;
         let ids: Vec<u32> = (0..host.len() as u32).map(|at| at % d_sae).collect();
-        Ok(DenseCodes { values, fired: positive(&ids, &host) })
+        Ok(DenseCodes { values, active: positive(&ids, &host) })
     }
 
-    fn keep(&self, pre: Tensor<2>, select: Select<'_>) -> Result<DenseCodes> {
+    fn keep(&self, pre: Tensor<2>, sparsity: Sparsity<'_>) -> Result<DenseCodes> {
         let [rows, cols] = pre.dims();
-        match select {
-            Select::TopK { k } if k < cols => self.keep_top_k(pre, k),
-            Select::BatchTopK { k, .. } if k < cols => {
+        match sparsity {
+            Sparsity::TopK { k } if k < cols => self.keep_top_k(pre, k),
+            Sparsity::BatchTopK { k, .. } if k < cols => {
                 let codes = self.keep_top_k(pre.reshape([1, rows * cols]), k * rows)?;
                 Self::codes(codes.values.reshape([rows, cols]))
             }
-            Select::Threshold { thresholds, .. } => {
+            Sparsity::Threshold { thresholds, .. } => {
                 let thresholds = upload_vector(thresholds, &self.device);
                 let above = pre.clone().greater(thresholds.unsqueeze());
                 Self::codes(pre.mask_fill(above.bool_not(), 0.0))
             }
-            Select::Positive | Select::TopK { .. } | Select::BatchTopK { .. } => {
+            Sparsity::Positive | Sparsity::TopK { .. } | Sparsity::BatchTopK { .. } => {
                 Self::codes(relu(pre))
             }
         }
     }
 
-    /// Gradient of one term: `factor · codesᵀ error` for the decoder, and the derivative by the values.
-    fn pull(&self, term: &Explained<DenseCodes, DenseResidual>, grads: &mut Parameters) {
+    /// Adds the gradient of one term to `grads`: `factor · codesᵀ error` for the decoder, and the derivative
+    /// by the values for the encoder.
+    fn add_gradient(&self, term: &LossTerm<DenseCodes, DenseResidual>, grads: &mut Parameters) {
         let DenseResidual { errors, prefixes, scale, bias, .. } = &term.residual;
         let factor = scale.clone().mul_scalar(-2.0);
         let codes = &term.codes.values;
         let [rows, d_sae] = codes.dims();
-        let active = codes.clone().greater_elem(0.0).float();
+        let mask = codes.clone().greater_elem(0.0).float();
         for (prefix, error) in prefixes.iter().zip(errors) {
             let error = error.clone() * factor.clone().unsqueeze();
             let inside = Tensor::<2>::ones([1, prefix.end], &self.device);
@@ -140,7 +142,7 @@ impl TensorEngine {
             let values = codes.clone() * inside.clone();
             grads.w_dec = grads.w_dec.clone() + values.transpose().matmul(error.clone());
             let by_value = error.clone().matmul(self.parameters.w_dec.clone().transpose());
-            let by_value = by_value * active.clone() * inside;
+            let by_value = by_value * mask.clone() * inside;
             grads.w_enc = grads.w_enc.clone() + by_value.clone().transpose().matmul(self.x.clone());
             let by_bias: Tensor<1> = by_value.sum_dim(0).squeeze_dim(0);
             grads.b_enc = grads.b_enc.clone() + by_bias;
@@ -151,13 +153,13 @@ impl TensorEngine {
     }
 }
 
-/// The latents among `ids` whose value is positive.
+/// Those of `ids` whose value is positive.
 fn positive(ids: &[u32], values: &[f32]) -> Vec<u32> {
     ids.iter().zip(values).filter(|(_, v)| **v > 0.0).map(|(id, _)| *id).collect()
 }
 
-/// `Σ (y - ȳ)²`, `[1]`; a trillionth of `Σ y²` rather than what rounding would leave, and tiny rather
-/// than zero.
+/// `Σ (y - ȳ)²`, `[1]`: at least 1e-12 times `Σ y²`, below which it would be rounding errors, and never
+/// zero.
 fn variance(y: &Tensor<2>) -> Tensor<1> {
     let centred = y.clone() - y.clone().mean_dim(0);
     let least = (y.clone() * y.clone()).sum().mul_scalar(1e-12);
@@ -191,57 +193,57 @@ impl Engine for TensorEngine {
         Ok(())
     }
 
-    fn encode(&mut self, select: Select<'_>, among: Option<&[u32]>) -> Result<DenseCodes> {
+    fn encode(&mut self, sparsity: Sparsity<'_>, latents: Option<&[u32]>) -> Result<DenseCodes> {
         let pre = self.pre_activations();
-        let Some(among) = among else { return self.keep(pre, select) };
-        let ids = upload_ids(among, [1, among.len()], &self.device);
+        let Some(latents) = latents else { return self.keep(pre, sparsity) };
+        let ids = upload_ids(latents, [1, latents.len()], &self.device);
         let picked = pre.clone().select(1, ids.clone().squeeze_dim(0));
-        let codes = self.keep(picked, select)?;
-        let places = ids.expand([pre.dims()[0], among.len()]);
+        let codes = self.keep(picked, sparsity)?;
+        let places = ids.expand([pre.dims()[0], latents.len()]);
         let zeros = Tensor::<2>::zeros(pre.dims(), &self.device);
-        let fired = codes.fired.iter().map(|id| among[*id as usize]).collect();
+        let active = codes.active.iter().map(|id| latents[*id as usize]).collect();
         let values = zeros.scatter(1, places, codes.values, IndexingUpdateOp::Add);
-        Ok(DenseCodes { values, fired })
+        Ok(DenseCodes { values, active })
     }
 
-    fn fired<'a>(&self, codes: &'a DenseCodes) -> Box<dyn Iterator<Item = u32> + 'a> {
-        Box::new(codes.fired.iter().copied())
+    fn active_latents<'a>(&self, codes: &'a DenseCodes) -> Box<dyn Iterator<Item = u32> + 'a> {
+        Box::new(codes.active.iter().copied())
     }
 
-    fn explain(
+    fn residual(
         &mut self,
         codes: &DenseCodes,
-        goal: Goal<'_, DenseResidual>,
+        objective: Objective<'_, DenseResidual>,
         prefixes: &[Prefix],
         weight: f64,
     ) -> Result<DenseResidual> {
         let Parameters { w_dec, b_dec, .. } = &self.parameters;
         let d = w_dec.dims()[1];
-        let (goal, bias) = match goal {
-            Goal::Target => (self.target.clone(), true),
-            Goal::Error(other) => {
+        let (objective, bias) = match objective {
+            Objective::Batch => (self.target.clone(), true),
+            Objective::Residual(other) => {
                 let last = other.errors.last().expect("there is a prefix");
                 (last.clone(), false)
             }
         };
-        let variance = variance(&goal);
-        let mut left = variance.zeros_like();
+        let variance = variance(&objective);
+        let mut fvu = variance.zeros_like();
         let mut errors = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
             let [rows, _] = codes.values.dims();
             let values = codes.values.clone().slice([0..rows, 0..prefix.end]);
             let output = values.matmul(w_dec.clone().slice([0..prefix.end, 0..d]));
-            let error = goal.clone() - output;
+            let error = objective.clone() - output;
             let error = if bias { error - b_dec.clone().unsqueeze() } else { error };
-            left = (error.clone() * error.clone()).sum() / variance.clone();
+            fvu = (error.clone() * error.clone()).sum() / variance.clone();
             errors.push(error.mul_scalar(prefix.weight));
         }
         let scale = variance.recip().mul_scalar(weight);
-        Ok(DenseResidual { errors, prefixes: prefixes.to_vec(), scale, left, bias })
+        Ok(DenseResidual { errors, prefixes: prefixes.to_vec(), scale, fvu, bias })
     }
 
-    fn left(&self, residual: &DenseResidual) -> Tensor<1> {
-        residual.left.clone()
+    fn fvu(&self, residual: &DenseResidual) -> Tensor<1> {
+        residual.fvu.clone()
     }
 
     fn add(&self, sum: Tensor<1>, term: Tensor<1>) -> Tensor<1> {
@@ -254,20 +256,17 @@ impl Engine for TensorEngine {
 
     fn update(
         &mut self,
-        terms: Vec<Explained<DenseCodes, DenseResidual>>,
+        terms: Vec<LossTerm<DenseCodes, DenseResidual>>,
         adam: AdamStep,
     ) -> Result<()> {
         let grads = self.gradients(terms)?;
         self.apply(grads, None, adam)
     }
 
-    fn gradients(
-        &mut self,
-        terms: Vec<Explained<DenseCodes, DenseResidual>>,
-    ) -> Result<Parameters> {
+    fn gradients(&mut self, terms: Vec<LossTerm<DenseCodes, DenseResidual>>) -> Result<Parameters> {
         let mut grads = self.parameters.zeros_like();
         for term in &terms {
-            self.pull(term, &mut grads);
+            self.add_gradient(term, &mut grads);
         }
         // The rows were centred by b_dec.
         let Parameters { w_enc, w_dec, .. } = &self.parameters;
@@ -343,7 +342,7 @@ impl Parameters {
         })
     }
 
-    /// Shrinks all gradients together until their Euclidean norm is at most `limit`.
+    /// Scales all gradients down together to a Euclidean norm of at most `limit`.
     fn clip(&mut self, limit: f64) {
         let squares = |t: &Tensor<2>| (t.clone() * t.clone()).sum();
         let squares1 = |t: &Tensor<1>| (t.clone() * t.clone()).sum();

@@ -31,7 +31,7 @@ strongest firings
 const LIST: &str = r#"
  latent  legibility   density       max  contextual  strongest firing
       0        0.93   0.312 %     12.25        0.71   in the «sea»
-      1        0.50   0.312 %      3.00        0.20  …‹</script>›‹]]>›‹<!--›«"'&»…
+      1        0.50   0.312 %      3.00        0.20  …‹]]>›‹<!--›«"'&»…
       3        0.50      30 %      2.00           -  dense
       2        0.90       0 %         -           -  dead
 "#;

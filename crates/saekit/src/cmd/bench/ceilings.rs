@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use saekit_kernels::{
-    Encoder, Isa, Precision, RoundedWeights, Screen, Select, encode, encode_screened, matmul_nt,
+    Encoder, Isa, Precision, RoundedWeights, Screen, Sparsity, encode, encode_screened, matmul_nt,
 };
 use serde_json::{Value, json};
 
@@ -40,14 +40,14 @@ impl Ceilings {
         // Nothing exceeds these thresholds, so that hardly more than the product is left.
         let (b_enc, thresholds) = (vec![0.0; d_sae], vec![f32::INFINITY; d_sae]);
         let encoder = Encoder { w_enc, b_enc: &b_enc };
-        let select = Select::Threshold { thresholds: &thresholds, window: 0.0 };
+        let sparsity = Sparsity::Threshold { thresholds: &thresholds, window: 0.0 };
         let isa = Isa::best();
         let own = best(|| {
-            std::hint::black_box(encode(x, encoder, select, Precision::F32(isa)));
+            std::hint::black_box(encode(x, encoder, sparsity, Precision::F32(isa)));
         });
         let rounded = RoundedWeights::new(isa, Screen::best(), w_enc, d_in);
         let bf16 = best(|| {
-            std::hint::black_box(encode_screened(isa, x, encoder, &rounded, select));
+            std::hint::black_box(encode_screened(isa, x, encoder, &rounded, sparsity));
         });
         Self {
             matmul_gflops: flops / library.min(own) / 1e9,

@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use saekit_core::rng::Rng;
 use saekit_core::{Batch, Learner, Matrix, Progress};
 use saekit_kernels::{
-    ByLatent, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Pull, Residual,
-    Screen, Screener, Screening, Select, SparseRows, Target, Weights, adam_vector, add_l1, centre,
-    encode, encode_once, residual, threshold_gradient, update, variance,
+    CscCodes, CsrCodes, Decoder, Encoder, Isa, Moments, Parameters, Precision, Prefix, Residual,
+    Screen, Screener, Screening, Sparsity, StepInput, Target, TermGrad, Weights, adam_vector,
+    add_l1, centre, encode, encode_once, residual, threshold_gradient, update, variance,
 };
 use saekit_learners::{AdamConfig, Context, LearnerConfig, top_k};
 
@@ -136,7 +136,7 @@ fn describe(args: &Args, parts: &Composed, report: &mut Report) {
         let rows = parts.rows.max(1) as f64;
         report.figures.push(("screened", parts.screening.screened as f64 / rows));
         report.figures.push(("rescored_per_row", parts.screening.rescored as f64 / rows));
-        report.figures.push(("rows_redone", parts.screening.redone as f64));
+        report.figures.push(("fallback_rows", parts.screening.fallback_rows as f64));
     }
 }
 
@@ -169,9 +169,9 @@ struct Composed {
     thresholds: [Vec<f32>; 3],
     hint: Option<f32>,
     x: Vec<f32>,
-    codes: SparseRows,
-    left: [Residual; 2],
-    lists: [ByLatent; 2],
+    codes: CsrCodes,
+    residuals: [Residual; 2],
+    columns: [CscCodes; 2],
     laps: Vec<(&'static str, Vec<f64>)>,
     screening: Screening,
     rows: usize,
@@ -194,10 +194,10 @@ impl Composed {
             "mixed" => Precision::Mixed(isa, Screen::best()),
             _ => Precision::best(),
         };
-        // The value that k a row exceed, on average.
+        // The value that k values per row exceed, on average.
         let encoder = Encoder { w_enc: &weights.w_enc, b_enc: &weights.b_enc };
-        let select = Select::BatchTopK { k, hint: None };
-        let (codes, _) = encode(sample.as_slice(), encoder, select, precision);
+        let sparsity = Sparsity::BatchTopK { k, hint: None };
+        let (codes, _) = encode(sample.as_slice(), encoder, sparsity, precision);
         let smallest = codes.values.iter().copied().fold(f32::INFINITY, f32::min);
         if selection == Selection::L1 {
             weights.b_enc.fill(-smallest);
@@ -223,8 +223,8 @@ impl Composed {
             hint: None,
             x: Vec::new(),
             codes,
-            left: [Residual::default(), Residual::default()],
-            lists: [ByLatent::default(), ByLatent::default()],
+            residuals: [Residual::default(), Residual::default()],
+            columns: [CscCodes::default(), CscCodes::default()],
             laps: Vec::new(),
             screening: Screening::default(),
             rows: 0,
@@ -245,7 +245,7 @@ impl Composed {
         let Weights { w_dec, b_dec, .. } = &self.weights;
         let decoder = Decoder { w_dec, b_dec: Some(b_dec) };
         let target = Target { y, prefixes: &self.prefixes, scale };
-        residual(isa, &self.codes, decoder, target, &mut self.left[0]);
+        residual(isa, &self.codes, decoder, target, &mut self.residuals[0]);
         self.lap("residual", &mut begun);
         let aux = self.auxk(y.len() / d);
         if aux.is_some() {
@@ -253,25 +253,30 @@ impl Composed {
         }
         self.penalise(adam);
         let d_sae = self.weights.b_enc.len();
-        self.codes.by_latent(&self.left[0].grads, d_sae, &mut self.lists[0]);
+        self.codes.transpose(&self.residuals[0].grads, d_sae, &mut self.columns[0]);
         if let Some((codes, _)) = &aux {
-            codes.by_latent(&self.left[1].grads, d_sae, &mut self.lists[1]);
+            codes.transpose(&self.residuals[1].grads, d_sae, &mut self.columns[1]);
         }
-        self.lap("by_latent", &mut begun);
+        self.lap("transpose", &mut begun);
         let whole = [Prefix { end: d_sae, weight: 1.0 }];
-        let [main, other] = &self.left;
+        let [main, other] = &self.residuals;
         let errors = &main.errors;
-        let main =
-            Pull { codes: &self.lists[0], errors, prefixes: &self.prefixes, scale, bias: true };
-        let other = aux.map(|(_, scale)| Pull {
-            codes: &self.lists[1],
+        let main = TermGrad {
+            codes: &self.columns[0],
+            errors,
+            prefixes: &self.prefixes,
+            scale,
+            bias: true,
+        };
+        let other = aux.map(|(_, scale)| TermGrad {
+            codes: &self.columns[1],
             errors: &other.errors,
             prefixes: &whole,
             scale,
             bias: false,
         });
-        let pulls: Vec<Pull<'_>> = std::iter::once(main).chain(other).collect();
-        let batch = saekit_kernels::Batch { x: &self.x, pulls: &pulls };
+        let terms: Vec<TermGrad<'_>> = std::iter::once(main).chain(other).collect();
+        let batch = StepInput { x: &self.x, terms: &terms };
         let Self { weights, moments, screener, .. } = self;
         update(isa, Parameters { weights, moments, rounded: screener.rounded() }, batch, adam);
         self.lap("update", &mut begun);
@@ -290,13 +295,13 @@ impl Composed {
     fn encode(&mut self) {
         let Weights { w_enc, b_enc, .. } = &self.weights;
         let thresholds = &self.thresholds[0];
-        let select = match self.selection {
-            Selection::Topk | Selection::Matryoshka => Select::TopK { k: self.k },
-            Selection::Batchtopk => Select::BatchTopK { k: self.k, hint: self.hint },
-            Selection::Jumprelu => Select::Threshold { thresholds, window: self.window() },
-            Selection::L1 => Select::Positive,
+        let sparsity = match self.selection {
+            Selection::Topk | Selection::Matryoshka => Sparsity::TopK { k: self.k },
+            Selection::Batchtopk => Sparsity::BatchTopK { k: self.k, hint: self.hint },
+            Selection::Jumprelu => Sparsity::Threshold { thresholds, window: self.window() },
+            Selection::L1 => Sparsity::Positive,
         };
-        let (codes, done) = self.screener.encode(&self.x, Encoder { w_enc, b_enc }, select);
+        let (codes, done) = self.screener.encode(&self.x, Encoder { w_enc, b_enc }, sparsity);
         self.screening += done;
         if self.selection == Selection::Batchtopk {
             self.hint = codes.values.iter().copied().reduce(f32::min);
@@ -308,8 +313,8 @@ impl Composed {
         WINDOW * self.thresholds[0].first().copied().unwrap_or(1.0)
     }
 
-    /// What the dead latents make of the error: their codes, and the scale of their loss.
-    fn auxk(&mut self, rows: usize) -> Option<(SparseRows, f32)> {
+    /// AuxK: the codes of the dead latents with the error as their target, and the factor of their loss.
+    fn auxk(&mut self, rows: usize) -> Option<(CsrCodes, f32)> {
         if self.dead.is_empty() {
             return None;
         }
@@ -320,9 +325,9 @@ impl Composed {
         let b_enc: Vec<f32> = self.dead.iter().map(|id| b_enc[*id as usize]).collect();
         let encoder = Encoder { w_enc: &picked, b_enc: &b_enc };
         let k = (d / 2).clamp(1, self.dead.len());
-        let (mut codes, _) = encode_once(&self.x, encoder, Select::TopK { k }, self.precision);
+        let (mut codes, _) = encode_once(&self.x, encoder, Sparsity::TopK { k }, self.precision);
         codes.ids.iter_mut().for_each(|id| *id = self.dead[*id as usize]);
-        let [main, other] = &mut self.left;
+        let [main, other] = &mut self.residuals;
         let goal = &main.errors[main.errors.len() - rows * d..];
         let scale = (1.0 / 32.0 / variance(self.isa, goal, d)) as f32;
         let whole = [Prefix { end: self.weights.b_enc.len(), weight: 1.0 }];
@@ -331,10 +336,10 @@ impl Composed {
         Some((codes, scale))
     }
 
-    /// What L1 and JumpReLU add to the derivatives.
+    /// Adds the derivatives of the penalties of L1 and JumpReLU.
     fn penalise(&mut self, adam: saekit_kernels::AdamStep) {
         let window = self.window();
-        let grads = &mut self.left[0].grads;
+        let grads = &mut self.residuals[0].grads;
         match self.selection {
             Selection::L1 => add_l1(&self.codes, 1e-9, grads),
             Selection::Jumprelu => {
