@@ -27,7 +27,7 @@ fn a_step_of_each_selection_is_measured() {
                 &step,
                 &["s_per_step", "s_min", "tokens_per_s", "floor_s", "times_floor", "l0"],
             );
-            positive(&step["parts"], &["rows", "encode", "residual", "by_latent", "update"]);
+            positive(&step["parts"], &["rows", "encode", "residual", "transpose", "update"]);
             positive(&step["ceilings"], &["matmul_gflops", "matmul_bf16_gflops", "copy_gb_per_s"]);
             assert_eq!(step["selection"], selection);
             let l0 = step["l0"].as_f64().expect("a number");
