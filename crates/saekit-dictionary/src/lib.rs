@@ -7,6 +7,7 @@
 //! * [`format`](mod@format): the layouts dictionaries are read from and written to.
 
 mod activation;
+mod codec;
 mod dictionary;
 mod encode;
 mod error;

@@ -139,8 +139,7 @@ proptest! {
                 let (ids, values) = codes.row(i);
                 let twins = p.d_sae <= 3 || !ids.contains(&3) || ids.contains(&2);
                 prop_assert!(twins, "{precision:?}: of two equals the higher was taken: {ids:?}");
-                let (ids, values) = (ids.to_vec(), values.to_vec());
-                let row = CsrCodes { offsets: vec![0, ids.len()], ids, values };
+                let row = CsrCodes { offsets: vec![0, ids.len()], ids: ids.into(), values: values.into() };
                 let found = are_largest(&row, &pre[i..=i], p.k);
                 prop_assert!(found.is_ok(), "{precision:?} row {i}: {}", found.unwrap_err());
             }
@@ -261,15 +260,15 @@ fn our_gradients(
     prefixes: &[Prefix],
 ) -> (Weights, Vec<f64>) {
     let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
-    let (mut residuals, mut columns) = (Residual::default(), CscCodes::default());
+    let (mut out, mut columns) = (Residual::default(), CscCodes::default());
     let target = Target { y: &p.x, prefixes, scale: SCALE };
-    residual(isa, codes, decoder, target, &mut residuals);
-    codes.transpose(&residuals.grads, p.d_sae, &mut columns);
-    let errors = &residuals.errors;
-    let term = TermGrad { codes: &columns, errors, prefixes, scale: SCALE, bias: true };
+    residual(isa, codes, decoder, target, &mut out);
+    codes.transpose(&out.grads, p.d_sae, &mut columns);
+    let term =
+        TermGrad { codes: &columns, errors: &out.errors, prefixes, scale: SCALE, bias: true };
     let mut grads = p.weights.zeros_like();
     gradients(isa, &p.weights, StepInput { x, terms: &[term] }, &mut grads);
-    (grads, residuals.sse)
+    (grads, out.sse)
 }
 
 type Oracle = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>);
@@ -337,18 +336,17 @@ fn trained(p: &Problem, precision: Precision, steps: i32, fused: bool) -> (Weigh
     let mut screener = Screener::new(precision, &p.weights.w_enc, p.d);
     let mut moments = Moments::new(&p.weights);
     let prefixes = [Prefix { end: p.d_sae, weight: 1.0 }];
-    let (mut residuals, mut columns) = (Residual::default(), CscCodes::default());
+    let (mut out, mut columns) = (Residual::default(), CscCodes::default());
     for t in 1..=steps {
         let x = p.centred();
         let (codes, done) = screener.encode(&x, p.encoder(), Sparsity::TopK { k: p.k });
         assert_eq!(done.screened > 0, matches!(precision, Precision::Mixed(..)));
         let decoder = Decoder { w_dec: &p.weights.w_dec, b_dec: Some(&p.weights.b_dec) };
         let target = Target { y: &p.x, prefixes: &prefixes, scale: SCALE };
-        residual(isa, &codes, decoder, target, &mut residuals);
-        codes.transpose(&residuals.grads, p.d_sae, &mut columns);
-        let errors = &residuals.errors;
-        let term =
-            TermGrad { codes: &columns, errors, prefixes: &prefixes, scale: SCALE, bias: true };
+        residual(isa, &codes, decoder, target, &mut out);
+        codes.transpose(&out.grads, p.d_sae, &mut columns);
+        let (errors, scale) = (&out.errors, SCALE);
+        let term = TermGrad { codes: &columns, errors, prefixes: &prefixes, scale, bias: true };
         let batch = StepInput { x: &x, terms: &[term] };
         if fused {
             let rounded = screener.rounded();
@@ -403,8 +401,8 @@ fn the_number_of_threads_changes_nothing() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| trained(&p, precision, 200, true))
     };
-    let exact = Precision::F32(Isa::best());
-    let screened = Precision::Mixed(Isa::best(), Screen::best());
+    let isa = Isa::best();
+    let (exact, screened) = (Precision::F32(isa), Precision::Mixed(isa, Screen::best()));
     let one = on(1, exact);
     for threads in [2, 5] {
         assert!(one == on(threads, exact) && one == on(threads, screened), "{threads} threads");
@@ -415,14 +413,13 @@ fn the_number_of_threads_changes_nothing() {
 fn nor_does_cutting_few_rows_by_latents() {
     let p = Problem::new(3, 37, 2100, 5, 3);
     let (x, thresholds) = (p.centred(), vec![0.5; p.d_sae]);
-    let selects = [
-        Sparsity::TopK { k: 5 },
-        Sparsity::BatchTopK { k: 5, hint: None },
-        Sparsity::Threshold { thresholds: &thresholds, window: 0.1 },
-        Sparsity::Positive,
-    ];
     for precision in precisions() {
-        for sparsity in selects {
+        for sparsity in [
+            Sparsity::TopK { k: 5 },
+            Sparsity::BatchTopK { k: 5, hint: None },
+            Sparsity::Threshold { thresholds: &thresholds, window: 0.1 },
+            Sparsity::Positive,
+        ] {
             let on = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| encode(&x, p.encoder(), sparsity, precision).0)

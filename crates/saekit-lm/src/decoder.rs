@@ -40,7 +40,7 @@ impl Decoder {
         let checkpoint = Checkpoint::open(dir)?;
         let mut loader = Loader::new(&checkpoint, device, (family.prefix)(&checkpoint));
         let weights = (family.weights)(&mut loader, &blueprint)?;
-        loader.check_all_used(family)?;
+        loader.check_all_used(family.belongs_to_a_block)?;
         let info = ModelInfo {
             name: name_of(dir),
             family: family.model_type.to_owned(),

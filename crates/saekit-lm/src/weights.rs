@@ -4,7 +4,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Error;
 use crate::checkpoint::Checkpoint;
-use crate::families::Family;
 
 /// The weights of a decoder, on its device, in the layout the forward pass wants.
 pub(crate) struct Weights {
@@ -114,11 +113,11 @@ impl<'a> Loader<'a> {
         Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 
-    /// Fails where the checkpoint holds block weights that nobody asked for.
-    pub(crate) fn check_all_used(&self, family: &Family) -> Result<(), Error> {
+    /// Fails if the checkpoint holds block weights that were not read. `belongs_to_a_block` tells them by name.
+    pub(crate) fn check_all_used(&self, belongs_to_a_block: fn(&str) -> bool) -> Result<(), Error> {
         let surplus = self.checkpoint.names().find(|name| {
             let own = name.strip_prefix(self.prefix).unwrap_or(name);
-            (family.belongs_to_a_block)(own) && !self.used.contains(*name)
+            belongs_to_a_block(own) && !self.used.contains(*name)
         });
         match surplus {
             Some(name) => Err(Error::SurplusTensor {

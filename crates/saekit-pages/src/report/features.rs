@@ -1,7 +1,7 @@
 //! Tables of features: number, figures, and the strongest firing with its tokens coloured.
 
 use super::Report;
-use super::html::{self, each, paragraph};
+use super::elements::{self, each, paragraph};
 use crate::number::{alike, figure, percent};
 use crate::text::{alone, escape, visible};
 use crate::{FeatureLine, Snippet};
@@ -31,7 +31,11 @@ pub(super) fn section(report: &Report) -> String {
     if best.is_empty() && worst.is_empty() {
         return String::new();
     }
-    html::section("features", "Features", &[paragraph("quiet", &report.rule), best, worst].concat())
+    elements::section(
+        "features",
+        "Features",
+        &[paragraph("quiet", &report.rule), best, worst].concat(),
+    )
 }
 
 fn row(line: &FeatureLine, max: &str, site: Option<&str>) -> String {

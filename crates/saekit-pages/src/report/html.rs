@@ -1,5 +1,6 @@
 //! The page, section by section.
 
+use super::elements::{each, paragraph, section};
 use super::{Figure, Report, features};
 use crate::chart;
 use crate::text::escape;
@@ -7,7 +8,7 @@ use crate::text::escape;
 const BASE: &str = include_str!("../../assets/base.css");
 const STYLE: &str = include_str!("report.css");
 
-/// Nothing may be loaded and no script may run, whatever a text manages to be.
+/// Loads nothing and runs no script, even if a text were taken for markup.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 pub(super) fn page(report: &Report) -> String {
@@ -32,30 +33,6 @@ pub(super) fn page(report: &Report) -> String {
         "</main>\n</body>\n</html>\n".to_owned(),
     ];
     head + &parts.concat()
-}
-
-/// A section with its heading; nothing where it has no content.
-pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
-    if content.is_empty() {
-        return String::new();
-    }
-    format!(
-        "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>\n{content}</section>\n",
-        escape(heading)
-    )
-}
-
-/// `items`, each written by `write`, one after the other.
-pub(super) fn each<T>(items: &[T], write: impl Fn(&T) -> String) -> String {
-    items.iter().map(write).collect::<Vec<String>>().concat()
-}
-
-/// A paragraph, where there is something to say.
-pub(super) fn paragraph(class: &str, text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    format!("<p class=\"{class}\">{}</p>\n", escape(text))
 }
 
 fn header(report: &Report) -> String {
@@ -91,7 +68,7 @@ fn figures(figures: &[Figure]) -> String {
     section("figures", "Figures", &format!("<dl class=\"figures\">\n{cards}</dl>\n"))
 }
 
-/// What was measured while training, and how often latents fire now.
+/// The curves of the training, and the densities of the latents.
 fn charts(report: &Report) -> String {
     let charts = each(&report.charts(), |(_, svg)| format!("<figure>\n{svg}</figure>\n"));
     if charts.is_empty() {

@@ -1,3 +1,4 @@
+mod elements;
 mod features;
 mod html;
 
