@@ -52,7 +52,8 @@ fn in_the_terminal() {
     assert!(!list.contains('\u{1b}'), "no colours where nobody sees them: {list:?}");
     let all = features(&sandbox, "run/analysis");
     let legibility = |feature: &Value| feature["legibility"].as_f64().expect("a number");
-    let best = all.iter().max_by(|a, b| legibility(a).total_cmp(&legibility(b))).expect("96 of them");
+    let best =
+        all.iter().max_by(|a, b| legibility(a).total_cmp(&legibility(b))).expect("96 of them");
     let id = best["latent"].as_u64().expect("a number");
     let shown = sandbox.ok(&format!("features run --id {id}"));
     assert!(shown.starts_with(&format!("latent {id}")) && shown.contains('«'), "{shown}");
