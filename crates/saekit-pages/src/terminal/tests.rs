@@ -127,7 +127,7 @@ fn a_feature_that_contradicts_itself_is_shown_all_the_same() {
 
 #[test]
 fn one_massive_value_is_beyond_the_scale_of_the_others() {
-    let mut feature = fixtures::telling();
+    let mut feature = fixtures::legible();
     feature.density.scale_end = Some(2.0);
     feature.histogram.above = 2;
     let shown = render(&feature, 80, true);
