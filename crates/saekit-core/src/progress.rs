@@ -11,6 +11,9 @@ pub trait Observer {
     /// The phase is over.
     fn end(&mut self) {}
 
+    /// A line that the user may want to read, such as what is about to be done.
+    fn say(&mut self, _line: &str) {}
+
     /// Something the user should read even though the work goes on.
     fn warn(&mut self, _message: &str) {}
 }

@@ -27,7 +27,7 @@ fn files_of_a_dataset_are_listed_and_read_at_one_commit() {
         let storage = saekit_remote::open("hf://datasets/owner/name/acts", &impatient(0)).unwrap();
         *hub.main.lock().unwrap() = LATER;
         let listed = [("manifest.json", 20), ("shards/0", 1000)]
-            .map(|(path, bytes)| Listed { path: path.to_owned(), bytes });
+            .map(|(path, bytes)| Listed::new(path, bytes));
         assert_eq!(storage.list().unwrap(), listed);
         let blob = open(&*storage, "manifest.json");
         assert_eq!((blob.bytes(), blob.version()), (20, Some("bb")));

@@ -97,7 +97,7 @@ fn offline_nothing_is_asked() {
     with_environment(test, offline, |listener, _| {
         let hub = Hub::on(listener);
         let storage = saekit_remote::open("hf://datasets/owner/name/acts", &impatient(0)).unwrap();
-        let listed = [Listed { path: "shards/0".to_owned(), bytes: 9 }];
+        let listed = [Listed::new("shards/0", 9)];
         assert_eq!(storage.list().unwrap(), listed);
         assert_eq!(read(&*open(&*storage, "shards/0"), 5, 4).unwrap(), b"here");
         assert!(storage.open("manifest.json").unwrap().is_none());

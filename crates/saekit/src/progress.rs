@@ -50,6 +50,13 @@ impl Reporter {
         };
         Self { style, phase: None }
     }
+
+    fn above_the_bar(&self, text: &str) {
+        match self.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
 }
 
 impl Observer for Reporter {
@@ -90,12 +97,14 @@ impl Observer for Reporter {
         }
     }
 
-    fn warn(&mut self, message: &str) {
-        let text = format!("warning: {message}");
-        match self.phase.as_ref().and_then(|phase| phase.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| say(&text)),
-            None => say(&text),
+    fn say(&mut self, text: &str) {
+        if self.style != Style::Quiet {
+            self.above_the_bar(text);
         }
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.above_the_bar(&format!("warning: {message}"));
     }
 }
 

@@ -53,7 +53,7 @@ impl Cloud {
 
     fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
         let path = meta.location.as_ref().strip_prefix(self.prefix.as_ref())?;
-        Some(Listed { path: path.trim_start_matches('/').to_owned(), bytes: meta.size })
+        Some(Listed::new(path.trim_start_matches('/'), meta.size))
     }
 
     fn wrap(&self, path: &str, blob: CloudBlob) -> Arc<dyn Blob> {

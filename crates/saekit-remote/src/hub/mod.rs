@@ -89,7 +89,7 @@ impl Pinned {
         let mut next = async || tree.next().await.transpose().map_err(failure);
         while let Some(entry) = self.network.within(next()).await? {
             if let RepoTreeEntry::File { path, size, .. } = entry {
-                found.push(Listed { path, bytes: size });
+                found.push(Listed::new(path, size));
             }
         }
         Ok(found)

@@ -1,12 +1,13 @@
-//! The errors of a store, in four enums by their subject.
+//! The errors of a store, in five enums by their subject.
 //!
-//! A new variant goes into the enum of its subject: [`OpenError`] for what a place holds or a setting asks
-//! of it, [`DamageError`] for a file that is broken (such files can be skipped), [`StreamError`] for
+//! A new variant goes into the enum of its subject: [`PlaceError`] for which files of a
+//! place are read, [`OpenError`] for what they hold or a setting asks of them, [`DamageError`] for a file that is broken (such files can be skipped), [`StreamError`] for
 //! reading rows of an open store, [`WriteError`] for rows on their way into one. Each converts into
 //! [`Error`]: `Err(DamageError::Size { .. }.into())`, or `?`.
 
 mod damage;
 mod open;
+mod place;
 mod stream;
 mod write;
 
@@ -16,6 +17,7 @@ use saekit_core::Error as CoreError;
 
 pub use self::damage::DamageError;
 pub use self::open::OpenError;
+pub use self::place::PlaceError;
 pub use self::stream::StreamError;
 pub use self::write::WriteError;
 
@@ -29,6 +31,9 @@ pub enum Error {
     /// An error of the operating system, or of the contracts.
     #[error("{0}")]
     Core(#[from] CoreError),
+    /// The files of a place cannot be read as one thing, or not as what was chosen.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// A store, or files of other tools, cannot be opened as asked.
     #[error(transparent)]
     Open(#[from] OpenError),

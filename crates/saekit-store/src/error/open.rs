@@ -13,15 +13,6 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// The weights of a model or a dictionary, where activations were expected.
-    #[error(
-        "{} holds weights, not activations; give the folder of a store, or harvest one from the model",
-        path.display()
-    )]
-    Weights {
-        /// The file.
-        path: PathBuf,
-    },
     /// Files that do not belong together.
     #[error(
         "{} has {found}, but {} has {expected}; give files of one kind, or choose columns they share with `--column`",
@@ -50,12 +41,15 @@ pub enum OpenError {
     },
     /// The folder has neither a manifest nor files that can be read.
     #[error(
-        "{} is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files; if a harvest into it did not finish, run it again",
-        dir.display()
+        "{} is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files{}",
+        dir.display(),
+        holds.as_ref().map_or_else(String::new, |holds| format!(", but {holds}"))
     )]
     NotAStore {
         /// The folder.
         dir: PathBuf,
+        /// The files that it holds, in words; `None` where it is empty.
+        holds: Option<String>,
     },
     /// The folder holds the beginning of a store.
     #[error(

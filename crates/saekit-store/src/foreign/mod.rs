@@ -101,10 +101,22 @@ pub(crate) enum Layout {
     Npy,
 }
 
-/// The layout of the file at `path`, by its extension.
+impl Layout {
+    /// Its name, which is also its usual ending.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+            Self::Safetensors => "safetensors",
+            Self::Npy => "npy",
+        }
+    }
+}
+
+/// The layout of the file at `path`, by its ending in any case.
 pub(crate) fn layout_of(path: &str) -> Option<Layout> {
-    match Path::new(path).extension()?.to_str()? {
-        "parquet" => Some(Layout::Parquet),
+    match Path::new(path).extension()?.to_str()?.to_lowercase().as_str() {
+        "parquet" | "pq" => Some(Layout::Parquet),
         "arrow" => Some(Layout::Arrow),
         "safetensors" => Some(Layout::Safetensors),
         "npy" => Some(Layout::Npy),

@@ -12,8 +12,9 @@ use super::integers::{self, Integer, Meaning};
 use super::project::{Kind, missing, project};
 use super::raw_columns::{FlatVectors, Number, RawColumns, Value, shaped};
 use super::{ForeignFile, Input, ReadOptions, half_dtype};
-use crate::error::{Error, OpenError, Result};
+use crate::error::{Error, OpenError, PlaceError, Result};
 use crate::format::dtype::DType;
+use crate::place::weights::is_parameter;
 
 /// The limit of the format.
 const MAX_HEADER: u64 = 100_000_000;
@@ -36,6 +37,10 @@ type Tensors = BTreeMap<String, Tensor>;
 /// Opens a file of tensors.
 pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> {
     let (tensors, mut notes) = read_header(input)?;
+    if let Some(name) = tensors.keys().find(|name| is_parameter(name)) {
+        let (path, reason) = (input.path().to_owned(), format!("it has `{}`", shorten(name)));
+        return Err(PlaceError::Weights { path, reason }.into());
+    }
     let kind =
         |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.kind(input, name, options));
     let mut found: Vec<_> = tensors.iter().map(kind).collect();

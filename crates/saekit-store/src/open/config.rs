@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::dtype::DType;
+use crate::place::choice::Choice;
 
 /// How to open a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct OpenConfig {
     pub damaged: Damaged,
     /// How to read files of other tools; a store of saekit's own says everything itself.
     pub foreign: ForeignConfig,
+    /// Which files of other tools are meant, where a place holds several things.
+    pub choice: Choice,
 }
 
 /// Policy for files that are missing or damaged.

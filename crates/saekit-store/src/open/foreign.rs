@@ -1,5 +1,6 @@
 //! Files of other tools, opened as a store: the manifest that they lack is inferred.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use saekit_core::files::sha256;
@@ -7,14 +8,15 @@ use saekit_core::{ColumnSpec, HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::error::{DamageError, OpenError, Result};
-use crate::foreign::{self, ForeignColumn, ForeignFile, ReadOptions, other_kind};
+use crate::error::{DamageError, OpenError, PlaceError, Result};
+use crate::foreign::{self, ForeignColumn, ForeignFile, Layout, ReadOptions, other_kind};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, first_few};
-use crate::format::names::UNFINISHED;
 use crate::format::stats::ColumnStats;
 use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;
-use crate::open::saved_dataset::{self, SavedDatasets};
+use crate::place::choose::choose;
+use crate::place::subject::Subject;
+use crate::place::weights;
 use crate::read::projection::{Projection, StoreView};
 use crate::read::row_buffer::RowBuffer;
 use crate::shard::Shard;
@@ -28,9 +30,19 @@ const MOST_GROUPS: u64 = 1 << 18;
 /// Groups, evenly over the store, from which the statistics of columns are taken.
 const SAMPLED_GROUPS: usize = 16;
 
+/// How files of activations are known among others.
+const ACTIVATIONS: Subject = Subject {
+    noun: "activations",
+    known: ".parquet, .arrow, .safetensors and .npy files",
+    kind: |name| foreign::layout_of(name).map(Layout::name),
+    describes: |_| false,
+    folders_apart: true,
+    layers_apart: true,
+};
+
 /// Opens every file in the place whose layout is known.
 pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
-    let files = files(&*opening.storage)?;
+    let files = files(opening)?;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let least = usize::try_from(bytes / MOST_GROUPS).unwrap_or(usize::MAX);
     let group_bytes = opening.config.foreign.group_bytes.max(least);
@@ -54,39 +66,20 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
 }
 
 /// The files to read, ascending; an error where there is none.
-fn files(storage: &dyn Storage) -> Result<Vec<Listed>> {
+fn files(opening: &mut Opening<'_>) -> Result<Vec<Listed>> {
+    let storage = &*opening.storage;
     let location = storage.location();
     if !storage.exists()? {
         return Err(OpenError::Missing { path: location.to_owned() }.into());
     }
-    let mut files = storage.list()?;
-    if files.iter().any(|file| file.path == UNFINISHED) {
-        return Err(OpenError::Unfinished { dir: location.to_owned() }.into());
+    let chosen = choose(storage, &ACTIVATIONS, &opening.config.choice)?;
+    if chosen.files.is_empty() {
+        let other = chosen.left.iter().find_map(|path| other_kind(&storage.path(path)));
+        let (dir, holds) = (location.to_owned(), chosen.not_read);
+        return Err(other.unwrap_or_else(|| OpenError::NotAStore { dir, holds }.into()));
     }
-    if let Some(file) = files.iter().find(|file| is_weights(&file.path)) {
-        return Err(OpenError::Weights { path: storage.path(&file.path) }.into());
-    }
-    let hidden = |file: &Listed| file.path.split('/').any(|part| part.starts_with('.'));
-    files.retain(|file| !hidden(file));
-    let other = files.iter().find_map(|file| other_kind(&storage.path(&file.path)));
-    files.retain(|file| {
-        foreign::layout_of(&file.path).is_some() || saved_dataset::is_state(&file.path)
-    });
-    let saved = SavedDatasets::find(storage, &files)?;
-    files.retain(|file| saved.has(&file.path));
-    if files.is_empty() {
-        let none = || OpenError::NotAStore { dir: location.to_owned() }.into();
-        return Err(other.unwrap_or_else(none));
-    }
-    Ok(files)
-}
-
-/// Whether a file is called as models and dictionaries call theirs: nobody means to train on those.
-fn is_weights(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_of_model = name.starts_with("model-") || name.starts_with("pytorch_model");
-    let known = ["model.safetensors", "sae_weights.safetensors", "dictionary.safetensors"];
-    known.contains(&name) || is_of_model && name.ends_with(".safetensors")
+    chosen.say(&mut *opening.observer);
+    Ok(chosen.files)
 }
 
 /// The manifest so far.
@@ -135,6 +128,7 @@ impl InferredManifest {
         if opening.reads_all() {
             read_all(&found, opening.interrupt)?;
         }
+        no_parameters(&path, found.columns.iter().map(|column| column.name.as_str()))?;
         self.check(&found, file, &**storage)?;
         let (rows, bytes) = (found.rows, file.bytes);
         self.identity.push(format!("{} {bytes} {rows} {version:?}", file.path));
@@ -231,6 +225,13 @@ impl InferredManifest {
             has_manifest: false,
         }
     }
+}
+
+/// Fails where one of the columns with these `names` is a parameter of a model or a dictionary.
+fn no_parameters<'a>(path: &Path, mut names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let Some(name) = names.find(|name| weights::is_parameter(name)) else { return Ok(()) };
+    let reason = format!("it has `{name}`");
+    Err(PlaceError::Weights { path: path.to_owned(), reason }.into())
 }
 
 fn describe(columns: &[ForeignColumn], has_tokens: bool) -> String {

@@ -4,7 +4,6 @@ pub(crate) mod config;
 mod foreign;
 mod native;
 mod opening;
-pub(crate) mod saved_dataset;
 
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use self::opening::Opening;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::format::names::MANIFEST;
+use crate::error::PlaceError;
 use crate::storage::Storage;
 
 /// Opens what is in `storage`: saekit's own store where there is a manifest, files of other tools
@@ -28,6 +28,10 @@ pub(crate) fn open(
     let manifest = storage.open(MANIFEST)?;
     let mut opening = Opening { storage, config, observer, interrupt, skipped: Vec::new() };
     match manifest {
+        Some(_) if !config.choice.is_default() => {
+            let place = opening.storage.location().to_owned();
+            Err(PlaceError::Whole { place }.into())
+        }
         Some(blob) => native::open(&mut opening, &*blob),
         None => foreign::open(&mut opening),
     }

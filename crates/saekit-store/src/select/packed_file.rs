@@ -10,7 +10,7 @@ use std::ops::Range;
 use saekit_core::Error as CoreError;
 
 use crate::error::Result;
-use crate::storage::folder::read_exact_at;
+use crate::storage::local_file::read_exact_at;
 
 /// Bytes that a [`Cached`] reads at once.
 const BLOCK_BYTES: u64 = 4096;

@@ -1,13 +1,15 @@
-//! A folder on a disk.
+//! A folder on a disk, or some of its files.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use saekit_core::{Error as CoreError, Result};
 
-use crate::storage::{Blob, Listed, Storage};
+use crate::error::PlaceError;
+use crate::storage::local_file::LocalFile;
+use crate::storage::{Blob, Fault, Listed, Storage};
 
 /// A folder on a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,16 +17,25 @@ pub struct Folder {
     dir: PathBuf,
     /// Files to see, ascending, where not all are to be.
     only: Option<Vec<String>>,
+    /// Whether those were named one by one.
+    picked: bool,
 }
 
 impl Folder {
     /// The folder `dir`, which need not be there yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), only: None }
+        Self { dir: dir.into(), only: None, picked: false }
     }
 
-    /// Of the folder `dir` the `files`, whose paths begin with it; others are not seen.
+    /// Of the folder `dir` the `files`, which were named one by one and whose paths begin with it;
+    /// others are not seen.
     pub fn of_files(dir: impl Into<PathBuf>, files: &[PathBuf]) -> Self {
+        Self { picked: true, ..Self::of_matches(dir, files) }
+    }
+
+    /// Of the folder `dir` the `files` that match a pattern and whose paths begin with it; others
+    /// are not seen.
+    pub fn of_matches(dir: impl Into<PathBuf>, files: &[PathBuf]) -> Self {
         let dir = dir.into();
         // `./acts` and `acts` are the same folder, and a pattern's matches come without the dot.
         let plain = |path: &Path| -> PathBuf {
@@ -38,25 +49,81 @@ impl Folder {
         };
         let mut only: Vec<_> = files.iter().map(relative).collect();
         only.sort();
-        Self { dir, only: Some(only) }
+        only.dedup();
+        Self { dir, only: Some(only), picked: false }
     }
 
-    fn collect(&self, prefix: &str, found: &mut Vec<Listed>) -> Result<()> {
+    /// Lists what is in `dir`, whose path in the folder is `prefix`. `above` are the folders that it
+    /// is in, by their real paths.
+    fn collect(
+        &self,
+        prefix: &str,
+        above: &mut Vec<PathBuf>,
+        found: &mut Vec<Listed>,
+    ) -> Result<()> {
         let dir = self.dir.join(prefix);
         for entry in fs::read_dir(&dir).map_err(CoreError::io("list", &dir))? {
             let path = entry.map_err(CoreError::io("list", &dir))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = path.file_name() else { continue };
+            let is_utf8 = name.to_str().is_some();
+            let name = name.to_string_lossy();
+            let is_hidden = name.starts_with('.');
             let listed =
-                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            let metadata = fs::metadata(&path).map_err(CoreError::io("read", &path))?;
-            if metadata.is_dir() {
-                self.collect(&listed, found)?;
-            } else {
-                found.push(Listed { path: listed, bytes: metadata.len() });
+                if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+            let mut file = look(&path, listed)?;
+            if !is_utf8 {
+                file.fault = Some(Fault::Name);
+            } else if path.is_dir() {
+                if !is_hidden {
+                    self.collect_below(&path, &file.path, above, found)?;
+                }
+                continue;
             }
+            found.push(file);
         }
         Ok(())
     }
+
+    /// Lists what is in the folder at `path`, unless a link in it leads back to where it came from.
+    fn collect_below(
+        &self,
+        path: &Path,
+        listed: &str,
+        above: &mut Vec<PathBuf>,
+        found: &mut Vec<Listed>,
+    ) -> Result<()> {
+        let real = fs::canonicalize(path).map_err(CoreError::io("list", path))?;
+        if above.contains(&real) {
+            return Err(crate::Error::from(PlaceError::Loop { path: path.to_owned() }).into());
+        }
+        above.push(real);
+        self.collect(listed, above, found)?;
+        above.pop();
+        Ok(())
+    }
+}
+
+/// The file at `path`, listed as `listed`; a link that leads nowhere is a fault of it.
+fn look(path: &Path, listed: String) -> Result<Listed> {
+    match fs::metadata(path) {
+        Ok(metadata) => {
+            let is_special = !metadata.is_file() && !metadata.is_dir();
+            let fault = is_special.then_some(Fault::Special);
+            Ok(Listed { path: listed, bytes: metadata.len(), fault })
+        }
+        Err(error) => match fs::read_link(path) {
+            Ok(target) if error.kind() == ErrorKind::NotFound || is_loop(&error) => {
+                Ok(Listed { path: listed, bytes: 0, fault: Some(Fault::Link(target)) })
+            }
+            _ => Err(CoreError::io("read", path)(error)),
+        },
+    }
+}
+
+/// Whether links lead to each other and to nothing else.
+fn is_loop(error: &std::io::Error) -> bool {
+    const ELOOP: i32 = 40; // of Linux; elsewhere such a link is an error that names it
+    error.raw_os_error() == Some(ELOOP)
 }
 
 impl Storage for Folder {
@@ -68,15 +135,21 @@ impl Storage for Folder {
         Ok(self.dir.is_dir())
     }
 
+    fn is_picked(&self) -> bool {
+        self.picked
+    }
+
     fn list(&self) -> Result<Vec<Listed>> {
         let mut found = Vec::new();
         match &self.only {
-            None => self.collect("", &mut found)?,
+            None => {
+                let real = fs::canonicalize(&self.dir);
+                let mut above = vec![real.map_err(CoreError::io("list", &self.dir))?];
+                self.collect("", &mut above, &mut found)?;
+            }
             Some(only) => {
                 for path in only {
-                    let file = self.dir.join(path);
-                    let metadata = fs::metadata(&file).map_err(CoreError::io("read", &file))?;
-                    found.push(Listed { path: path.clone(), bytes: metadata.len() });
+                    found.push(look(&self.dir.join(path), path.clone())?);
                 }
             }
         }
@@ -91,112 +164,17 @@ impl Storage for Folder {
         let path = self.dir.join(path);
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(Arc::new(LocalFile::new(path, &metadata)))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CoreError::io("read", &path)(error)),
         }
     }
 }
 
-/// A file on a disk. It is opened anew for every read, since a store may have more shards than a
-/// process may hold open.
-#[derive(Debug)]
-struct LocalFile {
-    path: PathBuf,
-    identity: Identity,
-    version: Option<String>,
-}
-
-/// The identity of a file: its size, the time of its last change in nanoseconds, and its inode, so that
-/// another file with the same time is noticed too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    bytes: u64,
-    changed: Option<u128>,
-    inode: [u64; 2],
-}
-
-impl Identity {
-    fn of(metadata: &fs::Metadata) -> Self {
-        let changed = metadata.modified().ok();
-        let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let changed = changed.map(|time| time.as_nanos());
-        Self { bytes: metadata.len(), changed, inode: inode(metadata) }
-    }
-}
-
-#[cfg(unix)]
-fn inode(metadata: &fs::Metadata) -> [u64; 2] {
-    use std::os::unix::fs::MetadataExt as _;
-    [metadata.dev(), metadata.ino()]
-}
-
-/// Elsewhere there is nothing of the kind.
-#[cfg(not(unix))]
-fn inode(_metadata: &fs::Metadata) -> [u64; 2] {
-    [0; 2]
-}
-
-impl LocalFile {
-    fn new(path: PathBuf, metadata: &fs::Metadata) -> Self {
-        let identity = Identity::of(metadata);
-        let version = identity.changed.map(|changed| changed.to_string());
-        Self { path, identity, version }
-    }
-
-    fn replaced(&self) -> CoreError {
-        let problem = "it was truncated or replaced after it was opened; restore it with its time (`cp -p`), then run the same command again";
-        CoreError::io("read", &self.path)(std::io::Error::other(problem))
-    }
-}
-
-impl Blob for LocalFile {
-    fn bytes(&self) -> u64 {
-        self.identity.bytes
-    }
-
-    fn version(&self) -> Option<&str> {
-        self.version.as_deref()
-    }
-
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let mut read = || {
-            let file = File::open(&self.path)?;
-            if Identity::of(&file.metadata()?) != self.identity {
-                return Ok(false);
-            }
-            read_exact_at(&file, offset, out)?;
-            Ok(true)
-        };
-        let same = read().map_err(CoreError::io("read", &self.path))?;
-        if same { Ok(()) } else { Err(self.replaced()) }
-    }
-}
-
-#[cfg(unix)]
-pub(crate) fn read_exact_at(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
-}
-
-/// Another thread may read elsewhere in the same file meanwhile, so its position is never relied on.
-#[cfg(windows)]
-pub(crate) fn read_exact_at(
-    file: &File,
-    mut offset: u64,
-    mut out: &mut [u8],
-) -> std::io::Result<()> {
-    use std::os::windows::fs::FileExt as _;
-    while !out.is_empty() {
-        let read = file.seek_read(out, offset)?;
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        (offset, out) = (offset + read as u64, &mut out[read..]);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
@@ -213,6 +191,19 @@ mod tests {
         folder.open("b/c").unwrap().unwrap().read_at(2, &mut out).unwrap();
         assert_eq!(&out, b"ner");
         assert!(folder.open("d").unwrap().is_none());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_that_lead_nowhere_or_back_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("a.npy")).unwrap();
+        let listed = Folder::new(dir.path()).list().unwrap();
+        assert_eq!(listed[0].fault, Some(Fault::Link("nowhere".into())));
+        fs::create_dir(dir.path().join("b")).unwrap();
+        std::os::unix::fs::symlink("..", dir.path().join("b/back")).unwrap();
+        let message = Folder::new(dir.path()).list().unwrap_err().to_string();
+        assert!(message.contains("back") && message.contains("no end"), "{message}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Files wherever they lie: the operations that a store needs of a disk, a bucket or a hub.
 
 pub(crate) mod folder;
+pub(crate) mod local_file;
 
 use std::fmt;
 use std::io::Write as _;
@@ -34,7 +35,13 @@ pub trait Storage: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Every file in it, also in folders of folders, ascending by path.
+    /// Whether its files were named one by one, so that none of them may be left out.
+    fn is_picked(&self) -> bool {
+        false
+    }
+
+    /// Every file in it, also in folders of folders, ascending by path. What is in a folder whose
+    /// name begins with a dot need not be listed.
     fn list(&self) -> Result<Vec<Listed>>;
 
     /// The file at `path`; `None` where there is none.
@@ -53,6 +60,26 @@ pub struct Listed {
     pub path: String,
     /// Its size.
     pub bytes: u64,
+    /// Why it cannot be opened, where that is known.
+    pub fault: Option<Fault>,
+}
+
+impl Listed {
+    /// A file of `bytes` bytes at `path`.
+    pub fn new(path: impl Into<String>, bytes: u64) -> Self {
+        Self { path: path.into(), bytes, fault: None }
+    }
+}
+
+/// Why a path that is listed is not a file that can be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its name is not UTF-8. The path has replacement characters in it.
+    Name,
+    /// It is a link to this path, where nothing is.
+    Link(PathBuf),
+    /// It is a pipe, a socket or a device.
+    Special,
 }
 
 /// The bytes of one file, as they were when it was opened.

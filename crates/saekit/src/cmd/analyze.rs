@@ -13,6 +13,7 @@ use saekit_store::{RowSelection, RowSource as _, Store};
 use crate::exit::{OnInterrupt as _, Usage};
 use crate::models::{Lm, Trained};
 use crate::options::device;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::report;
@@ -48,8 +49,8 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN|DICTIONARY")]
     codec: PathBuf,
     /// Store with the rows to look at
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
+    #[arg(long, value_name = "STORE", num_args = 1.., required = true)]
+    store: Vec<PathBuf>,
     /// Hugging Face folder of the model, for texts of tokens and promoted tokens
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -73,6 +74,8 @@ pub(crate) struct Args {
     /// Start over where an analysis is already there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    choose: ChoiceOptions,
     #[command(flatten)]
     rows: RowOptions,
     #[command(flatten)]
@@ -104,7 +107,7 @@ pub(crate) struct Job<'a> {
 /// Analyses, and says where the pages are.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let trained = Trained::open(&args.codec)?;
-    let store = args.options.open(&args.store, session)?;
+    let store = args.options.open(&Location(args.store.clone()), &args.choose, session)?;
     let out = match (&args.out, &trained.run) {
         (Some(out), _) => out.clone(),
         (None, Some(run)) => run.join(FOLDER),

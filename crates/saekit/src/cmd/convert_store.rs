@@ -7,6 +7,7 @@ use saekit_core::{HookPoint, number};
 use saekit_store::{ConvertConfig, DType, Store, StoreSpec};
 
 use crate::exit::{OnInterrupt as _, Usage};
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
@@ -26,8 +27,8 @@ the disk while it works. The same command goes on where it was stopped.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Store to read: a folder, files, or an address
-    #[arg(value_name = "STORE")]
-    store: PathBuf,
+    #[arg(value_name = "STORE", required = true)]
+    store: Vec<PathBuf>,
     /// Folder of the new store
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -51,6 +52,8 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    choose: ChoiceOptions,
+    #[command(flatten)]
     rows: RowOptions,
     #[command(flatten)]
     options: StoreOptions,
@@ -61,11 +64,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if !args.force && args.out.join("manifest.json").exists() {
         return Err(saekit_store::WriteError::StoreExists { dir: args.out.clone() }.into());
     }
-    let store = args.options.open(&args.store, session)?;
+    let location = Location(args.store.clone());
+    let store = args.options.open(&location, &args.choose, session)?;
     if is_inside(store.dir(), &args.out) {
-        let (store, out) = (args.store.display(), args.out.display());
+        let out = args.out.display();
         let text =
-            format!("{store} is in {out}, which would be written over; give another `--out`");
+            format!("{location} is in {out}, which would be written over; give another `--out`");
         return Err(Usage(text).into());
     }
     let columns: Vec<_> = args.hook.iter().map(HookPoint::new).collect();

@@ -22,6 +22,7 @@ use crate::assets;
 use crate::exit::OnInterrupt as _;
 use crate::models::{Lm, Trained};
 use crate::options::device::{self, Chosen};
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
@@ -229,9 +230,11 @@ impl Demo<'_> {
         let Settings { hook, epochs, batch_rows, d_sae, k, lr, log_every, .. } = *self.settings;
         let mut learner = top_k::Config::new(d_sae, k);
         learner.adam = AdamConfig { lr, ..AdamConfig::default() };
+        let location = Location::from(store.dir().to_owned());
         let job = stores::Job {
-            shares: vec![Share { path: store.dir(), store: store.clone(), weight: 1.0 }],
+            shares: vec![Share { location: &location, store: store.clone(), weight: 1.0 }],
             hook: HookPoint::new(hook),
+            choose: ChoiceOptions::default(),
             options: StoreOptions::default(),
             rows: RowOptions::default(),
             run: RunConfig {

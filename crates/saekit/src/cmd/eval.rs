@@ -13,7 +13,7 @@ use saekit_eval::{
     ReconstructionOptions, cross_entropy, reconstruction,
 };
 use saekit_harvest::HarvestConfig;
-use saekit_store::{RowSelection, RowSource as _, ScannedRows, Split, Store, Tokens};
+use saekit_store::{Choice, RowSelection, RowSource as _, ScannedRows, Split, Store, Tokens};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::harvest;
@@ -21,6 +21,7 @@ use crate::exit::{OnInterrupt as _, Usage};
 use crate::massive;
 use crate::models::{Lm, Trained};
 use crate::options::device;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
@@ -53,8 +54,8 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN|DICTIONARY")]
     codec: PathBuf,
     /// Store with the rows to reconstruct
-    #[arg(long, value_name = "DIR", required_unless_present = "text")]
-    store: Option<PathBuf>,
+    #[arg(long, value_name = "STORE", num_args = 1.., required_unless_present = "text")]
+    store: Vec<PathBuf>,
     /// Hugging Face folder of the model, to measure what reconstruction costs it
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -85,6 +86,8 @@ pub(crate) struct Args {
     device: device::Arg,
     #[command(flatten)]
     filter: RowOptions,
+    #[command(flatten)]
+    choose: ChoiceOptions,
     #[command(flatten)]
     options: StoreOptions,
 }
@@ -148,7 +151,9 @@ fn evaluate(args: &Args, trained: &Trained, session: &Session) -> Result<Evaluat
             Some(Lm::load(dir, &device.device)?)
         }
     };
-    let store = args.store.as_ref().map(|at| args.options.open(at, session)).transpose()?;
+    let location = (!args.store.is_empty()).then(|| Location(args.store.clone()));
+    let open = |location| args.options.open(&location, &args.choose, session);
+    let store = location.map(open).transpose()?;
     let hook = hook_of(args, trained, store.as_ref())?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let text = match &lm {
@@ -213,6 +218,8 @@ fn harvest_text(
         hooks: vec![hook.clone()],
         context_size: context,
         max_rows: Some(args.rows),
+        // Where there is a store, the choice is of its files.
+        choice: if args.store.is_empty() { args.choose.choice()? } else { Choice::default() },
         ..HarvestConfig::default()
     };
     let out = dir.join("text");

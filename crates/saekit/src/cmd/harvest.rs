@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use saekit_core::{HookPoint, Tokenizer, number};
 use saekit_harvest::{Harvest, HarvestConfig, HarvestReport, Quote};
-use saekit_store::{DType, Store, StoreSpec};
+use saekit_store::{Choice, DType, Store, StoreSpec};
 
 use crate::exit::OnInterrupt as _;
 use crate::models::Lm;
 use crate::options::device;
+use crate::options::place::ChoiceOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -67,6 +68,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TOKENS", default_value_t = HarvestConfig::BATCH_TOKENS)]
     batch_tokens: usize,
     #[command(flatten)]
+    choose: ChoiceOptions,
+    #[command(flatten)]
     device: device::Arg,
     /// Replace the store that is in the output folder
     #[arg(long)]
@@ -92,7 +95,8 @@ pub(crate) fn run(args: Args, session: &Session) -> Result<()> {
     session.say(&device.line());
     let lm = Lm::load(&args.model, &device.device)?;
     let (out, force) = (args.out.clone(), args.force);
-    let report = perform(Job { config: args.into(), lm: &lm, out: &out, force }, session)
+    let config = HarvestConfig { choice: args.choose.choice()?, ..args.into() };
+    let report = perform(Job { config, lm: &lm, out: &out, force }, session)
         .on_interrupt(&session.interrupt, || kept(&out))?;
     session::print(&summary(&report, &lm, &out))?;
     Ok(())
@@ -102,6 +106,7 @@ impl From<Args> for HarvestConfig {
     fn from(args: Args) -> Self {
         Self {
             inputs: args.text,
+            choice: Choice::default(),
             hooks: args.hook.into_iter().map(HookPoint::new).collect(),
             text_field: args.text_field,
             dataset: args.dataset_name,

@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::exit::{OnInterrupt as _, Usage};
 use crate::massive;
 use crate::models;
-use crate::options::store::{self, StoreOptions};
+use crate::options::place::{ChoiceOptions, Location};
+use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -39,8 +40,8 @@ const FIGURES: [&str; 8] =
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A store (a folder, files, or an address), or the folder of a run, a dictionary or an analysis
-    #[arg(value_name = "STORE|RUN|DICTIONARY|ANALYSIS")]
-    path: PathBuf,
+    #[arg(value_name = "STORE|RUN|DICTIONARY|ANALYSIS", required = true)]
+    path: Vec<PathBuf>,
     /// Read every byte of a store, as `saekit verify` does
     #[arg(long)]
     verify: bool,
@@ -49,13 +50,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "65536")]
     stats: Option<u64>,
     #[command(flatten)]
+    choose: ChoiceOptions,
+    #[command(flatten)]
     options: StoreOptions,
 }
 
 /// Prints what is there.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
-    let path = args.path.as_path();
-    if !path.join("manifest.json").is_file()
+    let location = Location(args.path.clone());
+    if let Some(path) = location.path()
+        && !path.join("manifest.json").is_file()
         && path.is_dir()
         && let Some(text) = other_text(path)?
     {
@@ -66,8 +70,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         }
         return Ok(session::print(&text)?);
     }
-    let store = open(args, session)?;
-    let mut text = store_text(&store, &store::shown(path));
+    let store = open(&location, args, session)?;
+    let mut text = store_text(&store, &location.to_string());
     let interrupt = &session.interrupt;
     if let Some(rows) = args.stats {
         for column in &store.manifest().columns {
@@ -85,27 +89,23 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     Ok(session::print(&text)?)
 }
 
-fn open(args: &Args, session: &Session) -> Result<Store> {
-    let store = args.options.open(&args.path, session);
-    let nothing = |error: &anyhow::Error| {
-        matches!(
-            error.downcast_ref(),
-            Some(saekit_store::Error::Open(
-                OpenError::NotAStore { .. } | OpenError::Weights { .. }
-            ))
-        )
+fn open(location: &Location, args: &Args, session: &Session) -> Result<Store> {
+    let store = args.options.open(location, &args.choose, session);
+    let is_nothing = |error: &anyhow::Error| {
+        matches!(error.downcast_ref(), Some(saekit_store::Error::Open(OpenError::NotAStore { .. })))
     };
-    if args.path.is_dir() && store.as_ref().is_err_and(nothing) {
-        let dictionaries: Vec<_> = format::FORMATS.iter().map(|format| format.files()).collect();
-        bail!(
-            "{} holds neither a store (manifest.json, or .parquet, .arrow, .safetensors or .npy \
-             files), nor a run ({}), nor a dictionary ({})",
-            args.path.display(),
-            saekit_train::PLAN,
-            dictionaries.join(", or ")
-        );
+    match store {
+        Err(error) if location.is_dir() && is_nothing(&error) => {
+            let dictionaries: Vec<_> =
+                format::FORMATS.iter().map(|format| format.files()).collect();
+            bail!(
+                "{error}; it is no run ({}) and no dictionary ({}) either",
+                saekit_train::PLAN,
+                dictionaries.join(", or ")
+            );
+        }
+        store => store,
     }
-    store
 }
 
 fn profile_text(profile: &ColumnProfile, mean_norm: f64) -> String {

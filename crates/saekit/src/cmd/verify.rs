@@ -7,6 +7,7 @@ use anyhow::Result;
 use saekit_core::number;
 
 use crate::exit::OnInterrupt as _;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
 
@@ -26,15 +27,17 @@ first fault, with exit code 1; with `--damaged skip`, damaged files are named an
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Store: a folder, files, or an address
-    #[arg(value_name = "STORE")]
-    store: PathBuf,
+    #[arg(value_name = "STORE", required = true)]
+    store: Vec<PathBuf>,
+    #[command(flatten)]
+    choose: ChoiceOptions,
     #[command(flatten)]
     options: StoreOptions,
 }
 
 /// Reads the store and says that it is sound.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
-    let store = args.options.open(&args.store, session)?;
+    let store = args.options.open(&Location(args.store.clone()), &args.choose, session)?;
     let interrupt = &session.interrupt;
     let verified = store
         .verify(&mut session.observer(), interrupt)

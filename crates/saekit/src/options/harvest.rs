@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use saekit_core::HookPoint;
 use saekit_harvest::HarvestConfig;
-use saekit_store::{DType, StoreSpec};
+use saekit_store::{Choice, DType, StoreSpec};
 use serde::{Deserialize, Serialize};
 
 /// A harvest that is not stored, as flags and as the `[harvest]` table.
@@ -48,11 +48,12 @@ impl HarvestOptions {
         *self == Self::default()
     }
 
-    /// The harvest of `hook` in an order that `seed` decides.
-    pub(crate) fn config(&self, hook: &HookPoint, seed: u64) -> HarvestConfig {
+    /// The harvest of `hook` from the files of `choice`, in an order that `seed` decides.
+    pub(crate) fn config(&self, hook: &HookPoint, seed: u64, choice: Choice) -> HarvestConfig {
         let defaults = HarvestConfig::default();
         HarvestConfig {
             inputs: self.text.clone(),
+            choice,
             hooks: vec![hook.clone()],
             context_size: self.context,
             seed,

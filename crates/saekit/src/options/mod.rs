@@ -2,5 +2,6 @@
 
 pub(crate) mod device;
 pub(crate) mod harvest;
+pub(crate) mod place;
 pub(crate) mod rows;
 pub(crate) mod store;

@@ -1,15 +1,16 @@
 //! Where activations are: a folder, files, an address.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use saekit_core::number;
 use saekit_remote::{CacheConfig, RemoteConfig};
-use saekit_store::{Damaged, Folder, ForeignConfig, OpenConfig, Storage, Store};
+use saekit_store::{Damaged, ForeignConfig, OpenConfig, Storage, Store, local_place};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{OnInterrupt as _, Usage};
+use crate::options::place::{ChoiceOptions, Location};
 use crate::session::Session;
 
 /// What may be said of a store beside where it is. It is also the `[store_options]` table of a
@@ -61,18 +62,23 @@ impl StoreOptions {
         *self == Self::default()
     }
 
-    /// Opens the store at `location` and says what there is to say of it.
-    pub(crate) fn open(&self, location: &Path, session: &Session) -> Result<Store> {
+    /// Opens the store at `location`, or what `choose` means of it, and says what there is to say.
+    pub(crate) fn open(
+        &self,
+        location: &Location,
+        choose: &ChoiceOptions,
+        session: &Session,
+    ) -> Result<Store> {
         let storage = self.storage(location)?;
-        let config = self.config()?;
+        let config = OpenConfig { choice: choose.choice()?, ..self.config()? };
         let interrupt = &session.interrupt;
         let store = Store::open_in(storage, &config, &mut session.observer(), interrupt)
             .on_interrupt(interrupt, || "nothing was changed".to_owned())?;
         if let Some(revision) = store.revision() {
-            session.say(&format!("{}: revision {revision}", shown(location)));
+            session.say(&format!("{location}: revision {revision}"));
         }
         for note in store.notes() {
-            session.say(&format!("{}: {note}", shown(location)));
+            session.say(&format!("{location}: {note}"));
         }
         for skipped in store.skipped() {
             session.warn(&format!("left out: {}", skipped.problem));
@@ -106,55 +112,17 @@ impl StoreOptions {
             dtype: self.half_dtype.as_deref().map(str::parse).transpose()?,
             ..ForeignConfig::default()
         };
-        Ok(OpenConfig { damaged, foreign })
+        Ok(OpenConfig { damaged, foreign, ..OpenConfig::default() })
     }
 
-    fn storage(&self, location: &Path) -> Result<Arc<dyn Storage>> {
-        if let Some(address) = location.to_str().filter(|text| saekit_remote::is_remote(text)) {
+    fn storage(&self, location: &Location) -> Result<Arc<dyn Storage>> {
+        if let Some(address) = location.address()? {
             let bytes = self.cache_gib.unwrap_or(CACHE_GIB).saturating_mul(1 << 30);
             let cache = self.cache.clone().map(|dir| CacheConfig { dir, bytes });
             let config = RemoteConfig { cache, ..RemoteConfig::default() };
             let address = address.strip_suffix("/manifest.json").unwrap_or(address);
             return Ok(saekit_remote::open(address, &config)?);
         }
-        Ok(Arc::new(local(location)?))
+        Ok(Arc::new(local_place(&location.0)?))
     }
-}
-
-/// A location as it may be written down: an address without what may be secret.
-pub(crate) fn shown(location: &Path) -> String {
-    saekit_remote::shown(&location.display().to_string())
-}
-
-/// The folder, the file or the files that match a pattern.
-fn local(location: &Path) -> Result<Folder> {
-    let parent = |path: &Path| match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    if location.file_name().is_some_and(|name| name == "manifest.json") {
-        return Ok(Folder::new(parent(location)));
-    }
-    if location.is_file() {
-        let dir = parent(location);
-        let file = location.file_name().map_or_else(|| dir.clone(), |name| dir.join(name));
-        return Ok(Folder::of_files(dir, &[file]));
-    }
-    let text = location.to_string_lossy();
-    if location.exists() || !text.contains(['*', '?', '[']) {
-        return Ok(Folder::new(location));
-    }
-    let paths = glob::glob(&text).with_context(|| format!("{text} is not a valid pattern"))?;
-    let mut files = paths.collect::<Result<Vec<_>, _>>()?;
-    files.retain(|path| path.is_file());
-    if files.is_empty() {
-        return Err(Usage(format!("no file matches {text}")).into());
-    }
-    let fixed = text.split(['*', '?', '[']).next().unwrap_or_default();
-    let dir = match fixed.rsplit_once('/') {
-        Some(("", _)) => PathBuf::from("/"),
-        Some((dir, _)) => PathBuf::from(dir),
-        None => PathBuf::from("."),
-    };
-    Ok(Folder::of_files(dir, &files))
 }

@@ -18,6 +18,7 @@ use saekit_store::{
 
 use super::{Repeat, Report, median, synthetic};
 use crate::exit::Usage;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::store::StoreOptions;
 use crate::session::Session;
 
@@ -28,8 +29,10 @@ const WARMUP_STEPS: u64 = 2;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Store or files on a disk to read [default: a temporary store of random rows]
-    #[arg(long, value_name = "STORE")]
-    store: Option<PathBuf>,
+    #[arg(long, value_name = "STORE", num_args = 1..)]
+    store: Vec<PathBuf>,
+    #[command(flatten)]
+    choose: ChoiceOptions,
     /// Width of the random rows
     #[arg(long, value_name = "N", default_value_t = 768)]
     d_in: usize,
@@ -66,15 +69,15 @@ pub(super) fn measure(args: &Args, session: &Session) -> Result<Report> {
         bail!("sizes have to be at least 1");
     }
     let dir = tempfile::tempdir()?;
-    let path = match &args.store {
-        Some(path) if saekit_remote::is_remote(&path.to_string_lossy()) => {
-            let text = "a plain read is measured beside it, so the store has to be on a disk";
-            return Err(Usage(text.to_owned()).into());
-        }
-        Some(path) => path.clone(),
-        None => random_store(&dir.path().join("store"), args)?,
+    if args.store.iter().any(|path| saekit_remote::is_remote(&path.to_string_lossy())) {
+        let text = "a plain read is measured beside it, so the store has to be on a disk";
+        return Err(Usage(text.to_owned()).into());
+    }
+    let location = match args.store.as_slice() {
+        [] => Location::from(random_store(&dir.path().join("store"), args)?),
+        words => Location(words.to_vec()),
     };
-    let store = StoreOptions::default().open(&path, session)?;
+    let store = StoreOptions::default().open(&location, &args.choose, session)?;
     let rows = store.manifest().rows;
     let Turns { seconds, raw, cpu } = take_turns(&store, args, session)?;
     let mut report = Report::new("ingest", rows, seconds);

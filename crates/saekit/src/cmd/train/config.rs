@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::exit::Usage;
 use crate::options::harvest::HarvestOptions;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 
@@ -23,12 +24,15 @@ const ARCHITECTURE: &str = "topk";
 pub(crate) struct TrainConfig {
     /// The store, relative to the current folder, or several to be mixed.
     #[serde(default, deserialize_with = "one_or_several")]
-    pub(crate) store: Vec<PathBuf>,
+    pub(crate) store: Vec<Location>,
     /// The share of each of several stores; as many rows as it has unless given.
     #[serde(default)]
     pub(crate) weights: Vec<f64>,
     /// What to harvest while training, in the place of a store.
     pub(crate) harvest: Option<HarvestOptions>,
+    /// Which files of a place, for stores and for texts.
+    #[serde(default)]
+    pub(crate) choose: ChoiceOptions,
     /// What is to be said of it.
     #[serde(default)]
     pub(crate) store_options: StoreOptions,
@@ -85,21 +89,24 @@ pub(crate) struct PlannedStore {
     /// Its share of the rows, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weight: Option<f64>,
+    /// Which of its files, where not all.
+    #[serde(default, skip_serializing_if = "ChoiceOptions::is_default")]
+    pub(crate) choose: ChoiceOptions,
     /// What was said of the store.
     #[serde(default, skip_serializing_if = "StoreOptions::is_default")]
     pub(crate) options: StoreOptions,
 }
 
-fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Location>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "`store` is a path, or a list of paths")]
-    enum Paths {
+    #[serde(untagged, expecting = "`store` is a path, or a list of paths or of lists of paths")]
+    enum Stores {
         One(PathBuf),
-        Several(Vec<PathBuf>),
+        Several(Vec<Location>),
     }
-    Ok(match Paths::deserialize(deserializer)? {
-        Paths::One(path) => vec![path],
-        Paths::Several(paths) => paths,
+    Ok(match Stores::deserialize(deserializer)? {
+        Stores::One(path) => vec![path.into()],
+        Stores::Several(stores) => stores,
     })
 }
 
@@ -230,7 +237,7 @@ mod tests {
         let flags = table("hook = 'h'\n[run]\nseed = 9\n[learner]\nk = 8\nadam = { beta1 = 0.8 }");
         let config = TrainConfig::merged(table(FILE), flags).unwrap();
         let hook = config.hook.as_deref();
-        assert_eq!((&config.store[..], hook), (&[PathBuf::from("acts")][..], Some("h")));
+        assert_eq!((&config.store[..], hook), (&[PathBuf::from("acts").into()][..], Some("h")));
         assert_eq!((config.run.seed, config.run.epochs), (9, Some(2.0)));
         let LearnerConfig::TopK(top_k) = config.learner(16, None).unwrap();
         assert_eq!((top_k.d_sae, top_k.k), (64, 8));
@@ -285,6 +292,7 @@ mod tests {
                 sha256: "00ff".to_owned(),
                 hook: "blocks.1.hook_resid_post".to_owned(),
                 weight: None,
+                choose: ChoiceOptions::default(),
                 options: StoreOptions::default(),
             },
             rows: RowOptions::default(),

@@ -15,6 +15,7 @@ use crate::massive;
 use crate::models::Lm;
 use crate::options::device::Chosen;
 use crate::options::harvest::HarvestOptions;
+use crate::options::place::ChoiceOptions;
 use crate::options::store::StoreOptions;
 use crate::session::Session;
 
@@ -35,7 +36,7 @@ pub(super) fn perform(
     let lm = Lm::load(model, &device.device)?;
     let (interrupt, nothing) = (&session.interrupt, || "nothing was changed".to_owned());
     let harvest = Harvest::prepare(
-        options.config(&hook, config.run.seed),
+        options.config(&hook, config.run.seed, config.choose.choice()?),
         &lm.decoder,
         lm.vocabulary(),
         out,
@@ -62,7 +63,7 @@ pub(super) fn perform(
     let scale = LiveRows::scope(live.clone(), produce, |rows| scale_of_first(rows, sample))?;
     let scale = scale.on_interrupt(interrupt, nothing)?;
     let training = Training {
-        stores: vec![planned(options, &live, &hook)],
+        stores: vec![planned(options, &config.choose, &live, &hook)],
         rows: config.rows.clone(),
         width,
         plan,
@@ -105,7 +106,12 @@ fn missing(what: &str) -> anyhow::Error {
     Usage(format!("to harvest while training, give {what}")).into()
 }
 
-fn planned(options: &HarvestOptions, live: &LiveConfig, hook: &HookPoint) -> PlannedStore {
+fn planned(
+    options: &HarvestOptions,
+    choose: &ChoiceOptions,
+    live: &LiveConfig,
+    hook: &HookPoint,
+) -> PlannedStore {
     let text: Vec<_> = options.text.iter().map(|path| path.display().to_string()).collect();
     PlannedStore {
         path: format!("harvested from {}", text.join(" ")),
@@ -113,6 +119,7 @@ fn planned(options: &HarvestOptions, live: &LiveConfig, hook: &HookPoint) -> Pla
         sha256: live.sha256.clone(),
         hook: hook.to_string(),
         weight: None,
+        choose: choose.clone(),
         options: StoreOptions::default(),
     }
 }

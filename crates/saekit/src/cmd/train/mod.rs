@@ -19,6 +19,7 @@ use self::flags::{LearnerArgs, RunArgs};
 use crate::exit::Usage;
 use crate::options::device;
 use crate::options::harvest::HarvestOptions;
+use crate::options::place::{ChoiceOptions, Stores};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
 use crate::session::{self, Session};
@@ -26,6 +27,7 @@ use crate::session::{self, Session};
 const EXAMPLES: &str = "\
 Examples:
   saekit train --store acts --out run --expansion 16 --k 32
+  saekit train --store acts --split train --out run --expansion 16 --k 32
   saekit train --store acts --out run --config train.toml --lr 1e-4
   saekit train --store 'mine/*.parquet' --hook activation --out run --expansion 16 --k 32
   saekit train --store s3://bucket/acts --out run --expansion 16 --k 32 --held-out 0.05
@@ -38,6 +40,7 @@ A configuration file says what the flags say, and flags override it:
   store = \"acts\"                       # relative to the current folder; or several, and weights
   hook = \"blocks.6.hook_resid_post\"
   [harvest]                            # model, text, context, dtype: in the place of `store`
+  [choose]                             # split, where, files: which files of a place
   [store_options]                      # column, document, position, half_dtype, damaged, cache
   [rows]                               # held_out, split_seed, part, positions, exclude_tokens,
                                        # between, max_norm, drop_non_finite
@@ -58,10 +61,8 @@ The resolved plan is saved in the output folder. The same command resumes a run 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Activations to train on: a folder, files ('acts/*.parquet'), or an address (s3://, hf://, …);
-    /// several are mixed
-    #[arg(long, value_name = "STORE")]
-    store: Vec<PathBuf>,
+    #[command(flatten)]
+    stores: Stores,
     /// Share of the rows that each of several stores has, in their order [default: as many as it has]
     #[arg(long, value_name = "WEIGHT")]
     weight: Vec<f64>,
@@ -86,6 +87,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     rows: RowOptions,
     #[command(flatten)]
+    choose: ChoiceOptions,
+    #[command(flatten)]
     store_options: StoreOptions,
     #[command(flatten)]
     harvest: HarvestOptions,
@@ -96,7 +99,8 @@ impl Args {
     fn table(&self) -> Result<Table> {
         let (mut table, mut run, mut learner, mut adam) =
             (Table::new(), Table::new(), Table::new(), Table::new());
-        put(&mut table, "store", (!self.store.is_empty()).then_some(&self.store))?;
+        let stores = &self.stores.0;
+        put(&mut table, "store", (!stores.is_empty()).then_some(stores))?;
         put(&mut table, "weights", (!self.weight.is_empty()).then_some(&self.weight))?;
         put(&mut table, "hook", self.hook.as_ref())?;
         let flags = &self.run;
@@ -124,6 +128,7 @@ impl Args {
         put(&mut table, "run", (!run.is_empty()).then_some(run))?;
         put(&mut table, "learner", (!learner.is_empty()).then_some(learner))?;
         put(&mut table, "rows", (!self.rows.is_all()).then_some(&self.rows))?;
+        put(&mut table, "choose", (!self.choose.is_default()).then_some(&self.choose))?;
         let options = &self.store_options;
         put(&mut table, "store_options", (!options.is_default()).then_some(options))?;
         put(&mut table, "harvest", (!self.harvest.is_default()).then_some(&self.harvest))?;

@@ -17,8 +17,9 @@ use super::run::Training;
 use crate::exit::Usage;
 use crate::massive;
 use crate::options::device::Chosen;
+use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
-use crate::options::store::{self, StoreOptions};
+use crate::options::store::StoreOptions;
 use crate::session::Session;
 
 /// The part of its time that training may wait for rows before it says so.
@@ -30,6 +31,8 @@ pub(crate) struct Job<'a> {
     pub(crate) shares: Vec<Share<'a>>,
     /// Their column.
     pub(crate) hook: HookPoint,
+    /// Which of their files.
+    pub(crate) choose: ChoiceOptions,
     /// What was said of the stores.
     pub(crate) options: StoreOptions,
     /// Which of their rows.
@@ -48,8 +51,9 @@ pub(crate) struct Job<'a> {
 
 /// A store, and how often rows are its own.
 pub(crate) struct Share<'a> {
-    /// As it was given.
-    pub(crate) path: &'a Path,
+    /// Where it is, as it was given.
+    pub(crate) location: &'a Location,
+    /// Its rows.
     pub(crate) store: Store,
     pub(crate) weight: f64,
 }
@@ -57,7 +61,7 @@ pub(crate) struct Share<'a> {
 impl Share<'_> {
     /// Where it is, without what may be secret.
     fn shown(&self) -> String {
-        store::shown(self.path)
+        self.location.to_string()
     }
 }
 
@@ -74,6 +78,7 @@ pub(super) fn open(
     let column = column(&shares[0].store, config.hook.as_deref())?;
     let job = Job {
         hook: column.name.clone(),
+        choose: config.choose.clone(),
         options: config.store_options.clone(),
         rows: config.rows.clone(),
         run: config.run.clone(),
@@ -87,20 +92,20 @@ pub(super) fn open(
 }
 
 fn shares<'a>(config: &'a TrainConfig, session: &Session) -> Result<Vec<Share<'a>>> {
-    let (paths, weights) = (&config.store, &config.weights);
-    if !weights.is_empty() && weights.len() != paths.len() {
-        let (stores, weights) = (paths.len(), weights.len());
+    let (locations, weights) = (&config.store, &config.weights);
+    if !weights.is_empty() && weights.len() != locations.len() {
+        let (stores, weights) = (locations.len(), weights.len());
         let text = format!("{stores} stores and {weights} weights; give each store its `--weight`");
         return Err(Usage(text).into());
     }
     let mut shares = Vec::new();
-    for (i, path) in paths.iter().enumerate() {
-        let store = config.store_options.open(path, session)?;
+    for (i, location) in locations.iter().enumerate() {
+        let store = config.store_options.open(location, &config.choose, session)?;
         let weight = weights.get(i).copied().unwrap_or(store.manifest().rows as f64);
         if !(weight > 0.0 && weight.is_finite()) {
             return Err(Usage(format!("`--weight` is {weight}, expected more than 0")).into());
         }
-        shares.push(Share { path, store, weight });
+        shares.push(Share { location, store, weight });
     }
     check_model(&shares)?;
     Ok(shares)
@@ -297,6 +302,7 @@ impl Job<'_> {
             sha256: share.store.sha256().to_owned(),
             hook: self.hook.to_string(),
             weight: several.then_some(share.weight),
+            choose: self.choose.clone(),
             options: options.clone(),
         };
         self.shares.iter().map(planned).collect()

@@ -1,20 +1,26 @@
 //! Data sets that `save_to_disk` of Hugging Face's `datasets` has written: which of the files in their
 //! folder are theirs, since what comes of a `map` or a `filter` is kept beside them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::error::Result;
+<<<<<<< HEAD:crates/saekit-store/src/open/saved_dataset.rs
+=======
+use crate::place::names::split;
+>>>>>>> 61da8ac (Read what belongs together in a place, and say what is not read):crates/saekit-store/src/place/saved_dataset.rs
 use crate::storage::{Listed, Storage, read_all};
 
 /// The file that lists the others.
 const STATE: &str = "state.json";
-/// It is smaller than this.
+/// The file that lists the splits of several data sets.
+const DICT: &str = "dataset_dict.json";
+/// The list of files is smaller than this, bytes.
 const MAX_STATE: u64 = 16 << 20;
 
 /// By folder the names of its data set's files.
-pub(crate) struct SavedDatasets(HashMap<String, HashSet<String>>);
+pub(super) struct SavedDatasets(BTreeMap<String, BTreeSet<String>>);
 
 #[derive(Deserialize)]
 struct State {
@@ -27,16 +33,17 @@ struct DataFile {
     filename: String,
 }
 
-/// Whether the file at `path` is called as the one that lists the others.
-pub(crate) fn is_state(path: &str) -> bool {
-    split(path).1 == STATE
+/// The folders in which `DatasetDict.save_to_disk` has made a folder for each split.
+pub(super) fn roots(listed: &[Listed]) -> BTreeSet<String> {
+    let dicts = listed.iter().map(|file| split(&file.path)).filter(|(_, name)| *name == DICT);
+    dicts.map(|(folder, _)| folder.to_owned()).collect()
 }
 
 impl SavedDatasets {
     /// Reads the lists among `files`; one that is something else says nothing.
-    pub(crate) fn find(storage: &dyn Storage, files: &[Listed]) -> Result<Self> {
-        let mut found = HashMap::new();
-        let lists = files.iter().filter(|file| is_state(&file.path) && file.bytes <= MAX_STATE);
+    pub(super) fn find(storage: &dyn Storage, files: &[Listed]) -> Result<Self> {
+        let mut found = BTreeMap::new();
+        let lists = files.iter().filter(|file| split(&file.path).1 == STATE && file.bytes <= MAX_STATE);
         for file in lists {
             let Some(blob) = storage.open(&file.path)? else { continue };
             let Ok(state) = serde_json::from_slice::<State>(&read_all(&*blob)?) else { continue };
@@ -47,13 +54,8 @@ impl SavedDatasets {
     }
 
     /// Whether the file at `path` is one with rows, as far as the lists know.
-    pub(crate) fn has(&self, path: &str) -> bool {
+    pub(super) fn has(&self, path: &str) -> bool {
         let (folder, name) = split(path);
-        name != STATE && self.0.get(folder).is_none_or(|names| names.contains(name))
+        self.0.get(folder).is_none_or(|names| names.contains(name))
     }
-}
-
-/// The folder and the name of the file at `path`.
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
 }
