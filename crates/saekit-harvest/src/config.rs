@@ -1,14 +1,16 @@
 use std::path::PathBuf;
 
 use saekit_core::HookPoint;
-use saekit_store::{DType, StoreSpec};
+use saekit_store::{Choice, DType, StoreSpec};
 
 /// What to harvest, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HarvestConfig {
     /// Files (`.txt`: a document; `.jsonl`: a document a line; `.parquet`: a document a row) and
-    /// folders of such files, which are taken by name.
+    /// folders or patterns of such files, which are taken by name.
     pub inputs: Vec<PathBuf>,
+    /// Which files of those folders are meant, where they hold several things.
+    pub choice: Choice,
     /// The hook points, one column of the store each, all from one forward pass.
     pub hooks: Vec<HookPoint>,
     /// The field or column of a record that holds its text, or its list of token ids; otherwise
@@ -46,6 +48,7 @@ impl Default for HarvestConfig {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
+            choice: Choice::default(),
             hooks: Vec::new(),
             text_field: None,
             dataset: None,

@@ -30,12 +30,20 @@ pub enum Error {
         known: String,
     },
     /// A folder without a file that can be read.
-    #[error("the folder {} holds no file of {known}", path.display())]
+    #[error("the folder {} holds no file of {known}{holds}", path.display())]
     EmptyFolder {
         /// The folder.
         path: PathBuf,
         /// The extensions that can be read.
         known: String,
+        /// The files that it holds, in words.
+        holds: String,
+    },
+    /// A file that is an input twice.
+    #[error("{} is named twice, by itself or by the folder that it is in; name it once", path.display())]
+    NamedTwice {
+        /// The file.
+        path: PathBuf,
     },
     /// A file without a single document.
     #[error("{} holds no document; leave it out", path.display())]

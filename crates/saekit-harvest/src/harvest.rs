@@ -16,8 +16,9 @@ use crate::capture::{Block, Capture};
 use crate::config::HarvestConfig;
 use crate::corpus::{Corpus, Kind, Limits};
 use crate::error::Result;
+use crate::inputs;
 use crate::settings;
-use crate::source::{self, Fields};
+use crate::source::Fields;
 use crate::tokens::{Batch, Batches, Recipe};
 
 /// Batches tokenised ahead of the forward pass.
@@ -87,7 +88,7 @@ impl<'a> Harvest<'a> {
         let columns = settings::columns(&config, model)?;
         let context_size = settings::context_size(&config, info.n_ctx)?;
         let special = settings::special(&config, tokenizer, info.d_vocab)?;
-        let files = source::files(&config.inputs)?;
+        let files = inputs::files(&config.inputs, &config.choice, observer)?;
         let limits = Limits {
             d_vocab: info.d_vocab,
             n_ctx: info.n_ctx,

@@ -27,6 +27,7 @@ mod config;
 mod corpus;
 mod error;
 mod harvest;
+mod inputs;
 mod pack;
 mod quote;
 mod settings;

@@ -77,7 +77,8 @@ pub(crate) fn special(
 pub(crate) fn dataset_name(config: &HarvestConfig) -> String {
     let first = config.inputs.first().and_then(|path| path.file_name());
     config.dataset.clone().unwrap_or_else(|| {
-        first.map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned())
+        let name = first.map_or_else(|| "data".into(), |name| name.to_string_lossy());
+        if config.choice.is_default() { name.into() } else { format!("{name} ({})", config.choice) }
     })
 }
 

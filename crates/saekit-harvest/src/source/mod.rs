@@ -6,10 +6,7 @@ mod txt;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use saekit_core::Error as CoreError;
+use std::path::Path;
 
 use crate::corpus::Spool;
 use crate::error::{Error, Result};
@@ -85,29 +82,6 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The files that `inputs` name, in order: a file is itself, a folder the files directly in it
-/// that have a known extension, by name.
-pub(crate) fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for input in inputs {
-        let kind = fs::metadata(input).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::Missing { path: input.clone() },
-            _ => CoreError::io("read", input)(source).into(),
-        })?;
-        if kind.is_dir() {
-            found.append(&mut files_in(input)?);
-        } else if format_of(input).is_some() {
-            found.push(input.clone());
-        } else {
-            return Err(Error::UnknownFormat { path: input.clone(), known: known() });
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::NoInput { known: known() });
-    }
-    Ok(found)
-}
-
 /// Hands every document of the file `path` to `spool`.
 pub(crate) fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
     let format = format_of(path)
@@ -120,20 +94,9 @@ pub(crate) fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Resul
     Ok(())
 }
 
-fn files_in(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(CoreError::io("read", dir))? {
-        let path = entry.map_err(CoreError::io("read", dir))?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && format_of(&path).is_some() && path.is_file() {
-            found.push(path);
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::EmptyFolder { path: dir.to_owned(), known: known() });
-    }
-    found.sort();
-    Ok(found)
+/// The kind of the file called `name`; `None` for one that is not read.
+pub(crate) fn kind(name: &str) -> Option<&'static str> {
+    format_of(Path::new(name)).map(|format| format.extension)
 }
 
 fn format_of(path: &Path) -> Option<&'static Format> {
@@ -144,6 +107,7 @@ fn format_of(path: &Path) -> Option<&'static Format> {
     })
 }
 
-fn known() -> String {
+/// The endings that are read, for messages.
+pub(crate) fn known() -> String {
     FORMATS.iter().map(|format| format!(".{}", format.extension)).collect::<Vec<_>>().join(", ")
 }

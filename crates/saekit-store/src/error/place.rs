@@ -65,7 +65,7 @@ pub enum PlaceError {
         /// The contents that were asked for.
         noun: &'static str,
         /// The endings that are read.
-        known: &'static str,
+        known: String,
     },
     /// A link to nothing.
     #[error("{} is a link to {}, which does not exist; restore it, or remove the link", path.display(), target.display())]

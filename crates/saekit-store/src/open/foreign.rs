@@ -11,6 +11,7 @@ use crate::catalog::row_range::RowRange;
 use crate::error::{DamageError, OpenError, PlaceError, Result};
 use crate::foreign::{self, ForeignColumn, ForeignFile, Layout, ReadOptions, other_kind};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, first_few};
+use crate::format::spec::Dataset;
 use crate::format::stats::ColumnStats;
 use crate::open::config::ForeignConfig;
 use crate::open::opening::Opening;
@@ -33,7 +34,7 @@ const SAMPLED_GROUPS: usize = 16;
 /// How files of activations are known among others.
 const ACTIVATIONS: Subject = Subject {
     noun: "activations",
-    known: ".parquet, .arrow, .safetensors and .npy files",
+    known: || ".parquet, .arrow, .safetensors and .npy files".to_owned(),
     kind: |name| foreign::layout_of(name).map(Layout::name),
     describes: |_| false,
     folders_apart: true,
@@ -59,10 +60,19 @@ pub(crate) fn open(opening: &mut Opening<'_>) -> Result<Catalog> {
     inferred.identity.push(inferred.reading(&opening.config.foreign));
     let sha256 = opening.sha256(sha256(inferred.identity.join("\n").as_bytes()));
     let mut catalog = inferred.finish(Arc::clone(&opening.storage), sha256);
+    catalog.manifest.dataset = dataset(opening);
     if catalog.manifest.rows > 0 {
         measure(&mut catalog, opening.interrupt)?;
     }
     opening.finish(catalog)
+}
+
+/// What the data are called where they are a part of a place: the place and the choice.
+fn dataset(opening: &Opening<'_>) -> Option<Dataset> {
+    let choice = &opening.config.choice;
+    let name = opening.storage.location().file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{name} ({choice})");
+    (!choice.is_default()).then_some(Dataset { name, sha256: None })
 }
 
 /// The files to read, ascending; an error where there is none.

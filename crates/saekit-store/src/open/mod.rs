@@ -12,9 +12,9 @@ use saekit_core::{Interrupt, Observer};
 use self::config::OpenConfig;
 use self::opening::Opening;
 use crate::catalog::Catalog;
+use crate::error::PlaceError;
 use crate::error::Result;
 use crate::format::names::MANIFEST;
-use crate::error::PlaceError;
 use crate::storage::Storage;
 
 /// Opens what is in `storage`: saekit's own store where there is a manifest, files of other tools

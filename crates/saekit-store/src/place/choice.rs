@@ -31,7 +31,8 @@ impl Choice {
         files: Option<&str>,
     ) -> Result<Self, PlaceError> {
         let pair = |text: &String| {
-            let pair = text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
+            let pair =
+                text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
             let (key, value) = pair.ok_or_else(|| PlaceError::Flag {
                 flag: "--where",
                 found: names::shown(text),
@@ -62,7 +63,9 @@ impl Choice {
         let Some(split) = facets.get(SPLIT) else { return chosen == ALL };
         let same = |part: &str| {
             let part = part.trim();
-            part == ALL || part == split || canonical(part).is_some_and(|c| canonical(split) == Some(c))
+            part == ALL
+                || part == split
+                || canonical(part).is_some_and(|c| canonical(split) == Some(c))
         };
         chosen.split('+').any(same)
     }
@@ -95,8 +98,11 @@ impl Choice {
 }
 
 fn pattern(text: &str, flag: &'static str) -> Result<Pattern, PlaceError> {
-    let wrong =
-        |_| PlaceError::Flag { flag, found: names::shown(text), expected: "a pattern such as *.parquet" };
+    let wrong = |_| PlaceError::Flag {
+        flag,
+        found: names::shown(text),
+        expected: "a pattern such as *.parquet",
+    };
     Pattern::new(text).map_err(wrong)
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use saekit_core::Observer;
 
+use crate::error::PlaceError;
 use crate::error::Result;
 use crate::place::choice::Choice;
-use crate::error::PlaceError;
 use crate::place::facets::{self, Facets, SPLIT};
 use crate::place::saved_dataset;
 use crate::place::sorting::{self, Left, Sorted, Taken, Why};

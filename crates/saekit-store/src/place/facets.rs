@@ -39,7 +39,9 @@ pub(super) fn canonical(word: &str) -> Option<&'static str> {
 /// `word` in lower case, `held-out` as one word.
 fn joined(word: &str) -> String {
     let word = word.to_lowercase();
-    ["held-out", "held_out", "held.out"].iter().fold(word, |text, from| text.replace(from, "heldout"))
+    ["held-out", "held_out", "held.out"]
+        .iter()
+        .fold(word, |text, from| text.replace(from, "heldout"))
 }
 
 /// The facets of the files at `paths`, in their order. `roots` are folders whose children are splits.
@@ -68,7 +70,10 @@ enum Named {
     /// Nothing else than a split has such a name.
     Sure(String),
     /// A split, if there is a file with the same rest of the name and another split.
-    Perhaps { split: &'static str, rest: String },
+    Perhaps {
+        split: &'static str,
+        rest: String,
+    },
 }
 
 impl Parts {
@@ -101,7 +106,14 @@ impl Parts {
         };
         let lower = stem.to_lowercase();
         let hook = lower.contains("hook_").then(|| unnumbered(stem).to_owned());
-        Self { partitions, folder: kept.join("/"), split, layer: layer(&lower), hook, splits_itself }
+        Self {
+            partitions,
+            folder: kept.join("/"),
+            split,
+            layer: layer(&lower),
+            hook,
+            splits_itself,
+        }
     }
 
     fn facets(&self, real: &BTreeSet<String>, subject: &Subject) -> Facets {
@@ -205,7 +217,7 @@ mod tests {
     fn of(paths: &[&str]) -> Vec<Facets> {
         let subject = Subject {
             noun: "activations",
-            known: "",
+            known: String::new,
             kind: |_| Some("npy"),
             describes: |_| false,
             folders_apart: true,
@@ -253,7 +265,10 @@ mod tests {
         let facets = &of(&["acts/layer=6/part-0.parquet"])[0];
         assert_eq!((facets[LAYER].as_str(), facets[FOLDER].as_str()), ("6", "acts"));
         let facets = &of(&["blocks.06.hook_resid_post-00001.npy"])[0];
-        assert_eq!((facets[LAYER].as_str(), facets[HOOK].as_str()), ("6", "blocks.06.hook_resid_post"));
+        assert_eq!(
+            (facets[LAYER].as_str(), facets[HOOK].as_str()),
+            ("6", "blocks.06.hook_resid_post")
+        );
         assert!(!of(&["part-6.npy"])[0].contains_key(LAYER));
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use glob::Pattern;
 
-use crate::place::choice::Choice;
 use crate::error::PlaceError;
+use crate::place::choice::Choice;
 use crate::place::facets::{FOLDER, Facets, HOOK, LAYER, SPLIT};
 use crate::place::names;
 use crate::place::subject::Subject;

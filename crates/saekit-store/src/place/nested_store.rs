@@ -55,7 +55,8 @@ pub(super) fn check(storage: &dyn Storage, listed: &[Listed], taken: &[&str]) ->
 fn described(storage: &dyn Storage, path: &str, folder: &str) -> Result<Option<String>> {
     let Some(blob) = storage.open(path)? else { return Ok(None) };
     let manifest = Manifest::parse(&read_all(&*blob)?, Path::new(path));
-    let name = if folder.is_empty() { "the folder itself".to_owned() } else { names::shown(folder) };
+    let name =
+        if folder.is_empty() { "the folder itself".to_owned() } else { names::shown(folder) };
     Ok(match manifest {
         Ok(manifest) => Some(format!("{name} ({} rows)", manifest.rows)),
         Err(Error::Open(OpenError::OtherVersion { .. } | OpenError::Manifest { .. })) => Some(name),

@@ -6,10 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::error::Result;
-<<<<<<< HEAD:crates/saekit-store/src/open/saved_dataset.rs
-=======
 use crate::place::names::split;
->>>>>>> 61da8ac (Read what belongs together in a place, and say what is not read):crates/saekit-store/src/place/saved_dataset.rs
 use crate::storage::{Listed, Storage, read_all};
 
 /// The file that lists the others.
@@ -43,7 +40,8 @@ impl SavedDatasets {
     /// Reads the lists among `files`; one that is something else says nothing.
     pub(super) fn find(storage: &dyn Storage, files: &[Listed]) -> Result<Self> {
         let mut found = BTreeMap::new();
-        let lists = files.iter().filter(|file| split(&file.path).1 == STATE && file.bytes <= MAX_STATE);
+        let lists =
+            files.iter().filter(|file| split(&file.path).1 == STATE && file.bytes <= MAX_STATE);
         for file in lists {
             let Some(blob) = storage.open(&file.path)? else { continue };
             let Ok(state) = serde_json::from_slice::<State>(&read_all(&*blob)?) else { continue };

@@ -51,7 +51,9 @@ pub(super) fn sort(storage: &dyn Storage, listed: &[Listed], subject: &Subject) 
     for file in listed {
         let kind = kind(&file.path, subject);
         match reason(file, kind, &saved, subject, picked) {
-            Some(why) if picked => return Err(refusal(storage.path(&file.path), why, subject).into()),
+            Some(why) if picked => {
+                return Err(refusal(storage.path(&file.path), why, subject).into());
+            }
             Some(why) => {
                 if kind.is_some() || why != Why::Hidden {
                     sorted.left.push(Left { path: file.path.clone(), why });
@@ -110,5 +112,5 @@ fn refusal(path: PathBuf, why: Why, subject: &Subject) -> PlaceError {
         "" => "a file whose name has no ending".to_owned(),
         ending => format!("a {} file", names::shown(ending)),
     };
-    PlaceError::OtherKind { path, found, noun: subject.noun, known: subject.known }
+    PlaceError::OtherKind { path, found, noun: subject.noun, known: (subject.known)() }
 }

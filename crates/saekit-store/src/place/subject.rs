@@ -6,7 +6,7 @@ pub struct Subject {
     /// The contents, in a word or two: `activations`.
     pub noun: &'static str,
     /// The endings that are read, for messages: `.parquet, .npy`.
-    pub known: &'static str,
+    pub known: fn() -> String,
     /// The kind of the file with this name, such as `parquet`; `None` for a kind that is not read.
     pub kind: fn(&str) -> Option<&'static str>,
     /// Whether the file with this name describes the others, as a README does.

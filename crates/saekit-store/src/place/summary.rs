@@ -30,10 +30,12 @@ pub(super) fn not_read(left: &[Left]) -> Option<String> {
     let mut groups: BTreeMap<(Why, String), Vec<&str>> = BTreeMap::new();
     for file in left {
         let name = names::split(&file.path).1;
-        let ending = if file.why == Why::Kind { names::stem(name).1.to_lowercase() } else { String::new() };
+        let ending =
+            if file.why == Why::Kind { names::stem(name).1.to_lowercase() } else { String::new() };
         groups.entry((file.why, ending)).or_default().push(name);
     }
-    let words: Vec<_> = groups.into_iter().map(|((why, ending), files)| words(why, &ending, &files)).collect();
+    let words: Vec<_> =
+        groups.into_iter().map(|((why, ending), files)| words(why, &ending, &files)).collect();
     (!words.is_empty()).then(|| names::first(&words, SHOWN))
 }
 

@@ -65,7 +65,11 @@ pub(super) fn of_name(path: &str) -> Option<String> {
 
 /// Fails where a configuration among the files of `listed` says that the tensors beside it, the
 /// files at `tensors`, are those of a model or a dictionary.
-pub(super) fn check_configs(storage: &dyn Storage, listed: &[(&str, u64)], tensors: &[&str]) -> Result<()> {
+pub(super) fn check_configs(
+    storage: &dyn Storage,
+    listed: &[(&str, u64)],
+    tensors: &[&str],
+) -> Result<()> {
     for (path, bytes) in listed {
         let (folder, name) = names::split(path);
         let beside = tensors.iter().find(|tensor| names::split(tensor).0 == folder);
@@ -89,10 +93,13 @@ mod tests {
 
     #[test]
     fn parameters_are_told_by_their_names() {
-        for name in ["W_dec", "model.layers.0.mlp.up_proj.weight", "b_enc", "encoder.bias", "sae.W_enc"] {
+        for name in
+            ["W_dec", "model.layers.0.mlp.up_proj.weight", "b_enc", "encoder.bias", "sae.W_enc"]
+        {
             assert!(is_parameter(name), "{name}");
         }
-        for name in ["acts", "activation", "blocks.0.hook_resid_post", "weight_norms", "token_ids"] {
+        for name in ["acts", "activation", "blocks.0.hook_resid_post", "weight_norms", "token_ids"]
+        {
             assert!(!is_parameter(name), "{name}");
         }
     }
