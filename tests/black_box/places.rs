@@ -32,7 +32,12 @@ fn splits_are_told_apart_and_one_is_chosen() {
     let sandbox = Sandbox::new();
     array(&sandbox, "hub/data/train-00000-of-00001.npy", 20);
     array(&sandbox, "hub/data/test-00000-of-00001.npy", 5);
-    sandbox.run("inspect hub").error_with(&["2 splits", "test (1 file)", "train (1 file)", "--split test"]);
+    sandbox.run("inspect hub").error_with(&[
+        "2 splits",
+        "test (1 file)",
+        "train (1 file)",
+        "--split test",
+    ]);
     assert_eq!(rows(&sandbox, "hub --split train"), "20");
     assert_eq!(rows(&sandbox, "hub --split test"), "5");
     assert_eq!(rows(&sandbox, "hub --split all"), "25");
@@ -131,9 +136,13 @@ fn what_is_read_and_what_is_not_is_said() {
     sandbox.write("acts/.hidden.npy", "");
     let found = sandbox.run("inspect acts");
     let line = found.stderr.lines().find(|line| line.contains("reading")).unwrap();
-    for words in
-        ["acts: reading 2 npy files", "1 .csv (notes.csv)", "1 .md", "1 without an ending", "1 hidden"]
-    {
+    for words in [
+        "acts: reading 2 npy files",
+        "1 .csv (notes.csv)",
+        "1 .md",
+        "1 without an ending",
+        "1 hidden",
+    ] {
         assert!(line.contains(words), "{words}: {line}");
     }
     assert!(!sandbox.run("inspect acts --quiet").stderr.contains("reading"));
@@ -164,7 +173,10 @@ fn the_rule_for_texts_is_the_rule_for_stores() {
     harvested.ok();
     let manifest = sandbox.json("hub-acts/manifest.json");
     assert_eq!(manifest["dataset"]["name"], "hub (split test)");
-    sandbox.run(&format!("{HARVEST} --text hub corpus/README.txt corpus/README.txt --split all --out x"))
+    sandbox
+        .run(&format!(
+            "{HARVEST} --text hub corpus/README.txt corpus/README.txt --split all --out x"
+        ))
         .error_with(&["README.txt"]);
 }
 
@@ -179,7 +191,9 @@ fn several_files_are_one_store() {
     sandbox.ok(&format!("{train} --out run"));
     let plan = String::from_utf8(sandbox.read("run/plan.toml")).unwrap();
     assert!(plan.contains("p/part-0.npy and 1 more") && !plan.contains("[[mixed]]"), "{plan}");
-    sandbox.run(&format!("{train} p --out run2")).error_with(&["p is a folder", "--store A --store B"]);
+    sandbox
+        .run(&format!("{train} p --out run2"))
+        .error_with(&["p is a folder", "--store A --store B"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_public_bucket_is_listed_and_read() {
             let storage = saekit_remote::open("s3://bucket/acts/", &impatient(2)).unwrap();
             server.inject("GET", 2, Fault::Status(503, ""));
             let expected =
-                ["manifest.json", "shards/0", "shards/1"].map(|path| Listed::new(*path, 1000));
+                ["manifest.json", "shards/0", "shards/1"].map(|path| Listed::new(path, 1000));
             assert_eq!(storage.list().unwrap(), expected);
             assert_eq!(server.requests().len(), 4);
             let blob = open(&*storage, "shards/1");

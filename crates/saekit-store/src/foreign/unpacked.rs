@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use saekit_core::Error as CoreError;
 
 use crate::error::Result;
-use crate::storage::folder::read_exact_at;
+use crate::storage::local_file::read_exact_at;
 
 /// Bytes that are unpacked at a time.
 const STEP: usize = 1 << 16;
