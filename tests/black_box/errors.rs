@@ -166,7 +166,10 @@ fn a_store_is_only_replaced_by_force() {
 fn a_finished_run_is_only_replaced_by_force() {
     let sandbox = with_run();
     let before = sandbox.read("run/dictionary/dictionary.safetensors");
-    sandbox.run(TRAIN).error_with(&["run", "finished", "--force"]);
+    // The advice holds: another folder is trained into, this one is replaced.
+    let parts = ["run", "finished", "another output folder (`--out`)", "`--force`"];
+    sandbox.run(&format!("{TRAIN} --epochs 2")).error_with(&parts);
+    sandbox.ok(&format!("{TRAIN} --epochs 2").replace("--out run", "--out longer"));
     assert_eq!(sandbox.read("run/dictionary/dictionary.safetensors"), before);
     sandbox.ok(&format!("{TRAIN} --seed 1 --force"));
     assert_ne!(sandbox.read("run/dictionary/dictionary.safetensors"), before);
@@ -180,7 +183,7 @@ fn an_unfinished_run_of_another_plan_is_shown_with_its_differences() {
     assert!(running.wait_until(|| sandbox.path("run/checkpoints").exists()));
     running.kill();
     let other = format!("{long} --seed 5");
-    sandbox.run(&other).error_with(&["run", "seed = 0", "seed = 5", "--force"]);
+    sandbox.run(&other).error_with(&["run", "seed: 0 in the folder, 5 asked for", "--force"]);
     assert!(sandbox.path("run/checkpoints").exists());
 }
 
@@ -255,6 +258,27 @@ fn stored_values_that_are_not_numbers() {
 }
 
 #[test]
+fn a_run_without_a_step_does_not_claim_its_folder() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.npy", rows_with_a_nan());
+    let train = TRAIN.replace("--store acts", "--store rows.npy");
+    sandbox.run(&train).error_with(&["NaN", "--drop-non-finite"]);
+    sandbox.ok(&format!("{train} --drop-non-finite"));
+}
+
+/// 1000 rows of 16 values as a file of `NumPy`, one of which is NaN.
+fn rows_with_a_nan() -> Vec<u8> {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000, 16), }";
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:<117}\n").into_bytes());
+    for i in 0..16_000_u32 {
+        let value = if i == 805 { f32::NAN } else { (i % 97) as f32 / 97.0 - 0.5 };
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
 fn a_run_that_is_not_finished() {
     let sandbox = with_run();
     fs::remove_file(sandbox.path("run/summary.json")).unwrap();
@@ -288,9 +312,11 @@ fn a_damaged_dictionary() {
 #[test]
 fn a_setting_that_does_not_exist() {
     let sandbox = with_store();
-    sandbox.write("train.toml", "[run]\nbtach_rows = 64\n");
+    sandbox.write("train.toml", "[run]\nbtach = 64\n");
     let train = format!("{TRAIN} --config train.toml");
-    sandbox.run(&train).error_with(&["train.toml", "btach_rows", "batch_rows"]);
+    sandbox.run(&train).error_with(&["train.toml, line 2", "`btach`", "nearest is `batch`"]);
+    sandbox.write("train.toml", "[run]\nbatch_rows = 64\n");
+    sandbox.run(&train).error_with(&["train.toml, line 2", "`batch_rows` is called `batch` now"]);
 }
 
 #[test]

@@ -92,6 +92,24 @@ fn of_a_store_without_a_model() {
     let sandbox = Sandbox::new();
     SyntheticStore::new(1000, 16).write(&sandbox.path("acts"));
     sandbox.ok("train --device cpu --store acts --out run --d-sae 32 --k 2 --batch 100");
-    sandbox.ok("export run --format saelens --out sae");
+    let finished = sandbox.run("export run --format saelens --out sae");
+    let warning = "does not record the model and the hook point it belongs to";
+    assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+    assert!(finished.stderr.contains("`--model-name` and `--hook-name`"), "{}", finished.stderr);
+    finished.ok();
     assert_eq!(sandbox.json("sae/cfg.json")["metadata"]["model_name"], Value::Null);
+}
+
+#[test]
+fn model_and_hook_may_be_named() {
+    let sandbox = Sandbox::new();
+    SyntheticStore::new(1000, 16).write(&sandbox.path("acts"));
+    sandbox.ok("train --device cpu --store acts --out run --d-sae 32 --k 2 --batch 100");
+    let names = "--model-name gpt2 --hook-name blocks.6.hook_resid_post";
+    let finished = sandbox.run(&format!("export run --format saelens --out sae {names}"));
+    assert!(!finished.stderr.contains("warning"), "{}", finished.stderr);
+    finished.ok();
+    let metadata = &sandbox.json("sae/cfg.json")["metadata"];
+    assert_eq!(metadata["model_name"], "gpt2");
+    assert_eq!(metadata["hook_name"], "blocks.6.hook_resid_post");
 }

@@ -11,7 +11,7 @@ fn tells_what_a_folder_holds() {
     sandbox.ok("analyze run --store acts");
     for (folder, parts) in [
         ("acts", ["rows", "1,000", "blocks.0.hook_resid_post"]),
-        ("run", ["finished", "batch_rows = 100", "d_sae"]),
+        ("run", ["finished", "batch = 100", "d_sae"]),
         ("run/dictionary", ["saekit", "topk, k 2", "32"]),
         ("run/analysis", ["rows analysed", "1,000", "32 of width 16"]),
         ("sae", ["saelens", "topk, k 2", "32"]),
@@ -23,6 +23,19 @@ fn tells_what_a_folder_holds() {
     }
     sandbox.run("inspect nowhere").error_with(&["nowhere"]);
     sandbox.run("inspect demo").error_with(&["demo", "dictionary.json", "cfg.json"]);
+}
+
+#[test]
+fn excluded_tokens_are_counted_and_grouped() {
+    let sandbox = Sandbox::with_run();
+    let mut manifest = sandbox.json("acts/manifest.json");
+    let ids: Vec<u32> = (0..3).chain([7]).chain((100..6338).step_by(2)).collect();
+    manifest["excluded_tokens"] = ids.into();
+    sandbox.write("acts/manifest.json", manifest.to_string());
+    let printed = sandbox.ok("inspect acts");
+    let line = printed.lines().find(|line| line.starts_with("excluded tokens")).expect("a line");
+    assert!(line.contains("3,123: 0 to 2, 7, 100, 102") && line.contains("more"), "{line}");
+    assert!(line.len() < 120, "{line}");
 }
 
 #[test]

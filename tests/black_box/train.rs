@@ -78,7 +78,7 @@ fn flags_and_a_file_say_the_same() {
                 --lr 1e-3 --clip-norm 1");
     sandbox.write(
         "train.toml",
-        "store = 'acts'\nhook = 'blocks.0.hook_resid_post'\n[run]\nbatch_rows = 500\nseed = 8\n\
+        "store = 'acts'\nhook = 'blocks.0.hook_resid_post'\n[run]\nbatch = 500\nseed = 8\n\
          [learner]\narchitecture = 'topk'\nd_sae = 64\nk = 4\nclip_norm = 1\nadam = { lr = 1e-3 }\n",
     );
     sandbox.ok("train --device cpu --config train.toml --seed 9 --out file");
@@ -100,4 +100,51 @@ fn the_scale_is_folded_away() {
     let measured = sandbox.json("eval.json");
     let measured = measured["reconstruction"]["metrics"]["fvu"].as_f64().expect("a number");
     assert!((measured - trained).abs() < 0.15 * trained, "{measured} against {trained}");
+}
+
+#[test]
+fn an_expansion_in_the_file_is_the_flag() {
+    let sandbox = with_store();
+    let train = "train --device cpu --store acts --k 2 --batch 500";
+    sandbox.ok(&format!("{train} --expansion 3 --out flag"));
+    sandbox.write("train.toml", "[learner]\nexpansion = 3\n");
+    sandbox.ok(&format!("{train} --config train.toml --out file"));
+    sandbox.ok(&format!("{train} --d-sae 96 --out width"));
+    for run in ["file", "width"] {
+        assert_eq!(sandbox.read(&format!("{run}/plan.toml")), sandbox.read("flag/plan.toml"));
+    }
+}
+
+#[test]
+fn a_warmup_longer_than_the_run_is_warned_of_and_ends_within_it() {
+    let sandbox = with_store();
+    let train = "train --device cpu --store acts --out run --d-sae 64 --k 4 --batch 500 \
+                 --log-every 1 --warmup 1000";
+    let finished = sandbox.run(train);
+    let warning = "`warmup` is 1,000 steps, but the run has 40 steps";
+    assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+    finished.ok();
+    let plan = String::from_utf8(sandbox.read("run/plan.toml")).expect("text");
+    assert!(plan.contains("warmup = 32\n"), "{plan}");
+    let lines = sandbox.json_lines("run/metrics.jsonl");
+    assert!(lines.iter().any(|line| line["lr_scale"] == 1.0), "the rate is reached");
+}
+
+#[test]
+fn a_run_that_means_nothing_says_so_at_its_end() {
+    let sandbox = with_store();
+    let train = "train --device cpu --store acts --d-sae 64 --k 4 --batch 500";
+    let finished = sandbox.run(&format!("{train} --lr 10 --out run"));
+    assert!(finished.stderr.contains("warning: the run diverged"), "{}", finished.stderr);
+    let printed = finished.ok();
+    assert!(!printed.contains("rescored"), "internals are in metrics.jsonl: {printed}");
+    let summary = sandbox.json("run/summary.json");
+    let problem = summary["problems"][0].as_str().expect("a sentence");
+    assert!(problem.contains("FVU is"), "{problem}");
+    assert!(sandbox.ok("inspect run").contains(problem));
+    sandbox.ok("analyze run --store acts");
+    let report = String::from_utf8(sandbox.read("run/analysis/report.html")).expect("text");
+    assert!(report.contains("the run diverged or did not learn"), "the report says nothing");
+    sandbox.ok(&format!("{train} --out good"));
+    assert_eq!(sandbox.json("good/summary.json").get("problems"), None);
 }

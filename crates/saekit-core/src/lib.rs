@@ -14,7 +14,7 @@
 //! * [`files`]: writes that are whole or absent; [`input`]: reads that name what is there instead.
 //! * [`border`]: panics of libraries as errors.
 //! * [`pieces`]: tokens as text.
-//! * [`number`]: numbers as people read them.
+//! * [`number`], [`text`]: numbers and lists as people read them.
 
 pub mod border;
 mod codec;
@@ -34,6 +34,7 @@ mod provenance;
 pub mod rng;
 mod rows;
 mod stand_in;
+pub mod text;
 
 pub use codec::{Codec, CodecShape};
 pub use codes::{Codes, SparseCodes};

@@ -1,3 +1,4 @@
+use saekit_core::text::first_few;
 use saekit_core::{Codec, Edit, HookPoint, Interrupt, LanguageModel, Matrix, Observer, TokenBatch};
 use serde::{Deserialize, Serialize};
 
@@ -194,7 +195,7 @@ impl<'a> Splicer<'a> {
             return Err(Error::Core(saekit_core::Error::UnknownHook {
                 hook: options.hook.to_string(),
                 model: model.info().name.clone(),
-                available: names.join(", "),
+                available: first_few(names),
             }));
         };
         let shape = codec.shape();

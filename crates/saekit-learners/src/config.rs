@@ -13,6 +13,11 @@ pub enum LearnerConfig {
     TopK(top_k::Config),
 }
 
+/// The settings of a learner with nothing left open: what [`LearnerConfig::resolve`] decides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LearnerPlan(LearnerConfig);
+
 impl LearnerConfig {
     /// The method's name, as in the key `architecture`.
     pub fn name(&self) -> &'static str {
@@ -32,19 +37,34 @@ impl LearnerConfig {
     ///
     /// # Errors
     /// If a setting is out of range.
-    pub fn resolve(self, d_in: usize, rows: u64) -> Result<Self> {
+    pub fn resolve(self, d_in: usize, rows: u64) -> Result<LearnerPlan> {
         match self {
-            Self::TopK(config) => Ok(Self::TopK(config.resolve(d_in, rows)?)),
+            Self::TopK(config) => Ok(LearnerPlan(Self::TopK(config.resolve(d_in, rows)?))),
         }
     }
 
-    /// Makes a learner at the start of its run.
+    /// Resolves the settings and builds a learner at the start of its run.
     ///
     /// # Errors
-    /// If a setting is out of range.
+    /// If a setting is out of range, or the device cannot do what it asks for.
+    pub fn build(self, context: &Context) -> Result<Box<dyn Learner>> {
+        self.resolve(context.d_in, context.rows)?.build(context)
+    }
+}
+
+impl LearnerPlan {
+    /// The settings.
+    pub fn config(&self) -> &LearnerConfig {
+        &self.0
+    }
+
+    /// A learner at the start of its run.
+    ///
+    /// # Errors
+    /// If the device cannot do what a setting asks for.
     pub fn build(&self, context: &Context) -> Result<Box<dyn Learner>> {
-        match self.clone().resolve(context.d_in, context.rows)? {
-            Self::TopK(config) => top_k::build(config, context),
+        match &self.0 {
+            LearnerConfig::TopK(config) => top_k::build(config.clone(), context),
         }
     }
 }

@@ -18,7 +18,7 @@ mod tensors;
 pub mod top_k;
 
 pub use adam::AdamConfig;
-pub use config::LearnerConfig;
+pub use config::{LearnerConfig, LearnerPlan};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use init::geometric_median;

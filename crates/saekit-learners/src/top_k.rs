@@ -7,7 +7,7 @@
 //! e    = y - ŷ
 //! mse  = Σ e² / Σ (y - ȳ)²                                 batch FVU
 //! auxk = Σ (e - a_dead w_dec)² / Σ (e - ē)²                decoded from the k_aux largest dead latents
-//! loss = mse + auxk_coefficient · auxk
+//! loss = mse + α · auxk
 //! ```
 //! Gradients do not flow through `e` in `auxk`. Decoder rows keep unit norm: their gradients are
 //! projected, and each row is divided by its norm after each update.
@@ -47,9 +47,9 @@ pub struct Config {
     /// Optimiser.
     #[serde(default)]
     pub adam: AdamConfig,
-    /// Weight of the auxiliary loss; 0 switches it off.
-    #[serde(default = "default_auxk_coefficient")]
-    pub auxk_coefficient: f64,
+    /// Weight α of the auxiliary loss; 0 switches it off.
+    #[serde(default = "default_auxk")]
+    pub auxk: f64,
     /// Dead latents that the auxiliary loss uses per row; `d_in / 2` unless given.
     #[serde(default)]
     pub k_aux: Option<usize>,
@@ -83,7 +83,7 @@ pub enum Precision {
 }
 
 /// The value of Gao et al. (2024), section A.2.
-fn default_auxk_coefficient() -> f64 {
+fn default_auxk() -> f64 {
     1.0 / 32.0
 }
 
@@ -94,7 +94,7 @@ impl Config {
             d_sae,
             k,
             adam: AdamConfig::default(),
-            auxk_coefficient: default_auxk_coefficient(),
+            auxk: default_auxk(),
             k_aux: None,
             dead_after: None,
             clip_norm: None,
@@ -111,9 +111,8 @@ impl Config {
         check(self.d_sae > 0, "d_sae", self.d_sae.to_string(), "at least 1")?;
         let k_range = format!("1 to `d_sae` ({})", self.d_sae);
         check((1..=self.d_sae).contains(&self.k), "k", self.k.to_string(), &k_range)?;
-        let auxk = self.auxk_coefficient;
-        let expected = "0 or more";
-        check(auxk >= 0.0 && auxk.is_finite(), "auxk_coefficient", auxk.to_string(), expected)?;
+        let auxk = self.auxk;
+        check(auxk >= 0.0 && auxk.is_finite(), "auxk", auxk.to_string(), "0 or more")?;
         let clip = self.clip_norm.unwrap_or(1.0);
         check(clip > 0.0, "clip_norm", clip.to_string(), "a positive number")?;
         check(self.k_aux != Some(0), "k_aux", "0".to_owned(), "at least 1")?;
@@ -209,13 +208,13 @@ impl<E: Engine> TopK<E> {
     /// The AuxK term: dead latents reconstruct the error. `None` where no latent is dead.
     fn auxk(&mut self, main: &Term<E>) -> Result<Option<Term<E>>> {
         let dead = self.dead.ids();
-        if dead.is_empty() || self.config.auxk_coefficient == 0.0 {
+        if dead.is_empty() || self.config.auxk == 0.0 {
             return Ok(None);
         }
         let k = self.config.k_aux.unwrap_or(self.engine.d_in() / 2).clamp(1, dead.len());
         let codes = self.engine.encode(Sparsity::TopK { k }, Some(&dead))?;
         let (objective, whole) = (Objective::Residual(&main.residual), self.whole());
-        let weight = self.config.auxk_coefficient;
+        let weight = self.config.auxk;
         let residual = self.engine.residual(&codes, objective, &whole, weight)?;
         Ok(Some(LossTerm { codes, residual }))
     }
@@ -286,7 +285,7 @@ impl<E: Engine> Learner for TopK<E> {
             Ok(total / sums.steps.max(1) as f64)
         };
         let rows = sums.rows.max(1) as f64;
-        let (mse, auxk) = (mean(sums.mse)?, mean(sums.auxk)? * self.config.auxk_coefficient);
+        let (mse, auxk) = (mean(sums.mse)?, mean(sums.auxk)? * self.config.auxk);
         if !(mse + auxk).is_finite() {
             return Err(Error::Diverged { loss: mse + auxk }.into());
         }

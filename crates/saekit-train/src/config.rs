@@ -1,4 +1,5 @@
 use saekit_core::Shuffle;
+use saekit_core::number::count;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -11,14 +12,14 @@ pub struct RunConfig {
     pub rows: Option<u64>,
     /// Times each row is seen; 1 where neither is given.
     pub epochs: Option<f64>,
-    /// Rows a step.
-    pub batch_rows: usize,
+    /// Rows per step.
+    pub batch: usize,
     /// Decides the initial weights and the order of the rows.
     pub seed: u64,
     /// Steps of linear warm-up; the smaller of 1000 and 5 % of the run unless given.
-    pub warmup_steps: Option<u64>,
-    /// Part of the run, at its end, over which the learning rate falls linearly to 0.
-    pub decay_fraction: f64,
+    pub warmup: Option<u64>,
+    /// Fraction of the run, at its end, over which the learning rate falls linearly to 0.
+    pub decay: f64,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Steps between two checkpoints; the smaller of 1000 and a tenth of the run unless given.
@@ -32,7 +33,7 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Rows a step.
+    /// Rows per step unless given.
     pub const BATCH_ROWS: usize = 2048;
     /// Memory for mixing rows, MiB.
     pub const POOL_MIB: u64 = 256;
@@ -47,10 +48,10 @@ impl Default for RunConfig {
         Self {
             rows: None,
             epochs: None,
-            batch_rows: Self::BATCH_ROWS,
+            batch: Self::BATCH_ROWS,
             seed: 0,
-            warmup_steps: None,
-            decay_fraction: 0.2,
+            warmup: None,
+            decay: 0.2,
             log_every: 10,
             checkpoint_every: None,
             pool_mib: Self::POOL_MIB,
@@ -66,14 +67,14 @@ impl Default for RunConfig {
 pub struct RunPlan {
     /// Updates.
     pub steps: u64,
-    /// Rows an update.
-    pub batch_rows: usize,
-    /// Rows in all, `steps * batch_rows`.
+    /// Rows per update.
+    pub batch: usize,
+    /// Rows in all, `steps * batch`.
     pub rows: u64,
     /// Decides the initial weights and the order of the rows.
     pub seed: u64,
     /// Steps over which the learning rate rises.
-    pub warmup_steps: u64,
+    pub warmup: u64,
     /// Steps, at the end, over which it falls.
     pub decay_steps: u64,
     /// Steps between two lines of `metrics.jsonl`.
@@ -93,8 +94,8 @@ impl RunConfig {
     pub fn resolve(self, rows_per_epoch: u64) -> Result<RunPlan> {
         let bad =
             |setting, found: String, expected| Err(Error::Setting { setting, found, expected });
-        if self.batch_rows == 0 {
-            return bad("batch_rows", "0".to_owned(), "at least 1");
+        if self.batch == 0 {
+            return bad("batch", "0".to_owned(), "at least 1");
         }
         if self.log_every == 0 || self.checkpoint_every == Some(0) {
             return bad("log_every or checkpoint_every", "0".to_owned(), "at least 1");
@@ -105,8 +106,8 @@ impl RunConfig {
         if self.pool_mib == 0 {
             return bad("pool_mib", "0".to_owned(), "at least 1");
         }
-        if !(0.0..=1.0).contains(&self.decay_fraction) {
-            return bad("decay_fraction", self.decay_fraction.to_string(), "0 to 1");
+        if !(0.0..=1.0).contains(&self.decay) {
+            return bad("decay", self.decay.to_string(), "0 to 1");
         }
         let rows = match (self.rows, self.epochs) {
             (Some(_), Some(_)) => {
@@ -118,14 +119,18 @@ impl RunConfig {
         if rows == 0 {
             return bad("rows", "0".to_owned(), "at least 1 (does the store hold any?)");
         }
-        let steps = rows.div_ceil(self.batch_rows as u64);
+        let steps = rows.div_ceil(self.batch as u64);
+        let decay_steps = (self.decay * steps as f64).round() as u64;
+        let usual_warmup = (steps / 20).min(Self::LONGEST_WARMUP);
+        // A warm-up that is still rising when the decay begins never reaches the learning rate.
+        let longest_warmup = steps.saturating_sub(decay_steps).max(usual_warmup);
         Ok(RunPlan {
             steps,
-            batch_rows: self.batch_rows,
-            rows: steps * self.batch_rows as u64,
+            batch: self.batch,
+            rows: steps * self.batch as u64,
             seed: self.seed,
-            warmup_steps: self.warmup_steps.unwrap_or((steps / 20).min(Self::LONGEST_WARMUP)),
-            decay_steps: (self.decay_fraction * steps as f64).round() as u64,
+            warmup: self.warmup.unwrap_or(usual_warmup).min(longest_warmup),
+            decay_steps,
             log_every: self.log_every,
             checkpoint_every: self
                 .checkpoint_every
@@ -137,13 +142,42 @@ impl RunConfig {
     }
 }
 
+impl RunPlan {
+    /// The warning to print before the run where `warmup` steps of warm-up were requested and the
+    /// run is too short for them.
+    pub fn warmup_warning(&self, warmup: Option<u64>) -> Option<String> {
+        let requested = warmup.filter(|requested| *requested > self.warmup)?;
+        let Self { steps, warmup, decay_steps, .. } = self;
+        let [requested, steps, warmup, decay_steps] =
+            [requested, *steps, *warmup, *decay_steps].map(count);
+        Some(format!(
+            "`warmup` is {requested} steps, but the run has {steps} steps and lowers the learning \
+             rate over the last {decay_steps}: the warm-up ends after {warmup} steps"
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_warmup_ends_within_the_run_and_says_so() {
+        let config =
+            RunConfig { rows: Some(8192), batch: 256, warmup: Some(1000), ..RunConfig::default() };
+        let plan = config.clone().resolve(8192).unwrap();
+        assert_eq!((plan.steps, plan.decay_steps, plan.warmup), (32, 6, 26));
+        let reached = (0..plan.steps).any(|step| crate::lr_scale(&plan, step) >= 1.0);
+        assert!(reached, "the learning rate is reached");
+        let warning = plan.warmup_warning(config.warmup).unwrap();
+        assert!(warning.contains("1,000 steps") && warning.contains("after 26 steps"), "{warning}");
+        assert_eq!(plan.warmup_warning(Some(26)), None);
+        assert_eq!(plan.warmup_warning(None), None);
+    }
+
+    #[test]
     fn epochs_become_whole_batches() {
-        let config = RunConfig { epochs: Some(1.5), batch_rows: 64, ..RunConfig::default() };
+        let config = RunConfig { epochs: Some(1.5), batch: 64, ..RunConfig::default() };
         let plan = config.resolve(100).unwrap();
         assert_eq!((plan.steps, plan.rows), (3, 192));
     }
@@ -158,6 +192,6 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused() {
         let message = toml::from_str::<RunConfig>("btach_rows = 3").unwrap_err().to_string();
-        assert!(message.contains("btach_rows") && message.contains("batch_rows"), "{message}");
+        assert!(message.contains("btach_rows") && message.contains("batch"), "{message}");
     }
 }

@@ -19,7 +19,8 @@ pub enum Error {
     },
     /// The folder holds a run that is done.
     #[error(
-        "{} holds a finished run; choose another output folder, or start over with --force",
+        "{} holds a finished run, which cannot be continued; to train longer or with other \
+         settings, give another output folder (`--out`), or replace this run with `--force`",
         path.display()
     )]
     Finished {
@@ -29,15 +30,28 @@ pub enum Error {
     /// The folder holds an unfinished run of another plan.
     #[error(
         "{} holds an unfinished run of another plan:\n{differences}\n{remedy} to \
-         resume it, choose another output folder, or start over with --force", path.display()
+         resume it, choose another output folder (`--out`), or start over with `--force`",
+        path.display()
     )]
     OtherPlan {
         /// The folder.
         path: PathBuf,
-        /// The lines that differ, old and new.
+        /// One line for each setting that differs.
         differences: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// A plan that is not TOML.
+    #[error(
+        "{} cannot be read as a plan ({reason}); start over with `--force`, or choose another \
+         output folder (`--out`)",
+        path.display()
+    )]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why parsing stopped.
+        reason: String,
     },
     /// The folder holds files that are no run's.
     #[error(

@@ -10,6 +10,7 @@ mod error;
 mod first_rows;
 mod folder;
 mod metrics_log;
+mod problems;
 mod run;
 mod schedule;
 

@@ -13,6 +13,7 @@ use crate::checkpoint::Standing;
 use crate::first_rows::{FirstRows, FirstRowsSummary};
 use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
 use crate::metrics_log::{self, Line, MetricsLog};
+use crate::problems::problems;
 use crate::{Error, Result, RunPlan, lr_scale};
 
 /// Most rows from which a learner takes what depends on the data before the first step.
@@ -68,6 +69,9 @@ pub struct Summary {
     /// What the first rows of the stream say, where they were looked at.
     #[serde(default)]
     pub first_rows: Option<FirstRowsSummary>,
+    /// Why the run means nothing, one sentence each; empty for a run that may mean something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// The loop's own state.
@@ -145,8 +149,8 @@ impl<'a> Loop<'a> {
     /// The rows of step number `step`.
     fn next_batch(&mut self, step: u64) -> Result<RowBatch> {
         let Run { plan, source, .. } = &mut self.run;
-        let rows = source.next_batch(plan.batch_rows)?;
-        let rows = rows.filter(|rows| rows.rows() == plan.batch_rows);
+        let rows = source.next_batch(plan.batch)?;
+        let rows = rows.filter(|rows| rows.rows() == plan.batch);
         rows.ok_or(Error::RowsEnded { step, steps: plan.steps })
     }
 
@@ -165,7 +169,7 @@ impl<'a> Loop<'a> {
         if checkpoint || done.is_multiple_of(plan.log_every) || done == plan.steps {
             self.log(done)?;
         }
-        observer.advance(done * plan.batch_rows as u64, &note(&self.last, self.rows_per_s));
+        observer.advance(done * plan.batch as u64, &note(&self.last, self.rows_per_s));
         if checkpoint { self.checkpoint(done) } else { Ok(()) }
     }
 
@@ -173,11 +177,11 @@ impl<'a> Loop<'a> {
         let plan = self.run.plan;
         self.last = self.run.learner.report()?;
         let (since, step) = std::mem::replace(&mut self.logged, (Instant::now(), done));
-        let rows = (done - step) * plan.batch_rows as u64;
+        let rows = (done - step) * plan.batch as u64;
         self.rows_per_s = rows as f64 / since.elapsed().as_secs_f64().max(f64::EPSILON);
         self.metrics_bytes = self.log.append(&Line {
             step: done,
-            rows: done * plan.batch_rows as u64,
+            rows: done * plan.batch as u64,
             lr_scale: lr_scale(plan, done.saturating_sub(1)),
             report: &self.last,
             rows_per_s: self.rows_per_s,
@@ -207,7 +211,8 @@ impl<'a> Loop<'a> {
             .map(|first| first.summary(codec.as_ref(), source, interrupt, observer))
             .transpose()?;
         write_folder(&folder.dir().join(DICTIONARY), |dir| codec.save(dir, &provenance))?;
-        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last, first_rows };
+        let problems = problems(&self.last);
+        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last, first_rows, problems };
         write_json(&folder.dir().join(SUMMARY), &summary)?;
         folder.drop_checkpoints()?;
         Ok(summary)

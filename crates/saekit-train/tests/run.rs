@@ -143,13 +143,13 @@ impl Codec for Number {
 fn train(dir: &Path, stop_at: Option<u64>) -> saekit_train::Result<Summary> {
     let config = RunConfig {
         rows: Some(1000),
-        batch_rows: 16,
+        batch: 16,
         log_every: 3,
         checkpoint_every: Some(7),
         ..RunConfig::default()
     };
     let plan = config.resolve(EPOCH)?;
-    let folder = RunFolder::claim(dir, "a plan\n", false)?;
+    let folder = RunFolder::claim(dir, "k = 1\n", false)?;
     let interrupt = Interrupt::default();
     let stop = stop_at.map(|step| (step, interrupt.clone()));
     let mut learner = Chain { value: 0.0, rows: 0, stop, reported: Cell::new(0) };
@@ -245,7 +245,7 @@ fn progress_is_told() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let plan = RunConfig { rows: Some(64), batch_rows: 16, ..RunConfig::default() };
+    let plan = RunConfig { rows: Some(64), batch: 16, ..RunConfig::default() };
     let plan = plan.resolve(EPOCH).unwrap();
     let folder = RunFolder::claim(dir.path(), "", false).unwrap();
     let mut seen = Seen(0, String::new());

@@ -30,11 +30,11 @@
 //! let store = Store::open(dir.join("store"))?;
 //! let scale = store.column(&hook)?.scale;
 //! let mut source = store.stream(&StreamConfig { columns: vec![(hook, scale)], ..Default::default() })?;
-//! let plan = RunConfig { batch_rows: 256, ..Default::default() }.resolve(4096)?;
+//! let plan = RunConfig { batch: 256, ..Default::default() }.resolve(4096)?;
 //! let learner = LearnerConfig::TopK(top_k::Config::new(32, 2));
 //! let context = Context { d_in: 8, rows: plan.rows, seed: plan.seed, device: Device::flex() };
 //! let mut learner = learner.build(&context)?;
-//! let folder = RunFolder::claim(&dir.join("run"), "any text that names the plan", false)?;
+//! let folder = RunFolder::claim(&dir.join("run"), "k = 2", false)?;
 //! Run {
 //!     plan: &plan,
 //!     folder: &folder,

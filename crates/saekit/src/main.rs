@@ -6,6 +6,7 @@ mod exit;
 mod massive;
 mod models;
 mod options;
+mod output;
 mod progress;
 mod report;
 mod session;

@@ -39,7 +39,7 @@ pub(crate) fn of(
     Ok(Report {
         title,
         lead: lead(summary),
-        warnings: massive.into_iter().chain(warnings(summary)).collect(),
+        warnings: problems(run)?.into_iter().chain(massive).chain(warnings(summary)).collect(),
         figures: evaluation.as_ref().map_or_else(Vec::new, figures),
         facts: facts(summary).into_iter().chain(settings(run)?).collect(),
         over: "rows seen".to_owned(),
@@ -53,6 +53,13 @@ pub(crate) fn of(
         hashes: hashes(run, summary)?,
         cite: cite(summary),
     })
+}
+
+/// Why the run means nothing, as its summary says; empty where it may mean something.
+fn problems(run: &Path) -> Result<Vec<String>> {
+    let path = run.join(saekit_train::SUMMARY);
+    let summary: saekit_train::Summary = read_json(&path, "summary of a run")?;
+    Ok(summary.problems)
 }
 
 fn lead(summary: &Summary) -> String {
@@ -128,9 +135,9 @@ fn figures(evaluation: &Evaluation) -> Vec<Figure> {
             percent(losses.and_then(|l| l.ce_recovered_mean)),
             "the same against the mean row, a harder baseline",
         ),
-        ("CE, clean", four(losses.map(|l| l.ce_clean)), "nats a token, the model by itself"),
-        ("CE, spliced", four(losses.map(|l| l.ce_sae)), "nats a token, with the reconstruction"),
-        ("L0", two(rows.and_then(|r| r.codes.l0)), "latents active in a row, in the mean"),
+        ("CE, clean", four(losses.map(|l| l.ce_clean)), "nats per token, the model by itself"),
+        ("CE, spliced", four(losses.map(|l| l.ce_sae)), "nats per token, with the reconstruction"),
+        ("L0", two(rows.and_then(|r| r.codes.l0)), "active latents per row, on average"),
         (
             "dead latents",
             percent(rows.and_then(|r| r.codes.dead_fraction)),
@@ -159,7 +166,7 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
     let curves = [
         curve("Loss", "", "loss", true),
         curve("FVU", "fraction of variance unexplained", "fvu", true),
-        curve("L0", "active latents a row", "l0", false),
+        curve("L0", "active latents per row", "l0", false),
         curve("Dead latents", "fraction", "dead_fraction", false),
         curve("Learning rate", "of its largest", "lr_scale", false),
     ];

@@ -25,6 +25,7 @@ use crate::options::device::{self, Chosen};
 use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
 use crate::options::store::StoreOptions;
+use crate::output::Output;
 use crate::session::{self, Session};
 
 const EXAMPLES: &str = "\
@@ -45,7 +46,7 @@ struct Settings {
     /// Times each is seen.
     epochs: f64,
     /// Rows a step.
-    batch_rows: usize,
+    batch: usize,
     /// Latents.
     d_sae: usize,
     /// Latents active a row.
@@ -65,7 +66,7 @@ const FULL: Settings = Settings {
     hook: "blocks.1.hook_resid_post",
     rows: 1_000_000,
     epochs: 2.0,
-    batch_rows: 2048,
+    batch: 2048,
     d_sae: 1536,
     k: 16,
     lr: 1e-3,
@@ -79,7 +80,7 @@ const SMALL: Settings = Settings {
     hook: FULL.hook,
     rows: 8192,
     epochs: 1.0,
-    batch_rows: 128,
+    batch: 128,
     d_sae: 384,
     k: 16,
     lr: 1e-3,
@@ -227,7 +228,7 @@ impl Demo<'_> {
     }
 
     fn train(&self, store: &Store) -> Result<()> {
-        let Settings { hook, epochs, batch_rows, d_sae, k, lr, log_every, .. } = *self.settings;
+        let Settings { hook, epochs, batch, d_sae, k, lr, log_every, .. } = *self.settings;
         let mut learner = top_k::Config::new(d_sae, k);
         learner.adam = AdamConfig { lr, ..AdamConfig::default() };
         let location = Location::from(store.dir().to_owned());
@@ -239,15 +240,14 @@ impl Demo<'_> {
             rows: RowOptions::default(),
             run: RunConfig {
                 epochs: Some(epochs),
-                batch_rows,
+                batch,
                 seed: self.seed,
                 log_every,
                 ..RunConfig::default()
             },
             learner: LearnerConfig::TopK(learner),
             device: &self.device,
-            out: &self.path(RUN),
-            force: false,
+            out: Output { dir: &self.path(RUN), replace: false },
         };
         stores::perform(&job, self.session)?;
         Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use saekit_core::files::{FolderLock, partial_path};
-use saekit_core::{Error as CoreError, number};
+use saekit_core::{Error as CoreError, Provenance, number};
 use saekit_dictionary::format::{self, Format};
 
 use crate::exit::Usage;
@@ -15,6 +15,7 @@ use crate::session::{self, Session};
 const EXAMPLES: &str = "\
 Examples:
   saekit export run --format saelens --out sae
+  saekit export run --format saelens --out sae --model-name gpt2 --hook-name blocks.6.hook_resid_post
   saekit export sae --format saekit --out dictionary";
 
 /// Every file that an export of any format consists of: what `--force` may remove.
@@ -34,6 +35,13 @@ pub(crate) struct Args {
     /// Folder to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Name of the model the dictionary belongs to, such as gpt2 [default: as recorded]
+    #[arg(long, value_name = "NAME")]
+    model_name: Option<String>,
+    /// Hook point the dictionary belongs to, by its TransformerLens name, such as
+    /// blocks.6.hook_resid_post [default: as recorded]
+    #[arg(long, value_name = "NAME")]
+    hook_name: Option<String>,
     /// Replace the export that is in the output folder
     #[arg(long)]
     force: bool,
@@ -46,11 +54,35 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         let text = format!("there is no format `{}`; there is {}", args.format, known.join(", "));
         return Err(Usage(text).into());
     };
-    let trained = Trained::open(&args.from)?;
+    let mut trained = Trained::open(&args.from)?;
+    let from = &mut trained.dictionary.provenance;
+    from.model = args.model_name.clone().or(from.model.take());
+    from.hook_point = args.hook_name.clone().or(from.hook_point.take());
+    if let Some(warning) = missing(&trained.dictionary.provenance, args) {
+        session.warn(&warning);
+    }
     session.interrupt.check()?;
     perform(&trained, format, &args.out, args.force)?;
     session::print(&summary(format, &args.out)?)?;
     Ok(())
+}
+
+/// The warning for an export without a model or a hook point that other tools can look up. The
+/// columns of activations that were made by no model have names of their own.
+fn missing(from: &Provenance, args: &Args) -> Option<String> {
+    let unknown = match (&from.model, &from.hook_point) {
+        (Some(_), Some(_)) => return None,
+        (None, Some(_)) if args.hook_name.is_some() => "the model",
+        (Some(_), None) => "the hook point",
+        (None, _) => "the model and the hook point",
+    };
+    let column = from.hook_point.as_ref().filter(|_| args.hook_name.is_none());
+    let column =
+        column.map_or_else(String::new, |name| format!(" (the rows were a column `{name}`)"));
+    Some(format!(
+        "the dictionary does not record {unknown} it belongs to{column}; tools that read \
+         `model_name` and `hook_name` need them: give `--model-name` and `--hook-name`"
+    ))
 }
 
 /// Writes `trained` into `out` as a whole: under another name first, then renamed.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use saekit_core::text::first_few;
 use saekit_core::{HookPoint, Tokenizer, number};
 use saekit_harvest::{Harvest, HarvestConfig, HarvestReport, Quote};
 use saekit_store::{Choice, DType, Store, StoreSpec};
@@ -180,7 +181,7 @@ fn summary(report: &HarvestReport, lm: &Lm, out: &Path) -> String {
     let names: Vec<_> = excluded.iter().map(|id| token(lm.vocabulary(), *id)).collect();
     let excluded = match names.as_slice() {
         [] => "none".to_owned(),
-        names => format!("{} ({} rows)", names.join(", "), number::count(report.excluded)),
+        names => format!("{} ({} rows)", first_few(names), number::count(report.excluded)),
     };
     let columns: Vec<_> = report.manifest.columns.iter().map(super::inspect::stored).collect();
     format!("{head}special tokens excluded: {excluded}\n{}", columns.concat())

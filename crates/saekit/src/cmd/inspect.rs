@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use saekit_analysis::Finished;
+use saekit_core::files::read_json;
+use saekit_core::text::{first_few, ranges};
 use saekit_core::{Error as CoreError, number};
 use saekit_dictionary::{Activation, Dictionary, format};
 use saekit_store::{ColumnInfo, ColumnProfile, Manifest, OpenError, Store};
@@ -127,11 +129,8 @@ fn profile_text(profile: &ColumnProfile, mean_norm: f64) -> String {
 
 /// The dimensions that stand out the most.
 fn outliers_text(outliers: &[(usize, f64)]) -> String {
-    let named: Vec<_> =
-        outliers.iter().take(8).map(|(at, times)| format!("{at} ({times:.1} x)")).collect();
-    let more = outliers.len().saturating_sub(named.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    if named.is_empty() { "none".to_owned() } else { named.join(", ") + &more }
+    let named = first_few(outliers.iter().map(|(at, times)| format!("{at} ({times:.1} x)")));
+    if named.is_empty() { "none".to_owned() } else { named }
 }
 
 /// A line that says how well a column was stored.
@@ -199,7 +198,7 @@ fn store_text(store: &Store, location: &str) -> String {
     text += &optional("context size", manifest.context_size);
     text += &optional("begins with BOS", manifest.prepend_bos);
     if tokens.is_some() {
-        text += &field("excluded tokens", format!("{:?}", manifest.excluded_tokens));
+        text += &field("excluded tokens", tokens_text(&manifest.excluded_tokens));
     }
     text += &field("seed", manifest.seed);
     if let Some(model) = &manifest.model {
@@ -224,13 +223,33 @@ fn store_text(store: &Store, location: &str) -> String {
     text
 }
 
+/// How many tokens there are, and the first of their ids.
+fn tokens_text(ids: &[u32]) -> String {
+    match ids {
+        [] => "none".to_owned(),
+        ids => {
+            let mut sorted = ids.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            format!("{}: {}", number::count(sorted.len() as u64), first_few(ranges(&sorted)))
+        }
+    }
+}
+
 fn run_text(dir: &Path) -> Result<String> {
     let mut text = field("run", dir.display());
     let finished = dir.join(saekit_train::SUMMARY).is_file();
     text += &field(
         "state",
-        if finished { "finished" } else { "not finished: the same command goes on" },
+        if finished { "finished" } else { "not finished: the same command resumes it" },
     );
+    if finished {
+        let path = dir.join(saekit_train::SUMMARY);
+        let summary: saekit_train::Summary = read_json(&path, "summary of a run")?;
+        for problem in &summary.problems {
+            text += &field("problem", problem);
+        }
+    }
     let metrics = dir.join(saekit_train::METRICS);
     if let Some(last) = last_line(&metrics)? {
         text += &metrics_text(&last);

@@ -29,11 +29,11 @@ pub(crate) struct HarvestOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dtype: Option<DType>,
     /// Rows an epoch at most [default: all text]
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = super::whole())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) harvest_rows: Option<u64>,
     /// Rows that are permuted together, as a shard of a store; held in memory [default: 512]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = super::whole())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shard_mib: Option<u64>,
     /// Tokens in a forward pass [default: 4096]

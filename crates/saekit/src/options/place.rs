@@ -119,8 +119,15 @@ impl fmt::Display for Location {
 }
 
 /// The stores of a command, one for each `--store`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Stores(pub(crate) Vec<Location>);
+
+impl Stores {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// The flag, and its name in `clap`.
 const STORE: &str = "store";

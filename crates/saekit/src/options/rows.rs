@@ -18,7 +18,7 @@ pub(crate) struct RowOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) held_out: Option<f64>,
     /// Decides which documents are held out [default: 0]
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = super::whole())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) split_seed: Option<u64>,
     /// The part to use: train or held-out [default: train]

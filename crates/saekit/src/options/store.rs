@@ -21,7 +21,7 @@ use crate::session::Session;
 pub(crate) struct StoreOptions {
     /// Columns of activations in files of other tools [default: all that can be]
     #[arg(long = "column", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "column", skip_serializing_if = "Vec::is_empty")]
     pub(crate) columns: Vec<String>,
     /// Column that tells the document (or the sequence) of a row: whole numbers, texts or bytes
     #[arg(long, value_name = "NAME")]
@@ -48,7 +48,7 @@ pub(crate) struct StoreOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cache: Option<PathBuf>,
     /// Largest size of that folder [default: 16]
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", value_parser = super::whole())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cache_gib: Option<u64>,
 }

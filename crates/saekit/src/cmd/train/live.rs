@@ -1,15 +1,14 @@
 //! `saekit train` on rows that are harvested while it trains; nothing is stored.
 
-use std::path::Path;
-
 use anyhow::Result;
 use saekit_core::{HookPoint, Interrupt, Provenance};
 use saekit_harvest::Harvest;
 use saekit_store::{LiveConfig, LiveRows, RowSink, Shuffle, StreamConfig, scale_of_first};
 use saekit_train::Summary;
 
-use super::config::{PlannedStore, TrainConfig};
-use super::run::Training;
+use super::config::TrainConfig;
+use super::plan::PlannedStore;
+use super::run::{self, Training};
 use crate::exit::{OnInterrupt as _, Usage};
 use crate::massive;
 use crate::models::Lm;
@@ -17,18 +16,18 @@ use crate::options::device::Chosen;
 use crate::options::harvest::HarvestOptions;
 use crate::options::place::ChoiceOptions;
 use crate::options::store::StoreOptions;
+use crate::output::Output;
 use crate::session::Session;
 
 /// Rows whose mean norm decides the scale where nothing is said: that of all is not known.
 const SCALE_ROWS: u64 = 16_384;
 
-/// Trains into the folder `out`, replacing what is there where `force` is set.
+/// Harvests as `options` say and trains into `out` as `config` says.
 pub(super) fn perform(
     options: &HarvestOptions,
     config: &TrainConfig,
-    expansion: Option<f64>,
     device: &Chosen,
-    (out, force): (&Path, bool),
+    out: Output<'_>,
     session: &Session,
 ) -> Result<Summary> {
     let hook = check(options, config)?;
@@ -39,7 +38,7 @@ pub(super) fn perform(
         options.config(&hook, config.run.seed, config.choose.choice()?),
         &lm.decoder,
         lm.vocabulary(),
-        out,
+        out.dir,
         interrupt,
         &mut session.observer(),
     );
@@ -57,7 +56,7 @@ pub(super) fn perform(
     let mut run = config.run.clone();
     run.shuffle = Shuffle::Window;
     run.scale_rows = run.scale_rows.or(Some(SCALE_ROWS));
-    let plan = run.resolve(live.rows)?;
+    let plan = run::plan(run, live.rows, session)?;
     let produce = |sink: &mut dyn RowSink, stop: &Interrupt| Ok(harvest.produce(sink, stop)?);
     let sample = plan.scale_rows.unwrap_or(SCALE_ROWS);
     let scale = LiveRows::scope(live.clone(), produce, |rows| scale_of_first(rows, sample))?;
@@ -67,12 +66,11 @@ pub(super) fn perform(
         rows: config.rows.clone(),
         width,
         plan,
-        learner: config.learner(width, expansion)?,
+        learner: config.learner(width)?,
         scale,
         provenance: provenance(&live, &hook),
         device,
         out,
-        force,
     };
     let scaled = StreamConfig { columns: vec![(hook, scale)], ..live.stream.clone() };
     let live = LiveConfig { stream: scaled, ..live };

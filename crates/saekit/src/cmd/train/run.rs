@@ -1,19 +1,18 @@
 //! A run whose rows are known: from the settings to the finished folder.
 
-use std::path::Path;
-
 use anyhow::Result;
 use saekit_core::{Provenance, Scales, number};
 use saekit_kernels::Screen;
-use saekit_learners::{Context, LearnerConfig};
+use saekit_learners::{Context, LearnerConfig, LearnerPlan};
 use saekit_store::RowSource;
-use saekit_train::{Columns, FirstRows, Run, RunFolder, RunPlan, Summary};
+use saekit_train::{Columns, FirstRows, Run, RunConfig, RunFolder, RunPlan, Summary};
 
-use super::config::{Plan, PlannedStore};
+use super::plan::{Plan, PlannedStore};
 use crate::cmd::analyze::{self, FOLDER};
 use crate::exit::OnInterrupt as _;
 use crate::options::device::Chosen;
 use crate::options::rows::RowOptions;
+use crate::output::Output;
 use crate::session::Session;
 
 /// A run whose rows are known, wherever they come from.
@@ -22,7 +21,7 @@ pub(super) struct Training<'a> {
     pub(super) stores: Vec<PlannedStore>,
     /// Which of them.
     pub(super) rows: RowOptions,
-    /// Values a row.
+    /// Values per row.
     pub(super) width: usize,
     /// The loop.
     pub(super) plan: RunPlan,
@@ -35,9 +34,7 @@ pub(super) struct Training<'a> {
     /// Where it trains.
     pub(super) device: &'a Chosen,
     /// Folder of the run.
-    pub(super) out: &'a Path,
-    /// Whether a run there may be replaced.
-    pub(super) force: bool,
+    pub(super) out: Output<'a>,
 }
 
 impl Training<'_> {
@@ -68,19 +65,20 @@ impl Training<'_> {
         session: &Session,
     ) -> Result<Summary> {
         let plan = &self.plan;
-        let config = self.learner.clone().resolve(self.width, plan.rows)?;
+        let learner_plan = self.learner.clone().resolve(self.width, plan.rows)?;
+        let (dir, config) = (self.out.dir, learner_plan.config());
         // Before the folder is touched: not every device can do what the settings ask for.
-        let mut learner = config.build(&Context {
+        let mut learner = learner_plan.build(&Context {
             d_in: self.width,
             rows: plan.rows,
             seed: plan.seed,
             device: self.device.device.clone(),
         })?;
-        let text = self.written_plan(&config).to_toml()?;
-        if self.force {
-            analyze::remove(&self.out.join(FOLDER))?; // it was of the dictionary that goes
+        let text = self.written_plan(&learner_plan).to_toml()?;
+        if self.out.replace {
+            analyze::remove(&dir.join(FOLDER))?; // it was of the dictionary that goes
         }
-        let folder = RunFolder::claim(self.out, &text, self.force)?;
+        let folder = RunFolder::claim(dir, &text, self.out.replace)?;
         session.say(&begin_line(plan, &folder));
         if config.is_mixed() && !Screen::best().is_native() {
             session.say("this CPU has no bf16 instructions: `mixed` is slower than `f32` here");
@@ -96,13 +94,13 @@ impl Training<'_> {
             first_rows: Some(first_rows),
             provenance: Provenance { learner: learner_name, ..self.provenance.clone() },
         };
-        let (interrupt, out) = (&session.interrupt, self.out.display());
+        let (interrupt, out) = (&session.interrupt, dir.display());
         run.execute(interrupt, &mut session.observer()).on_interrupt(interrupt, || {
-            format!("the run so far is kept in {out}; the same command goes on from there")
+            format!("the run so far is kept in {out}; the same command resumes it")
         })
     }
 
-    fn written_plan(&self, learner: &LearnerConfig) -> Plan {
+    fn written_plan(&self, learner: &LearnerPlan) -> Plan {
         let (store, mixed) = self.stores.split_first().expect("rows come from somewhere");
         Plan {
             saekit: env!("CARGO_PKG_VERSION").to_owned(),
@@ -116,10 +114,20 @@ impl Training<'_> {
     }
 }
 
+/// The loop for `rows` rows per epoch; warns where the warm-up that was requested does not fit.
+pub(super) fn plan(config: RunConfig, rows: u64, session: &Session) -> Result<RunPlan> {
+    let warmup = config.warmup;
+    let plan = config.resolve(rows)?;
+    if let Some(warning) = plan.warmup_warning(warmup) {
+        session.warn(&warning);
+    }
+    Ok(plan)
+}
+
 fn begin_line(plan: &RunPlan, folder: &RunFolder) -> String {
     let (steps, rows) = (number::count(plan.steps), number::count(plan.rows));
     let from = folder
         .resumes_at()
         .map_or_else(String::new, |step| format!(", resuming at step {}", number::count(step)));
-    format!("to train: {steps} steps of {} rows, {rows} rows in all{from}", plan.batch_rows)
+    format!("to train: {steps} steps of {} rows, {rows} rows in all{from}", plan.batch)
 }

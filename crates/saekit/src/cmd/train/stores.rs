@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use saekit_core::text::first_few;
 use saekit_core::{HookPoint, Provenance, number};
 use saekit_learners::LearnerConfig;
 use saekit_store::{
@@ -12,17 +13,19 @@ use saekit_store::{
 };
 use saekit_train::{FirstRows, RunConfig, RunPlan, Summary};
 
-use super::config::{PlannedStore, TrainConfig};
-use super::run::Training;
+use super::config::TrainConfig;
+use super::plan::PlannedStore;
+use super::run::{self, Training};
 use crate::exit::Usage;
 use crate::massive;
 use crate::options::device::Chosen;
 use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
-use crate::options::store::StoreOptions;
+use crate::options::store::{self, StoreOptions};
+use crate::output::Output;
 use crate::session::Session;
 
-/// The part of its time that training may wait for rows before it says so.
+/// The fraction of a run that may wait for data before that is said.
 const PATIENCE: f64 = 0.1;
 
 /// A run to be done, for verbs that need one.
@@ -44,9 +47,7 @@ pub(crate) struct Job<'a> {
     /// Where it trains.
     pub(crate) device: &'a Chosen,
     /// Folder of the run.
-    pub(crate) out: &'a Path,
-    /// Whether a run there may be replaced.
-    pub(crate) force: bool,
+    pub(crate) out: Output<'a>,
 }
 
 /// A store, and how often rows are its own.
@@ -65,13 +66,11 @@ impl Share<'_> {
     }
 }
 
-/// Opens the stores of `config` and trains into the folder `out`, replacing what is there where
-/// `force` is set.
+/// Opens the stores of `config` and trains into `out`.
 pub(super) fn open(
     config: &TrainConfig,
-    expansion: Option<f64>,
     device: &Chosen,
-    (out, force): (&Path, bool),
+    out: Output<'_>,
     session: &Session,
 ) -> Result<Summary> {
     let shares = shares(config, session)?;
@@ -82,17 +81,16 @@ pub(super) fn open(
         options: config.store_options.clone(),
         rows: config.rows.clone(),
         run: config.run.clone(),
-        learner: config.learner(column.width, expansion)?,
+        learner: config.learner(column.width)?,
         device,
         out,
-        force,
         shares,
     };
     perform(&job, session)
 }
 
 fn shares<'a>(config: &'a TrainConfig, session: &Session) -> Result<Vec<Share<'a>>> {
-    let (locations, weights) = (&config.store, &config.weights);
+    let (locations, weights) = (&config.store, &config.weight);
     if !weights.is_empty() && weights.len() != locations.len() {
         let (stores, weights) = (locations.len(), weights.len());
         let text = format!("{stores} stores and {weights} weights; give each store its `--weight`");
@@ -142,7 +140,7 @@ fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
             Err(Usage(format!(
                 "{} has several columns; choose one with `--hook`: {}",
                 store.dir().display(),
-                names.join(", ")
+                first_few(names)
             ))
             .into())
         }
@@ -153,7 +151,7 @@ fn column<'a>(store: &'a Store, name: Option<&str>) -> Result<&'a ColumnInfo> {
 pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let width = job.width()?;
     let (streams, count) = streams(job, session)?;
-    let plan = job.run.clone().resolve(count)?;
+    let plan = run::plan(job.run.clone(), count, session)?;
     let scale = job.scale(&streams, &plan, width)?;
     let rows = plan.rows;
     let training = Training {
@@ -166,7 +164,6 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
         provenance: job.provenance(),
         device: job.device,
         out: job.out,
-        force: job.force,
     };
     let mut mixed = job.mixed(&streams, scale, rows)?;
     let first_rows = training.look(&mut *mixed, FirstRows::ROWS, session)?;
@@ -182,7 +179,7 @@ pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     let share = source.waited().as_secs_f64() / begun.elapsed().as_secs_f64();
     if share > PATIENCE {
         let share = number::percent(Some(share));
-        session.say(&format!("training waited for rows for {share} of its time"));
+        session.say(&format!("{share} of the run waited for data"));
     }
     Ok(summary)
 }
