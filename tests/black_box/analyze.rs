@@ -206,7 +206,7 @@ fn stopped_by_ctrl_c_it_goes_on_and_ends_the_same() {
     assert!(running.wait_until(|| progress.exists()));
     let stopped = running.interrupt();
     assert_eq!(stopped.status.code(), Some(130), "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("goes on from there"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("the same command resumes it"), "{}", stopped.stderr);
     let message = sandbox.run("features run").error();
     assert!(message.contains("no finished analysis"), "{message}");
     sandbox.ok(analyze);

@@ -13,7 +13,7 @@ fn a_harvest_stopped_by_ctrl_c_leaves_no_store_and_goes_on() {
     let stopped = running.interrupt();
     assert_eq!(stopped.status.code(), Some(130), "{}", stopped.stderr);
     assert!(!sandbox.path("acts/manifest.json").exists());
-    assert!(stopped.stderr.contains("goes on after the last whole shard"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("resumes after the last whole shard"), "{}", stopped.stderr);
     let smaller = harvest.replace("100000", "4000");
     sandbox.run(&smaller).error_with(&["begun with rows 100000, not 4000", "`--force`"]);
     sandbox.ok(&format!("{smaller} --force"));

@@ -28,7 +28,8 @@ Examples:
 Encodes every row of the store once, or those that the flags under Rows choose, and says of each latent what it fires on: strongest and typical
 examples, tokens, density, what it promotes, which latents are like it. Writes a site that opens from
 disk, parquet tables, JSON and, for a run, a report. Without `--model` there are neither texts nor
-promoted tokens. Stopped, the same command goes on. docs/analysis-format.md says what is written.";
+promoted tokens. The same command resumes an analysis that was stopped. docs/analysis-format.md says what
+is written.";
 
 /// Where a run's analysis goes, in its folder.
 pub(crate) const FOLDER: &str = "analysis";
@@ -162,8 +163,7 @@ fn column_of(args: &Args, trained: &Trained, store: &Store) -> Result<HookPoint>
 pub(crate) fn perform(job: &Job<'_>, session: &Session) -> Result<Summary> {
     check_model(job)?;
     warn_of_other_model(job, session);
-    let kept =
-        || format!("{} keeps what is done; the same command goes on from there", job.out.display());
+    let kept = || format!("{} keeps what is done; the same command resumes it", job.out.display());
     write(job, session).on_interrupt(&session.interrupt, kept)
 }
 

@@ -20,7 +20,7 @@ Examples:
 
 Writes any store that can be read as saekit's own: with hashes, checksums and statistics, rows permuted
 within each shard, or over the whole store with `--shuffle`, which needs four bytes a value of space on
-the disk while it works. The same command goes on where it was stopped.";
+the disk while it works. The same command resumes a conversion that was stopped.";
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Columns to keep [default: all]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     hook: Vec<String>,
-    /// How values are stored: f16, bf16, f32, or i8 (a byte a value and a scale a row)
+    /// How values are stored: f16, bf16, f32, or i8 (one byte per value and one scale per row)
     #[arg(long, value_name = "DTYPE", default_value_t = DType::F16)]
     dtype: DType,
     /// Put rows in a random order over the whole store
@@ -90,7 +90,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let (interrupt, out) = (&session.interrupt, args.out.display());
     let manifest = store
         .convert(&args.out, &config, &mut session.observer(), interrupt)
-        .on_interrupt(interrupt, || format!("{out} is not finished; the same command goes on"))?;
+        .on_interrupt(interrupt, || {
+            format!("{out} is not finished; the same command resumes it")
+        })?;
     let bytes = manifest.shards.iter().map(|shard| shard.bytes).sum();
     let (rows, shards) =
         (number::count(manifest.rows), number::count(manifest.shards.len() as u64));

@@ -35,7 +35,7 @@ Examples:
 
 Harvests a middle layer of a small GPT-2 that was trained on the Bible and on documentation of Rust
 and SQLite, trains a TopK autoencoder, evaluates it on held-out text and exports it. Needs no
-network. Given again, it goes on where it was stopped.";
+network. The same command resumes a demo that was stopped.";
 
 /// What the demo does, and how much of it.
 struct Settings {
@@ -49,7 +49,7 @@ struct Settings {
     batch: usize,
     /// Latents.
     d_sae: usize,
-    /// Latents active a row.
+    /// Active latents per row (L0).
     k: usize,
     /// Learning rate.
     lr: f64,
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     let (evaluation, interrupt) = (demo.run(), &session.interrupt);
     let evaluation = evaluation.on_interrupt(interrupt, || {
-        format!("{} keeps what is done; the same command goes on from there", args.out.display())
+        format!("{} keeps what is done; the same command resumes it", args.out.display())
     })?;
     session::print(&results(&evaluation, demo.dir))?;
     session.say(&format!("took {}", number::seconds(begun.elapsed().as_secs_f64())));

@@ -56,32 +56,34 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     };
     let mut trained = Trained::open(&args.from)?;
     let from = &mut trained.dictionary.provenance;
-    from.model = args.model_name.clone().or(from.model.take());
-    from.hook_point = args.hook_name.clone().or(from.hook_point.take());
-    if let Some(warning) = missing(&trained.dictionary.provenance, args) {
+    if let Some(warning) = missing(from, args) {
         session.warn(&warning);
     }
+    from.model = args.model_name.clone().or(from.model.take());
+    from.hook_point = args.hook_name.clone().or(from.hook_point.take());
     session.interrupt.check()?;
     perform(&trained, format, &args.out, args.force)?;
     session::print(&summary(format, &args.out)?)?;
     Ok(())
 }
 
-/// The warning for an export without a model or a hook point that other tools can look up. The
-/// columns of activations that were made by no model have names of their own.
+/// The warning for an export without a model or a hook point that other tools can look up. `from` is
+/// what the dictionary records: without a model, its hook point is only the name of a column.
 fn missing(from: &Provenance, args: &Args) -> Option<String> {
-    let unknown = match (&from.model, &from.hook_point) {
-        (Some(_), Some(_)) => return None,
-        (None, Some(_)) if args.hook_name.is_some() => "the model",
-        (Some(_), None) => "the hook point",
-        (None, _) => "the model and the hook point",
+    let has_model = args.model_name.is_some() || from.model.is_some();
+    let has_hook = args.hook_name.is_some() || (from.model.is_some() && from.hook_point.is_some());
+    let (unknown, flags) = match (has_model, has_hook) {
+        (true, true) => return None,
+        (false, true) => ("the model", "`--model-name`"),
+        (true, false) => ("the hook point", "`--hook-name`"),
+        (false, false) => ("the model and the hook point", "`--model-name` and `--hook-name`"),
     };
-    let column = from.hook_point.as_ref().filter(|_| args.hook_name.is_none());
+    let column = from.hook_point.as_ref().filter(|_| !has_hook);
     let column =
         column.map_or_else(String::new, |name| format!(" (the rows were a column `{name}`)"));
     Some(format!(
         "the dictionary does not record {unknown} it belongs to{column}; tools that read \
-         `model_name` and `hook_name` need them: give `--model-name` and `--hook-name`"
+         `model_name` and `hook_name` need them: give {flags}"
     ))
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Tokens a context, BOS included [default: the model's longest, at most 1024]
     #[arg(long, value_name = "TOKENS")]
     context: Option<usize>,
-    /// How values are stored: f16, bf16, f32, or i8 (a byte a value and a scale a row)
+    /// How values are stored: f16, bf16, f32, or i8 (one byte per value and one scale per row)
     #[arg(long, value_name = "DTYPE", default_value_t = DType::F16)]
     dtype: DType,
     /// Decides the order of documents and rows
@@ -139,7 +139,7 @@ pub(crate) fn perform(job: Job<'_>, session: &Session) -> Result<HarvestReport> 
 /// What is said where a harvest into `out` was stopped.
 pub(crate) fn kept(out: &Path) -> String {
     format!(
-        "{} holds no store yet; the same command goes on after the last whole shard",
+        "{} holds no store yet; the same command resumes after the last whole shard",
         out.display()
     )
 }

@@ -27,7 +27,7 @@ pub(crate) struct StoreOptions {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) document: Option<String>,
-    /// Column of whole numbers that tells the position of a row in its document
+    /// Column with the position of each row in its document
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
