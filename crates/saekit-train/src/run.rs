@@ -225,7 +225,7 @@ fn check(standing: &Standing, run: &Run<'_>) -> Result<()> {
     let Standing { step, cursor, metrics_bytes } = standing;
     let (steps, rows_per_epoch) = (run.plan.steps, run.source.rows_per_epoch());
     let given = cursor.epoch.checked_mul(rows_per_epoch).and_then(|r| r.checked_add(cursor.row));
-    let expected = step.checked_mul(run.plan.batch_rows as u64);
+    let expected = step.checked_mul(run.plan.batch as u64);
     let metrics = run.folder.dir().join(METRICS);
     let problem = if *step > steps {
         format!("it is of step {step} of {steps}")
