@@ -212,7 +212,8 @@ impl<'a> Loop<'a> {
             .transpose()?;
         write_folder(&folder.dir().join(DICTIONARY), |dir| codec.save(dir, &provenance))?;
         let problems = problems(&self.last);
-        let summary = Summary { steps: plan.steps, rows: plan.rows, last: self.last, first_rows, problems };
+        let summary =
+            Summary { steps: plan.steps, rows: plan.rows, last: self.last, first_rows, problems };
         write_json(&folder.dir().join(SUMMARY), &summary)?;
         folder.drop_checkpoints()?;
         Ok(summary)
