@@ -1,6 +1,5 @@
 //! `saekit train` on the rows of a store, or of several.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -21,7 +20,7 @@ use crate::massive;
 use crate::options::device::Chosen;
 use crate::options::place::{ChoiceOptions, Location};
 use crate::options::rows::RowOptions;
-use crate::options::store::{self, StoreOptions};
+use crate::options::store::StoreOptions;
 use crate::output::Output;
 use crate::session::Session;
 
