@@ -30,7 +30,8 @@ def test_a_feature_shows_its_data(open_page, site):
         texts = shown.locator(".token").evaluate_all(
             "(nodes) => nodes.map((node) => node.textContent)"
         )
-        assert texts == [seen(text) or "empty" for text in example["texts"]]
+        parts = zip(example["texts"], example["values"], strict=True)
+        assert texts == [seen(text) or ("◦" if value else "") for text, value in parts]
         assert shown.locator(".tint").count() == sum(value != 0 for value in example["values"])
         expect(shown.locator(".where")).to_contain_text(
             f"{example['sequence']} : {example['position']}"

@@ -68,6 +68,7 @@ pub(crate) struct Corpus {
     kind: Kind,
     /// Where each document starts; the end of the last follows.
     starts: Vec<u64>,
+    nulls: u64,
     ids: IdCounts,
 }
 
@@ -91,6 +92,7 @@ impl Corpus {
             kind: None,
             starts: Vec::new(),
             end: 0,
+            nulls: 0,
             ids: IdCounts::default(),
         };
         spool.observer.begin("reading documents", None, "documents");
@@ -108,6 +110,11 @@ impl Corpus {
     /// Number of records, empty ones included.
     pub(crate) fn documents(&self) -> u64 {
         self.starts.len() as u64 - 1
+    }
+
+    /// Number of records whose field is null, which are no documents.
+    pub(crate) fn null_records(&self) -> u64 {
+        self.nulls
     }
 
     /// Number of records without a byte.
@@ -172,13 +179,21 @@ pub(crate) struct Spool<'a> {
     kind: Option<Kind>,
     starts: Vec<u64>,
     end: u64,
+    nulls: u64,
     ids: IdCounts,
 }
 
 impl Spool<'_> {
-    /// Number of records so far.
-    pub(crate) fn documents(&self) -> usize {
-        self.starts.len()
+    /// Number of records so far, those that are null included.
+    pub(crate) fn records(&self) -> u64 {
+        self.starts.len() as u64 + self.nulls
+    }
+
+    /// A record whose field is null. It is counted, and is no document.
+    pub(crate) fn null(&mut self) -> Result<()> {
+        self.interrupt.check()?;
+        self.nulls += 1;
+        Ok(())
     }
 
     /// A document that is one string.
@@ -255,6 +270,7 @@ impl Spool<'_> {
             CoreError::io("copy the documents to", self.dir)(error.into_error())
         })?;
         self.starts.push(self.end);
-        Ok(Corpus { file, dir: self.dir.to_owned(), kind, starts: self.starts, ids: self.ids })
+        let Self { dir, starts, nulls, ids, .. } = self;
+        Ok(Corpus { file, dir: dir.to_owned(), kind, starts, nulls, ids })
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of anything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -61,29 +61,81 @@ pub enum Error {
     },
     /// Bytes that are not UTF-8.
     #[error(
-        "{place} is not UTF-8: invalid at byte {offset} of the file; convert it, for example with `iconv -t UTF-8`"
+        "{place} is not UTF-8: invalid at byte {offset} of the {of}; convert it, for example with `iconv -t UTF-8`"
     )]
     InvalidUtf8 {
-        /// The file, and the line where the format has lines.
+        /// The file, and the line or row where the format has them.
         place: String,
-        /// Position in the file of the first byte that does not fit.
+        /// Position of the first byte that does not fit.
         offset: u64,
+        /// Where the position is counted: in the `file` or in the `value`.
+        of: &'static str,
     },
-    /// A line that is not JSON.
-    #[error("{place} is not a JSON object: {source}")]
+    /// A file in UTF-16.
+    #[error("{} is in UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A packing that is not read.
+    #[error("{} is packed by {name}; unpack it with `{command}`, or pack it with gzip or zstd", path.display())]
+    Packing {
+        /// The file.
+        path: PathBuf,
+        /// The packing.
+        name: &'static str,
+        /// The command that unpacks it.
+        command: &'static str,
+    },
+    /// A packed file that does not unpack.
+    #[error(
+        "cannot unpack {} ({packing}): {source}; download it again if it is cut short or damaged, or unpack it by hand",
+        path.display()
+    )]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// The packing.
+        packing: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A line too long for JSON lines.
+    #[error("{}:{line} is longer than {mib} MiB; JSON lines hold one record per line", path.display())]
+    LongLine {
+        /// The file.
+        path: PathBuf,
+        /// The line's number.
+        line: u64,
+        /// The limit.
+        mib: u64,
+    },
+    /// A line that is not a JSON object.
+    #[error(
+        "{place} is not a JSON object: {reason}; JSON lines hold one record per line, and \
+         `jq -c '.[]' FILE` makes them of a list"
+    )]
     InvalidJson {
         /// The line.
         place: String,
-        /// Where and why parsing stopped.
-        source: serde_json::Error,
+        /// What was found where.
+        reason: String,
     },
-    /// A parquet file that cannot be read.
-    #[error("cannot read {} as parquet: {source}; write it again, uncompressed or with snappy or zstd", path.display())]
-    Parquet {
+    /// A text that JSON does not allow.
+    #[error("{place}: the text is not a string of JSON: {reason}; write it again or leave it out")]
+    InvalidString {
+        /// The line.
+        place: String,
+        /// Where and why parsing stopped.
+        reason: String,
+    },
+    /// A file of a library's format that cannot be read.
+    #[error("cannot read {}: {reason}; download or write it again (parquet: uncompressed or with snappy or zstd)", path.display())]
+    Damaged {
         /// The file.
         path: PathBuf,
-        /// The reader's reason.
-        source: parquet::errors::ParquetError,
+        /// The reader's reason, on one line.
+        reason: String,
     },
     /// A record without the field that is read.
     #[error("{place} has no field {field}; it has {found}; name the right one with `--text-field`")]
@@ -127,11 +179,25 @@ pub enum Error {
         /// The model's last id.
         last: usize,
     },
-    /// A tokenizer that gives ids the model does not have.
+    /// A text with a token that the model does not have.
     #[error(
-        "the tokenizer gives id {id}, but the model has the ids 0 to {last}; use the `tokenizer.json` that came with the model"
+        "the tokenizer gives id {id} (`{token}`) in document {document}, but the model has the ids 0 to {last}; take it out of the text, or use the `tokenizer.json` that came with the model"
     )]
     Tokenizer {
+        /// The token, as people should see it.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// Number of the document in the input, from 0.
+        document: u64,
+        /// The model's last id.
+        last: usize,
+    },
+    /// A token to begin sequences with that the model does not have.
+    #[error(
+        "sequences begin with token {id} by the tokenizer, but the model has the ids 0 to {last}; use the `tokenizer.json` that came with the model"
+    )]
+    Bos {
         /// The id.
         id: u32,
         /// The model's last id.
@@ -183,6 +249,17 @@ pub enum Error {
     /// An error of the model, the tokenizer or the file system; or the user asked to stop.
     #[error("{0}")]
     Core(#[from] saekit_core::Error),
+}
+
+/// Most characters of a library's reason.
+const REASON: usize = 160;
+
+impl Error {
+    /// [`Error::Damaged`], with as much of `reason` as fits a line.
+    pub(crate) fn damaged(path: &Path, reason: &str) -> Self {
+        let reason = reason.lines().next().unwrap_or_default().chars().take(REASON).collect();
+        Self::Damaged { path: path.to_owned(), reason }
+    }
 }
 
 saekit_core::as_core_error!(Error);

@@ -240,6 +240,11 @@ impl<'a> Harvest<'a> {
         if empty > 0 {
             observer.warn(&format!("{empty} of {all} documents are empty"));
         }
+        let nulls = self.corpus.null_records();
+        if nulls > 0 {
+            let records = nulls + all;
+            observer.warn(&format!("{nulls} of {records} records are null and were left out"));
+        }
         if self.tokenizer.is_none() && !self.config.keep_special {
             observer.warn(
                 "the model has no tokenizer, so which ids are special is not known: every row is kept",

@@ -60,13 +60,15 @@ pub(crate) fn special(
 ) -> Result<Vec<u32>> {
     let Some(tokenizer) = tokenizer else { return Ok(Vec::new()) };
     if let Some(id) = tokenizer.bos().filter(|id| *id as usize >= d_vocab) {
-        return Err(Error::Tokenizer { id, last: d_vocab.saturating_sub(1) });
+        return Err(Error::Bos { id, last: d_vocab.saturating_sub(1) });
     }
     if config.keep_special {
         return Ok(Vec::new());
     }
     let mut ids = tokenizer.special_ids().to_vec();
     ids.extend(tokenizer.bos());
+    // A padding token may have been added that the model was never resized for.
+    ids.retain(|id| (*id as usize) < d_vocab);
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)

@@ -143,7 +143,12 @@ impl<'a> Batches<'a> {
         let text = str::from_utf8(&bytes).expect("checked when read, and cut between characters");
         let encoding = tokenizer.encode(text)?;
         if let Some(&id) = encoding.ids.iter().find(|id| **id as usize >= self.recipe.d_vocab) {
-            return Err(Error::Tokenizer { id, last: self.recipe.d_vocab.saturating_sub(1) });
+            return Err(Error::Tokenizer {
+                token: tokenizer.token(id).unwrap_or_default().escape_debug().to_string(),
+                id,
+                document,
+                last: self.recipe.d_vocab.saturating_sub(1),
+            });
         }
         let base = u32::try_from(self.from).expect("documents are below 4 GiB");
         let document = number(document);

@@ -4,12 +4,15 @@
 #[expect(dead_code, reason = "this file uses a part")]
 mod common;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float32Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::Int32Type;
 use common::{Characters, Desk};
 use parquet::arrow::ArrowWriter;
 use saekit_core::HookPoint;
+use saekit_core::rng::Rng;
 
 /// Fails unless `message` holds every one of `parts`.
 #[track_caller]
@@ -31,7 +34,7 @@ fn parquet(name: &str, column: ArrayRef) -> Vec<u8> {
 
 #[test]
 fn no_input() {
-    says(&Desk::new().error(), &["no input", ".txt, .jsonl, .parquet"]);
+    says(&Desk::new().error(), &["no input", ".txt, .jsonl, .parquet, .arrow"]);
 }
 
 #[test]
@@ -45,7 +48,7 @@ fn missing_path() {
 fn unknown_extension() {
     let mut desk = Desk::new();
     desk.input("a.docx", "x");
-    says(&desk.error(), &["a.docx", "expected .txt, .jsonl, .parquet"]);
+    says(&desk.error(), &["a.docx", "expected .txt, .jsonl, .parquet, .arrow"]);
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn folder_without_documents() {
     let mut desk = Desk::new();
     desk.input("folder/readme.md", "x");
     desk.config.inputs = vec![desk.dir.path().join("folder")];
-    says(&desk.error(), &["folder", "holds no file of .txt, .jsonl, .parquet"]);
+    says(&desk.error(), &["folder", "holds no file of .txt, .jsonl, .parquet, .arrow"]);
 }
 
 #[test]
@@ -170,14 +173,83 @@ fn a_list_that_holds_more_than_integers() {
 fn a_column_of_floats() {
     let mut desk = Desk::new();
     desk.input("a.parquet", parquet("text", Arc::new(Float32Array::from(vec![1.0]))));
-    says(&desk.error(), &["a.parquet, row 0: field `text` is a column of Float32"]);
+    says(&desk.error(), &["a.parquet, row 0: field `text` is a column of FLOAT"]);
 }
 
 #[test]
-fn a_null_in_a_column() {
+fn packed_files_that_are_cut_short_or_not_read() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all("{\"text\": \"abc\"}\n".repeat(100).as_bytes()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    packed.truncate(packed.len() - 6);
     let mut desk = Desk::new();
-    desk.input("a.parquet", parquet("text", Arc::new(StringArray::from(vec![Some("x"), None]))));
-    says(&desk.error(), &["a.parquet, row 1: field `text` is null"]);
+    desk.input("a.jsonl.gz", packed);
+    says(&desk.error(), &["cannot unpack", "a.jsonl.gz (gzip)", "download it again"]);
+    let mut desk = Desk::new();
+    desk.input("a.jsonl.xz", b"\xfd7zXZ\0...");
+    says(&desk.error(), &["a.jsonl.xz is packed by xz", "`xz -d`"]);
+    let mut desk = Desk::new();
+    desk.input("a.txt.bz2", b"BZh91AY&SY...");
+    says(&desk.error(), &["a.txt.bz2 is packed by bzip2", "`bzip2 -d`"]);
+}
+
+#[test]
+fn text_in_utf_16() {
+    let mut desk = Desk::new();
+    desk.input("a.txt", b"\xff\xfea\0");
+    says(&desk.error(), &["a.txt is in UTF-16", "`iconv -f UTF-16 -t UTF-8`"]);
+}
+
+#[test]
+fn files_that_stand_in_for_others() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    for name in ["a.parquet", "a.jsonl", "a.arrow"] {
+        let mut desk = Desk::new();
+        desk.input(name, pointer);
+        says(&desk.error(), &[name, "is a git-lfs pointer", "`git lfs pull`"]);
+    }
+    let mut desk = Desk::new();
+    desk.input("a.parquet", "<!DOCTYPE html>");
+    says(&desk.error(), &["a.parquet is a page of HTML", "download it again"]);
+}
+
+#[test]
+fn many_fields_are_not_listed() {
+    let fields: Vec<String> = (0..300).map(|i| format!("\"f{i}\": NaN")).collect();
+    let mut desk = Desk::new();
+    desk.input("a.jsonl", format!("{{{}}}\n", fields.join(", ")));
+    says(&desk.error(), &["it has 300 fields (`f0`, ", "`f7`, ...)"]);
+}
+
+/// Nothing panics, hangs or takes memory by a number in a damaged file. The seed decides the bits.
+#[test]
+fn mutated_files_are_read_or_refused() {
+    let text = parquet("text", Arc::new(StringArray::from(vec!["some text", "another"])));
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), Some(2)])]);
+    let ids = parquet("input_ids", Arc::new(lists));
+    let lines = b"{\"text\": \"a\\u00e9\", \"x\": [NaN, {\"y\": 1}]}\n".to_vec();
+    for (name, bytes) in [("a.parquet", text), ("a.parquet", ids), ("a.jsonl", lines)] {
+        let rng = Rng::new(7, name);
+        for round in 0..200 {
+            let mut bytes = bytes.clone();
+            for flip in 0..=round % 3 {
+                let bit = rng.child(round).below(flip, 8 * bytes.len() as u64);
+                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+            }
+            let mut desk = Desk::new();
+            desk.input(name, bytes);
+            if let Err(error) = desk.prepare() {
+                assert!(error.to_string().len() < 600, "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_but_nulls() {
+    let mut desk = Desk::new();
+    desk.input("a.jsonl", "{\"text\": null}\n");
+    says(&desk.error(), &["not one of the 0 documents", "check the field"]);
 }
 
 #[test]
@@ -186,7 +258,7 @@ fn a_truncated_parquet_file() {
     let mut bytes = parquet("text", Arc::new(StringArray::from(vec!["x"; 100])));
     bytes.truncate(bytes.len() - 5);
     desk.input("a.parquet", bytes);
-    says(&desk.error(), &["cannot read", "a.parquet as parquet"]);
+    says(&desk.error(), &["cannot read", "a.parquet: ", "download or write it again"]);
 }
 
 #[test]
@@ -230,7 +302,7 @@ fn a_tokenizer_of_another_model() {
     let mut desk = Desk::new();
     desk.tokenizer = Some(Characters { shift: 290, ..Characters::default() });
     desk.input("a.txt", "abc");
-    says(&desk.error(), &["the tokenizer gives id 388", "0 to 299", "came with the model"]);
+    says(&desk.error(), &["the tokenizer gives id 388", "document 0", "0 to 299", "came with the model"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::{
-    Array as _, ArrayRef, DictionaryArray, FixedSizeListArray, Int32Array, Int64Array,
+    Array as _, ArrayRef, BinaryArray, DictionaryArray, FixedSizeListArray, Int32Array, Int64Array,
     LargeStringArray, ListArray, RecordBatch, StringArray, StringViewArray, UInt16Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
@@ -53,6 +53,52 @@ fn every_row_is_the_activation_of_the_token_at_its_place() {
             assert_eq!(values, expected, "{name}, sequence {sequence}, position {position}");
         }
     }
+}
+
+/// One input's tokens, document after document.
+fn harvested(name: &str, bytes: &[u8]) -> Vec<u32> {
+    let mut desk = Desk::new();
+    desk.input(name, bytes);
+    sequences(&desk.store()).into_iter().flat_map(|sequence| sequence.ids).collect()
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let line = b"{\"text\": \"abc\"}\n";
+    let marked = |bytes: &[u8]| [b"\xef\xbb\xbf", bytes].concat();
+    assert_eq!(harvested("a.jsonl", &marked(line)), harvested("a.jsonl", line));
+    assert_eq!(harvested("a.txt", &marked(b"abc")), harvested("a.txt", b"abc"));
+}
+
+#[test]
+fn fields_that_nobody_asked_for_may_hold_anything() {
+    let odd = br#"{"a": NaN, "b": [-Infinity, {"c": "\ud800"}], "text": "abc", "d": 1e999}"#;
+    assert_eq!(harvested("a.jsonl", odd), harvested("a.txt", b"abc"));
+}
+
+#[test]
+fn packed_files_are_unpacked_while_they_are_read() {
+    let gzip = |bytes: &[u8]| {
+        let mut encoder =
+            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (one, two) = (b"{\"text\": \"abc\"}\n", b"{\"text\": \"defg\"}\n");
+    let plain = harvested("a.jsonl", &[&one[..], two].concat());
+    let members = [gzip(one), gzip(two)].concat();
+    assert_eq!(harvested("a.jsonl.gz", &members), plain, "two members");
+    assert_eq!(harvested("a.jsonl", &members), plain, "without the ending");
+    let frames = [&one[..], two].map(|part| zstd::encode_all(part, 3).unwrap()).concat();
+    assert_eq!(harvested("a.json.zst", &frames), plain, "two frames");
+}
+
+#[test]
+fn null_texts_are_counted_and_binary_columns_read() {
+    let texts: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(b"abc"), None]));
+    assert_eq!(harvested("a.parquet", &parquet(vec![("text", texts)])), harvested("a.txt", b"abc"));
+    let lines = b"{\"text\": null}\n{\"text\": \"abc\"}\n";
+    assert_eq!(harvested("a.jsonl", lines), harvested("a.txt", b"abc"));
 }
 
 #[test]

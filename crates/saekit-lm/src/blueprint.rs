@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use saekit_core::{files, input};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -51,6 +52,10 @@ pub(crate) enum Activation {
     GeluTanh,
     /// GELU by the error function.
     GeluErf,
+    /// `x * sigmoid(1.702 x)`.
+    QuickGelu,
+    /// `x * sigmoid(x)`.
+    Silu,
     /// max(x, 0).
     Relu,
 }
@@ -61,13 +66,15 @@ impl Activation {
         match name {
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Some(Self::GeluTanh),
             "gelu" => Some(Self::GeluErf),
+            "quick_gelu" => Some(Self::QuickGelu),
+            "silu" | "swish" => Some(Self::Silu),
             "relu" => Some(Self::Relu),
             _ => None,
         }
     }
 
     /// The names [`Self::from_name`] knows, in words.
-    pub(crate) const NAMES: &str = "`gelu_new`, `gelu_pytorch_tanh`, `gelu_fast`, `gelu` or `relu`";
+    pub(crate) const NAMES: &str = "`gelu_new`, `gelu_pytorch_tanh`, `gelu_fast`, `gelu`, `quick_gelu`, `silu`, `swish` or `relu`";
 }
 
 /// How attention and MLP join the residual stream.
@@ -76,6 +83,11 @@ pub(crate) enum Residual {
     /// The MLP reads what attention wrote.
     Sequential,
 }
+
+/// The longest `config.json`.
+const MAX_BYTES: u64 = 64 << 20;
+/// The largest size that a configuration may ask for; the products of two are computed with.
+const MAX_SIZE: usize = 1 << 30;
 
 /// `config.json`, read but not understood.
 pub(crate) struct ConfigFile {
@@ -87,11 +99,20 @@ impl ConfigFile {
     /// Reads the one in the model folder `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("config.json");
+        if dir.is_file() {
+            return Err(Error::MissingFile {
+                path,
+                remedy: "the model's path is a file; give the folder it is in",
+            });
+        }
+        input::check_link(dir)?;
+        input::check_link(&path)?;
         if !path.is_file() {
             let remedy = "point at the folder of a Hugging Face model";
             return Err(Error::MissingFile { path, remedy });
         }
-        let json = saekit_core::files::read_json(&path, "model configuration")?;
+        let bytes = input::read(&path, MAX_BYTES)?;
+        let json = files::parse_json(&bytes, &path, "model configuration")?;
         Ok(Self { path, json })
     }
 
@@ -125,10 +146,11 @@ impl ConfigFile {
         Error::Setting { setting, found: found.to_string(), expected: expected.into(), path }
     }
 
-    /// Fails where a size is zero.
-    pub(crate) fn check_positive(&self, sizes: &[(&'static str, usize)]) -> Result<(), Error> {
-        match sizes.iter().find(|(_, size)| *size == 0) {
-            Some((setting, size)) => Err(self.reject(setting, size, "at least 1")),
+    /// Fails where a size is zero or beyond all reason.
+    pub(crate) fn check_sizes(&self, sizes: &[(&'static str, usize)]) -> Result<(), Error> {
+        match sizes.iter().find(|(_, size)| !(1..=MAX_SIZE).contains(size)) {
+            Some((setting, 0)) => Err(self.reject(setting, &0, "at least 1")),
+            Some((setting, size)) => Err(self.reject(setting, size, format!("at most {MAX_SIZE}"))),
             None => Ok(()),
         }
     }

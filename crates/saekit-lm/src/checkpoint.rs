@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use saekit_core::Error as CoreError;
+use saekit_core::{Error as CoreError, STAND_IN_BYTES, files, input};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
@@ -26,6 +26,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct Checkpoint {
     files: Vec<WeightFile>,
     tensors: BTreeMap<String, Entry>,
+    /// Tensors that lie where the index does not say, and their files.
+    elsewhere: BTreeMap<String, String>,
     contents: PathBuf,
 }
 
@@ -47,51 +49,86 @@ struct Index {
 }
 
 impl Checkpoint {
-    /// Opens the weights in `dir` and reads their headers.
+    /// Opens the weights in `dir` and reads their headers. Where an index lists several files, its
+    /// `weight_map` decides which of them a tensor is read from.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let (whole, index) = (dir.join(WHOLE), dir.join(INDEX));
+        input::check_link(&whole)?;
         if whole.is_file() {
             let mut checkpoint = Self::empty(whole.clone());
-            checkpoint.add(whole)?;
+            checkpoint.add(whole, &BTreeMap::new())?;
             return Ok(checkpoint);
         }
+        input::check_link(&index)?;
         if index.is_file() {
             return Self::open_sharded(dir, index);
         }
-        let remedy = "download the model's safetensors weights (other formats are not read)";
+        let remedy = if dir.join("pytorch_model.bin").is_file() {
+            "pytorch_model.bin is not read; `model.save_pretrained(folder)` in transformers writes \
+             safetensors"
+        } else {
+            "download the model's safetensors weights (other formats and names are not read)"
+        };
         Err(Error::MissingFile { path: whole, remedy })
     }
 
     fn open_sharded(dir: &Path, index_path: PathBuf) -> Result<Self, Error> {
-        let index: Index = saekit_core::files::read_json(&index_path, "safetensors index")?;
-        let mut names: Vec<_> = index.weight_map.values().collect();
-        names.sort_unstable();
-        names.dedup();
+        let bytes = input::read(&index_path, MAX_HEADER_BYTES)?;
+        let index: Index = files::parse_json(&bytes, &index_path, "safetensors index")?;
+        let names: BTreeSet<&String> = index.weight_map.values().collect();
         let mut checkpoint = Self::empty(index_path);
         for name in names {
-            checkpoint.add(dir.join(name))?;
+            if Path::new(name).file_name().is_none_or(|own| own != name.as_str()) {
+                let reason = "its `weight_map` names a file outside of its folder".to_owned();
+                return Err(Error::Index { path: checkpoint.contents, reason });
+            }
+            checkpoint.add(dir.join(name), &index.weight_map)?;
         }
-        match index.weight_map.keys().find(|tensor| !checkpoint.contains(tensor)) {
-            Some(tensor) => Err(checkpoint.missing(tensor)),
+        match index.weight_map.iter().find(|(tensor, _)| !checkpoint.contains(tensor)) {
+            Some((tensor, file)) => Err(checkpoint.not_where_it_should_be(tensor, file)),
             None => Ok(checkpoint),
         }
     }
 
-    fn empty(contents: PathBuf) -> Self {
-        Self { files: Vec::new(), tensors: BTreeMap::new(), contents }
+    /// The error of a tensor that is not in the `file` that the index names.
+    fn not_where_it_should_be(&self, tensor: &str, file: &str) -> Error {
+        let reason = match self.elsewhere.get(tensor) {
+            Some(other) => {
+                format!("it says that `{tensor}` lies in {file}, but it lies in {other}")
+            }
+            None => format!("it says that `{tensor}` lies in {file}, which does not have it"),
+        };
+        Error::Index { path: self.contents.clone(), reason }
     }
 
-    fn add(&mut self, path: PathBuf) -> Result<(), Error> {
+    fn empty(contents: PathBuf) -> Self {
+        let (files, tensors, elsewhere) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { files, tensors, elsewhere, contents }
+    }
+
+    /// Takes the tensors of the file at `path`, but for those that `map` says lie in another.
+    fn add(&mut self, path: PathBuf, map: &BTreeMap<String, String>) -> Result<(), Error> {
+        input::check_link(&path)?;
         if !path.is_file() {
             let remedy = "the index names it; download the rest of the model";
             return Err(Error::MissingFile { path, remedy });
         }
-        let mut file = File::open(&path).map_err(CoreError::io("open", &path))?;
+        let mut file = input::open(&path)?;
         let (start, header) = read_header(&mut file, &path)?;
+        let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let own = own.unwrap_or_default();
         for name in header.offset_keys() {
+            if map.get(&name).is_some_and(|file| *file != own) {
+                self.elsewhere.insert(name, own.clone());
+                continue;
+            }
             let info = header.info(&name).expect("the header lists its own names").clone();
             let offset = start + info.data_offsets.0 as u64;
-            self.tensors.insert(name, Entry { file: self.files.len(), offset, info });
+            let entry = Entry { file: self.files.len(), offset, info };
+            if self.tensors.insert(name.clone(), entry).is_some() {
+                let reason = format!("`{name}` lies in several files, and it names none of them");
+                return Err(Error::Index { path: self.contents.clone(), reason });
+            }
         }
         self.files.push(WeightFile { path, file });
         Ok(())
@@ -157,6 +194,11 @@ fn read_header(file: &mut File, path: &Path) -> Result<(u64, Metadata), Error> {
     file.read_exact(&mut length).map_err(CoreError::io("read", path))?;
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER_BYTES.min(size - LENGTH_BYTES) {
+        let mut head = vec![0; STAND_IN_BYTES.min(size as usize)];
+        file.rewind()
+            .and_then(|()| file.read_exact(&mut head))
+            .map_err(CoreError::io("read", path))?;
+        input::check_head(path, &head)?;
         return Err(broken(format!("its header claims {length} bytes, the file has {size}")));
     }
     let mut header = vec![0; length as usize];

@@ -64,6 +64,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The table of contents of weights in several files is not about these files.
+    #[error("{} is not the index of these weights: {reason}; download index and weights again", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What does not agree.
+        reason: String,
+    },
     /// The weights lack a tensor.
     #[error(
         "tensor `{tensor}` is missing from {}; config.json and the weights must be those of one \
@@ -127,8 +135,10 @@ pub enum Error {
         source: BoxError,
     },
     /// The tokenizer gave up on a text.
-    #[error("the tokenizer failed: {source}")]
+    #[error("the tokenizer of {} failed on a text: {source}", path.display())]
     Tokenize {
+        /// The tokenizer's file.
+        path: PathBuf,
         /// Why.
         source: BoxError,
     },

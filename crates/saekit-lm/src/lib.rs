@@ -44,6 +44,7 @@ mod error;
 mod families;
 mod hook;
 mod network;
+mod pieces;
 mod tokenizer;
 mod weights;
 

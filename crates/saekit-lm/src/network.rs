@@ -56,6 +56,9 @@ impl Taps<'_> {
     }
 }
 
+/// The factor of the quick GELU (Hendrycks and Gimpel, 2016).
+const QUICK_GELU: f64 = 1.702;
+
 /// A decoder's forward pass: `Blueprint` says how, `Weights` say with what. Activations are
 /// `[rows * width, d]` throughout, sequence after sequence.
 pub(crate) struct Network {
@@ -133,6 +136,10 @@ impl Network {
             Activation::GeluTanh if cpu::is(&self.device) => cpu::gelu_tanh(hidden)?,
             Activation::GeluTanh => activation::gelu_approximate(hidden),
             Activation::GeluErf => activation::gelu(hidden),
+            Activation::QuickGelu => {
+                hidden.clone() * activation::sigmoid(hidden.mul_scalar(QUICK_GELU))
+            }
+            Activation::Silu => activation::silu(hidden),
             Activation::Relu => activation::relu(hidden),
         };
         Ok(linear(&block.mlp_out, hidden))

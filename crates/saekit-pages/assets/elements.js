@@ -113,10 +113,14 @@
     return { class: share > 1 ? `tint ${side} beyond` : `tint ${side}`, '--strength': strength.toFixed(3) };
   }
 
+  /** A token whose character stands with the one before it: seen where the latent fires on it. */
+  const part = (value) => (value ? [h('i.sign', '◦')] : []);
+
   /** A token in running text, coloured by its value. The space before a word stays a gap. */
   function token(text, value, scale, attributes = {}) {
     const gap = /^ (?=.)/.test(text) ? ' ' : '';
-    return h('span.token', attributes, gap, h('span', tint(value, scale), textNodes(text.slice(gap.length))));
+    const inner = text === '' ? part(value) : textNodes(text.slice(gap.length));
+    return h('span.token', attributes, gap, h('span', tint(value, scale), inner));
   }
 
   // ---- Data -----------------------------------------------------------------------------------

@@ -67,6 +67,12 @@ fn is_harmless(c: char) -> bool {
     matches!(c, '\n' | '\t') || !c.is_control() && !is_hidden(c)
 }
 
+/// [`visible`] for a token among others. One whose character stands with the token before it has no
+/// text of its own, and is only shown, as `◦`, where it is `marked`.
+pub(crate) fn within(token: &str, marked: bool) -> String {
+    if token.is_empty() && marked { "◦".to_owned() } else { visible(token) }
+}
+
 /// [`visible`], with spaces at either end as `␣`: a token that stands by itself.
 pub(crate) fn alone(token: &str) -> String {
     let inner = token.trim_matches(' ');
@@ -162,6 +168,11 @@ mod tests {
     #[test]
     fn a_token_alone_shows_its_spaces() {
         assert_eq!(["", " ", " the", "  a b "].map(alone), ["∅", "␣", "␣the", "␣␣a b␣"]);
+    }
+
+    #[test]
+    fn a_part_of_a_character_is_shown_where_it_fires() {
+        assert_eq!([within("", true), within("", false), within("\n", true)], ["◦", "", "↵"]);
     }
 
     #[test]

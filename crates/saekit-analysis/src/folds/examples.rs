@@ -10,6 +10,7 @@ use super::quantiles::Groups;
 use super::{Context, Fold, Latent};
 use crate::Result;
 use crate::index::{Firing, TextReader};
+use crate::vocabulary::Vocabulary;
 
 /// Two contexts count as nearly the same where, of so many tokens up to and including the firing, at
 /// most [`DIFFERENT`] differ. A causal model has seen nothing of what comes after.
@@ -165,10 +166,7 @@ impl Shown<'_> {
         let Firing { sequence, position, value, .. } = firings[at];
         let start = position.saturating_sub(settings.before);
         let end = position.saturating_add(settings.after).saturating_add(1);
-        let tokens = match &mut self.text {
-            Some(text) => text.tokens(sequence, start, end)?,
-            None => Vec::new(),
-        };
+        let (tokens, texts) = self.shown(sequence, start, end)?;
         let mut values = vec![0.0; tokens.len()];
         let first = firings.partition_point(|firing| firing.place() < (sequence, start));
         for firing in &firings[first..] {
@@ -178,9 +176,21 @@ impl Shown<'_> {
                 _ => break,
             }
         }
-        let texts = tokens.iter().map(|token| self.context.vocabulary.text(*token)).collect();
         let (start, at) = if tokens.is_empty() { (position, 0) } else { (start, position - start) };
         Ok(Example { sequence, position, value, collapsed, start, at, tokens, texts, values })
+    }
+}
+
+impl Shown<'_> {
+    /// The tokens of `sequence` from position `start` up to `end`, and their texts.
+    fn shown(&mut self, sequence: u32, start: u32, end: u32) -> Result<(Vec<u32>, Vec<String>)> {
+        let Some(text) = &mut self.text else { return Ok((Vec::new(), Vec::new())) };
+        let before = start.min(Vocabulary::MARGIN);
+        let all = text.tokens(sequence, start - before, end.saturating_add(Vocabulary::MARGIN))?;
+        let from = (before as usize).min(all.len());
+        let to = all.len().min(from + (end - start) as usize);
+        let texts = self.context.vocabulary.context(&all, from, to);
+        Ok((all[from..to].to_vec(), texts))
     }
 }
 

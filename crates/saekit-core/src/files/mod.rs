@@ -72,8 +72,9 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result
     parse_json(&bytes, path, what)
 }
 
-/// [`read_json`] of the `bytes` of `path`, which have been read.
+/// [`read_json`] of the `bytes` of `path`, which have been read. A byte order mark is no part of it.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], path: &Path, what: &'static str) -> Result<T> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|source| Error::Json {
         what,
         path: path.to_owned(),

@@ -1,61 +1,100 @@
-//! JSON lines: a document a line, blank lines skipped.
+//! JSON lines: a document per line, blank lines skipped. Only the requested field is read.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::borrow::Cow;
 use std::path::Path;
 
-use saekit_core::Error as CoreError;
-use serde_json::{Map, Value};
-
+use super::record::Record;
+use super::stream::Stream;
 use super::{Fields, Format, Place};
 use crate::corpus::Spool;
 use crate::error::{Error, Result};
 
-pub(super) const FORMAT: Format = Format { extension: "jsonl", read };
+pub(super) const FORMAT: Format =
+    Format { extensions: &["jsonl", "ndjson", "json"], packed: true, read };
 
 fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
-    let mut reader = BufReader::new(File::open(path).map_err(CoreError::io("read", path))?);
+    let mut stream = Stream::open(path)?;
     let mut line = Vec::new();
-    let (mut number, mut offset) = (0, 0);
-    loop {
-        line.clear();
-        let n = reader.read_until(b'\n', &mut line).map_err(CoreError::io("read", path))?;
-        if n == 0 {
-            return Ok(());
+    for number in 1.. {
+        let offset = stream.offset();
+        if !stream.read_line(&mut line, number)? {
+            break;
         }
-        number += 1;
-        let place = Place::Line(path, number);
-        let text = std::str::from_utf8(&line).map_err(|error| Error::InvalidUtf8 {
-            place: place.to_string(),
-            offset: offset + error.valid_up_to() as u64,
+        if !line.trim_ascii().is_empty() {
+            push(Line { place: Place::Line(path, number), offset, bytes: &line }, fields, spool)?;
+        }
+    }
+    Ok(())
+}
+
+/// A line of a file.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    place: Place<'a>,
+    /// Where in the file it begins.
+    offset: u64,
+    bytes: &'a [u8],
+}
+
+fn push(line: Line<'_>, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+    let record =
+        Record::scan(line.bytes, fields.names()).map_err(|reason| line.no_object(reason))?;
+    let present =
+        || record.values.iter().flatten().map(|range| (range.start, &line.bytes[range.clone()]));
+    let value = present().find(|(_, bytes)| *bytes != b"null").or_else(|| present().next());
+    let Some((start, value)) = value else {
+        let names = record.names.iter().map(String::as_str);
+        return Err(fields.missing(line.place, names, record.fields));
+    };
+    let is_this =
+        |range: &Option<std::ops::Range<usize>>| range.as_ref().is_some_and(|r| r.start == start);
+    let index = record.values.iter().position(is_this).unwrap_or(0);
+    let wrong = |found: &str| Error::WrongType {
+        place: line.place.to_string(),
+        field: fields.names()[index].clone(),
+        found: found.to_owned(),
+    };
+    match value[0] {
+        b'"' => spool.text(line.place, &line.text(start, value)?),
+        b'[' => {
+            let ids = ids(value).ok_or_else(|| wrong("a list with other values"))?;
+            spool.ids(line.place, &ids)
+        }
+        b'{' => Err(wrong("an object")),
+        b't' | b'f' => Err(wrong("a boolean")),
+        _ if value == b"null" => spool.null(),
+        _ => Err(wrong("a number")),
+    }
+}
+
+impl<'a> Line<'a> {
+    fn no_object(&self, reason: String) -> Error {
+        Error::InvalidJson { place: self.place.to_string(), reason }
+    }
+
+    /// The string that `value`, at byte `start` of the line, is in JSON.
+    fn text(&self, start: usize, value: &'a [u8]) -> Result<Cow<'a, str>> {
+        let text = std::str::from_utf8(value).map_err(|error| Error::InvalidUtf8 {
+            place: self.place.to_string(),
+            offset: self.offset + (start + error.valid_up_to()) as u64,
+            of: "file",
         })?;
-        if !text.trim().is_empty() {
-            push(place, text, fields, spool)?;
-        }
-        offset += n as u64;
+        serde_json::from_str::<Text<'a>>(text).map(|text| text.0).map_err(|source| {
+            Error::InvalidString { place: self.place.to_string(), reason: source.to_string() }
+        })
     }
 }
 
-fn push(place: Place<'_>, line: &str, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
-    let record: Map<String, Value> = serde_json::from_str(line)
-        .map_err(|source| Error::InvalidJson { place: place.to_string(), source })?;
-    let (field, value) = fields
-        .find(|name| record.get(name))
-        .ok_or_else(|| fields.missing(place, record.keys().map(String::as_str)))?;
-    match value {
-        Value::String(text) => spool.text(place, text),
-        Value::Array(items) => {
-            let ids: Option<Vec<i64>> = items.iter().map(Value::as_i64).collect();
-            let ids = ids.ok_or_else(|| wrong_type(place, field, "a list with other values"))?;
-            spool.ids(place, &ids)
-        }
-        Value::Null => Err(wrong_type(place, field, "null")),
-        Value::Bool(_) => Err(wrong_type(place, field, "a boolean")),
-        Value::Number(_) => Err(wrong_type(place, field, "a number")),
-        Value::Object(_) => Err(wrong_type(place, field, "an object")),
-    }
-}
+/// A string, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-fn wrong_type(place: Place<'_>, field: &str, found: &str) -> Error {
-    Error::WrongType { place: place.to_string(), field: field.to_owned(), found: found.to_owned() }
+/// The integers of a list in JSON.
+fn ids(list: &[u8]) -> Option<Vec<i64>> {
+    let inner = list.strip_prefix(b"[")?.strip_suffix(b"]")?.trim_ascii();
+    if inner.is_empty() {
+        return Some(Vec::new());
+    }
+    let id = |part: &[u8]| std::str::from_utf8(part.trim_ascii()).ok()?.parse().ok();
+    inner.split(|byte| *byte == b',').map(id).collect()
 }

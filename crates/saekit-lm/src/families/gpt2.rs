@@ -21,7 +21,9 @@ struct Config {
     n_layer: usize,
     n_head: usize,
     vocab_size: usize,
-    n_positions: usize,
+    /// Old configurations have `n_ctx` alone.
+    n_positions: Option<usize>,
+    n_ctx: Option<usize>,
     n_inner: Option<usize>,
     #[serde(default = "gelu_new")]
     activation_function: String,
@@ -53,7 +55,8 @@ fn yes() -> bool {
 
 fn blueprint(file: &ConfigFile) -> Result<Blueprint, Error> {
     let config: Config = file.parse(FAMILY.model_type)?;
-    check(file, &config)?;
+    let n_ctx = config.n_positions.or(config.n_ctx).unwrap_or(0);
+    check(file, &config, n_ctx)?;
     let d_head = config.n_embd / config.n_head;
     let activation = Activation::from_name(&config.activation_function).ok_or_else(|| {
         let found = format!("`{}`", config.activation_function);
@@ -65,7 +68,7 @@ fn blueprint(file: &ConfigFile) -> Result<Blueprint, Error> {
         n_heads: config.n_head,
         d_head,
         d_mlp: config.n_inner.unwrap_or(4 * config.n_embd),
-        n_ctx: config.n_positions,
+        n_ctx,
         d_vocab: config.vocab_size,
         norm: Norm::LayerNorm { eps: config.layer_norm_epsilon },
         attention_scale: if config.scale_attn_weights { (d_head as f64).powf(-0.5) } else { 1.0 },
@@ -76,15 +79,19 @@ fn blueprint(file: &ConfigFile) -> Result<Blueprint, Error> {
 }
 
 /// Fails where a size makes no sense or a switch asks for another forward pass.
-fn check(file: &ConfigFile, config: &Config) -> Result<(), Error> {
-    file.check_positive(&[
+fn check(file: &ConfigFile, config: &Config, n_ctx: usize) -> Result<(), Error> {
+    file.check_sizes(&[
         ("n_embd", config.n_embd),
         ("n_layer", config.n_layer),
         ("n_head", config.n_head),
         ("vocab_size", config.vocab_size),
-        ("n_positions", config.n_positions),
+        ("n_positions", n_ctx),
         ("n_inner", config.n_inner.unwrap_or(1)),
     ])?;
+    let eps = config.layer_norm_epsilon;
+    if !(eps > 0.0 && eps < 1.0) {
+        return Err(file.reject("layer_norm_epsilon", &eps, "a number between 0 and 1"));
+    }
     if !config.n_embd.is_multiple_of(config.n_head) {
         let expected = format!("a multiple of `n_head`, {}", config.n_head);
         return Err(file.reject("n_embd", &config.n_embd, expected));

@@ -118,7 +118,8 @@ fn safetensors_with_bytes_to_spare() {
 #[test]
 fn garbage_for_safetensors() {
     let parts = ["model.safetensors is not a whole safetensors file", "download it again"];
-    with_weight_bytes(|bytes| *bytes = b"<!DOCTYPE html><html></html>".to_vec(), &parts);
+    let page = ["model.safetensors is a page of HTML", "download it again"];
+    with_weight_bytes(|bytes| *bytes = b"<!DOCTYPE html><html></html>".to_vec(), &page);
     with_weight_bytes(|bytes| bytes[8..200].fill(b'x'), &parts);
 }
 
@@ -176,7 +177,50 @@ fn index_that_names_a_tensor_no_shard_has() {
     edit_json(&dir.path().join("model.safetensors.index.json"), |index| {
         index["weight_map"]["transformer.h.9.x"] = "model-00001-of-00002.safetensors".into();
     });
-    assert_refused(dir.path(), &["tensor `transformer.h.9.x` is missing from ", "index.json"]);
+    assert_refused(dir.path(), &["index.json", "`transformer.h.9.x`", "does not have it"]);
+}
+
+#[test]
+fn an_index_that_names_another_file_than_where_a_tensor_lies() {
+    let dir = tiny_copy("tiny-sharded-bf16");
+    edit_json(&dir.path().join("model.safetensors.index.json"), |index| {
+        let map = index["weight_map"].as_object_mut().unwrap();
+        let name = "model-00001-of-00002.safetensors";
+        let tensor = map.iter().find(|(_, file)| *file != name).unwrap().0.clone();
+        map[&tensor] = name.into();
+    });
+    assert_refused(dir.path(), &["index.json", "lies in model-00001", "but it lies in model-00002"]);
+}
+
+#[test]
+fn an_index_that_leaves_the_folder() {
+    let dir = tiny_copy("tiny-sharded-bf16");
+    edit_json(&dir.path().join("model.safetensors.index.json"), |index| {
+        index["weight_map"]["x"] = "../model.safetensors".into();
+    });
+    assert_refused(dir.path(), &["index.json", "outside of its folder"]);
+}
+
+#[test]
+fn a_git_lfs_pointer_is_called_that() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    let parts = ["model.safetensors is a git-lfs pointer", "`git lfs pull`"];
+    with_weight_bytes(|bytes| *bytes = pointer.to_vec(), &parts);
+}
+
+#[test]
+fn a_model_that_is_a_file() {
+    let dir = tiny_copy("tiny");
+    let parts = ["the model's path is a file; give the folder"];
+    assert_refused(&dir.path().join("model.safetensors"), &parts);
+}
+
+#[test]
+fn sizes_and_epsilons_beyond_all_reason() {
+    with_config(|c| c["n_layer"] = u32::MAX.into(), &["`n_layer` is 4294967295, expected at most"]);
+    with_config(|c| c["n_embd"] = u64::MAX.into(), &["config.json", "`n_embd`"]);
+    with_config(|c| c["layer_norm_epsilon"] = (-1.0).into(), &["`layer_norm_epsilon` is -1"]);
+    with_config(|c| c["n_head"] = (-2).into(), &["config.json", "-2"]);
 }
 
 #[test]

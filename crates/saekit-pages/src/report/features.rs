@@ -3,7 +3,7 @@
 use super::Report;
 use super::elements::{self, each, paragraph};
 use crate::number::{alike, figure, percent};
-use crate::text::{alone, escape, visible};
+use crate::text::{alone, escape, within};
 use crate::{FeatureLine, Snippet};
 
 fn table(report: &Report, id: &str, heading: &str, lines: &[FeatureLine]) -> String {
@@ -78,8 +78,9 @@ fn snippet(cut: &Snippet, scale_end: f32) -> String {
 /// `scale_end`, and values beyond are marked.
 fn token(cut: &Snippet, i: usize, scale_end: f32) -> String {
     let value = cut.values.get(i).copied().unwrap_or(0.0);
-    let text = escape(&visible(&cut.texts[i]));
-    if value == 0.0 && i != cut.at {
+    let marked = value != 0.0 || i == cut.at;
+    let text = escape(&within(&cut.texts[i], marked));
+    if !marked {
         return text;
     }
     let word = Some(text.trim_start_matches(' ')).filter(|word| !word.is_empty()).unwrap_or(&text);

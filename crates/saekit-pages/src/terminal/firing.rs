@@ -1,7 +1,7 @@
 //! A firing among its tokens, in as many as fit on a line.
 
 use super::paint::{Line, Style};
-use crate::text::visible;
+use crate::text::within;
 use crate::width::{columns, fit};
 
 /// Tokens and the latent's value on each.
@@ -57,8 +57,9 @@ impl Firing<'_> {
     }
 
     fn shown(&self, i: usize, colour: bool) -> String {
-        let text = visible(&self.texts[i]);
-        if colour || (i != self.at && self.value(i) == 0.0) {
+        let marked = i == self.at || self.value(i) != 0.0;
+        let text = within(&self.texts[i], marked);
+        if colour || !marked {
             return text;
         }
         // the space before a word stays outside
@@ -99,6 +100,12 @@ mod tests {
         assert_eq!(line(25, &texts, &values, 3), "… two ‹three› «sea» five…");
         assert_eq!(line(9, &texts, &values, 3), "… «sea»…");
         assert_eq!(line(4, &texts, &values, 3), " «s…");
+    }
+
+    #[test]
+    fn a_firing_on_a_part_of_a_character_is_seen() {
+        let texts = ["日", "", "", "b"];
+        assert_eq!(line(20, &texts, &[0.0, 2.0, 0.0, 0.0], 1), "日«◦»b");
     }
 
     #[test]
