@@ -302,7 +302,10 @@ fn a_tokenizer_of_another_model() {
     let mut desk = Desk::new();
     desk.tokenizer = Some(Characters { shift: 290, ..Characters::default() });
     desk.input("a.txt", "abc");
-    says(&desk.error(), &["the tokenizer gives id 388", "document 0", "0 to 299", "came with the model"]);
+    says(
+        &desk.error(),
+        &["the tokenizer gives id 388", "document 0", "0 to 299", "came with the model"],
+    );
 }
 
 #[test]

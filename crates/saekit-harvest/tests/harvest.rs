@@ -79,8 +79,7 @@ fn fields_that_nobody_asked_for_may_hold_anything() {
 #[test]
 fn packed_files_are_unpacked_while_they_are_read() {
     let gzip = |bytes: &[u8]| {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut encoder, bytes).unwrap();
         encoder.finish().unwrap()
     };

@@ -189,7 +189,10 @@ fn an_index_that_names_another_file_than_where_a_tensor_lies() {
         let tensor = map.iter().find(|(_, file)| *file != name).unwrap().0.clone();
         map[&tensor] = name.into();
     });
-    assert_refused(dir.path(), &["index.json", "lies in model-00001", "but it lies in model-00002"]);
+    assert_refused(
+        dir.path(),
+        &["index.json", "lies in model-00001", "but it lies in model-00002"],
+    );
 }
 
 #[test]
