@@ -108,6 +108,67 @@ def test_bf16_in_whole_numbers(
     np.testing.assert_array_equal(converted(saekit, path, "--half-dtype", "bf16"), in_order(x))
 
 
+QUANTIZED = {
+    "scalar": lambda scales: pa.array(scales),
+    "double": lambda scales: pa.array(scales.astype(np.float64)),
+    "half": lambda scales: pa.array(scales.astype(np.float16)),
+    "list-of-one": lambda scales: fixed(scales[:, None]),
+}
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8], ids=["signed", "unsigned"])
+@pytest.mark.parametrize("scale", QUANTIZED)
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow"])
+def test_bytes_with_a_scale_column(
+    name: str, scale: str, kind: type, saekit: Saekit, tmp_path: Path
+) -> None:
+    """A value is the product of a whole number and the scale of its row."""
+    rng, path, info = np.random.default_rng(0), tmp_path / name, np.iinfo(kind)
+    numbers = rng.integers(info.min, info.max, (512, WIDTH), dtype=kind, endpoint=True)
+    scales = rng.uniform(0.01, 1, 512).astype(np.float16).astype(np.float32)
+    texts = pa.array(["a"] * 512)
+    write(path, pa.table({"acts": fixed(numbers), "s": QUANTIZED[scale](scales), "name": texts}))
+    ended = saekit.run("inspect", path)
+    assert ended.code == (0 if scale == "list-of-one" else 1), ended
+    assert "8-bit whole numbers in column `acts`" in ended.err, ended
+    assert "`--scale-column`" in ended.err, ended
+    found = converted(saekit, path, "--scale-column", "s")
+    np.testing.assert_array_equal(found, in_order(numbers.astype(np.float32) * scales[:, None]))
+    assert "no column `t`; it has" in refused(saekit, "inspect", path, "--scale-column", "t")
+    assert "column `name` of scales" in refused(saekit, "inspect", path, "--scale-column", "name")
+    both = ["--column", "s", "--scale-column", "s"]
+    assert "cannot be the activations" in refused(saekit, "inspect", path, *both)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow"])
+def test_bytes_with_scales_in_documents_of_any_length(
+    name: str, saekit: Saekit, tmp_path: Path
+) -> None:
+    """A row is a document: a list of vectors, and a list of their scales."""
+    rng, path = np.random.default_rng(0), tmp_path / name
+    lengths = [5, 1, 7, 3]
+    parts = [rng.integers(-128, 128, (n, WIDTH), dtype=np.int8) for n in lengths]
+    scales = [rng.uniform(0.01, 1, n).astype(np.float32) for n in lengths]
+    acts = pa.array([p.tolist() for p in parts], pa.list_(pa.list_(pa.int8())))
+    lists = pa.array([s.tolist() for s in scales], pa.list_(pa.float32()))
+    write(path, pa.table({"acts": acts, "s": lists}))
+    found = converted(saekit, path, "--scale-column", "s")
+    products = [p.astype(np.float32) * s[:, None] for p, s in zip(parts, scales, strict=True)]
+    np.testing.assert_array_equal(found, in_order(np.concatenate(products)))
+    other = pa.array([s.tolist() for s in scales[::-1]], pa.list_(pa.float32()))
+    write(path, pa.table({"acts": acts, "s": other}))
+    assert "column `s` of scales" in refused(saekit, "inspect", path, "--scale-column", "s")
+
+
+def test_a_scale_column_that_means_nothing_is_refused(saekit: Saekit, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write(path, pa.table({"acts": fixed(rows()), "s": pa.array(np.ones(512, np.float32))}))
+    error = refused(saekit, "inspect", path, "--scale-column", "s")
+    assert "no vectors of 8-bit whole numbers" in error, error
+    np.save(tmp_path / "x.npy", rows())
+    assert "`--scale-column`" in refused(saekit, "inspect", tmp_path / "x.npy", "--scale-column", "s")
+
+
 UUIDS = [f"<urn:uuid:{document:08x}-0000>" for document in range(16)]
 IDS = {
     "text": pa.array(UUIDS),

@@ -5,6 +5,8 @@
 mod common;
 #[path = "common/foreign.rs"]
 mod foreign;
+#[path = "bad_stores/manifests.rs"]
+mod manifests;
 
 use std::fs;
 use std::path::Path;
@@ -321,90 +323,6 @@ fn one_shard_of_zero_rows_is_allowed() {
     });
     refresh(dir.path());
     assert_eq!(scan(dir.path()).unwrap().len(), 6);
-}
-
-#[test]
-fn no_manifest() {
-    let dir = tempfile::tempdir().unwrap();
-    assert_eq!(
-        refusal(&dir),
-        "STORE is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files; if a harvest into it did not finish, run it again"
-    );
-}
-
-#[test]
-fn manifest_not_json() {
-    let dir = store();
-    fs::write(dir.path().join("manifest.json"), "format = 1").unwrap();
-    let message = refusal(&dir);
-    assert!(
-        message.starts_with("STORE/manifest.json is not a valid store manifest: "),
-        "{message}"
-    );
-}
-
-#[test]
-fn manifest_with_a_field_missing() {
-    let dir = store();
-    edit(dir.path(), |manifest| drop(manifest["columns"][0]["scale"].take()));
-    let message = refusal(&dir);
-    assert!(
-        message.starts_with("STORE/manifest.json is not a valid store manifest: "),
-        "{message}"
-    );
-}
-
-#[test]
-fn manifest_of_something_else() {
-    let dir = store();
-    edit(dir.path(), |manifest| manifest["format"] = "saekit-dictionary".into());
-    assert_eq!(
-        refusal(&dir),
-        "STORE/manifest.json has format `saekit-dictionary`, expected `saekit-store`; point to a store's folder"
-    );
-}
-
-#[test]
-fn manifest_of_a_newer_version() {
-    let dir = store();
-    edit(dir.path(), |manifest| {
-        manifest["version"] = 2.into();
-        manifest["columns"] = "elsewhere".into();
-    });
-    assert_eq!(
-        refusal(&dir),
-        "STORE/manifest.json has version 2, expected 1; use the saekit that wrote the store, or harvest it again with this one"
-    );
-}
-
-type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
-
-#[test]
-fn manifest_that_contradicts_itself() {
-    let twice = |manifest: &mut serde_json::Value| {
-        let column = manifest["columns"][0].clone();
-        manifest["columns"].as_array_mut().unwrap().push(column);
-    };
-    let cases: [(Change<'_>, &str); 8] = [
-        (&|m| m["rows"] = 4.into(), "`rows` is 4, but its shards hold 3"),
-        (&|m| m["tokens"] = json!(null), "`sequences` is 1, which its tokens table cannot hold"),
-        (&|m| m["columns"] = json!([]), "it lists no columns"),
-        (&|m| m["columns"][0]["name"] = "sequence".into(), "a column of activations is called"),
-        (&|m| m["columns"][0]["width"] = 5.into(), "column `h` has width 5, but 2 means"),
-        (&|m| m["columns"][0]["scale"] = (-1).into(), "and scale -1"),
-        (
-            &|m| m["shards"][0]["file"] = "../x.parquet".into(),
-            "file `../x.parquet` is not a relative",
-        ),
-        (&twice, "column `h` is listed twice"),
-    ];
-    for (change, expected) in cases {
-        let dir = store();
-        edit(dir.path(), change);
-        let message = refusal(&dir);
-        assert!(message.starts_with("STORE/manifest.json contradicts itself: "), "{message}");
-        assert!(message.contains(expected), "{message}");
-    }
 }
 
 /// Puts a tokens table of one sequence with these columns in the place of the store's.

@@ -15,6 +15,7 @@ mod parquet_lists;
 mod project;
 mod raw_columns;
 mod safetensors;
+mod scaled;
 mod tensors;
 mod unpacked;
 
@@ -79,6 +80,8 @@ pub(crate) struct ReadOptions {
     pub(crate) position: Option<String>,
     /// The column of the token of each row; `token_ids` where nothing is said and there is one.
     pub(crate) tokens: Option<String>,
+    /// The column of the scale of each row, for vectors of 8-bit whole numbers.
+    pub(crate) scale: Option<String>,
     /// The dtype of 16-bit values, for files that do not say it.
     pub(crate) dtype: Option<DType>,
     /// Number of the first of the sequences that the file numbers by itself.
@@ -127,7 +130,9 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
 pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, options: &ReadOptions) -> Result<ForeignFile> {
     let input = |layout| Input::new(Arc::clone(&blob), path, layout);
-    let found = match path.to_str().and_then(layout_of) {
+    let layout = path.to_str().and_then(layout_of);
+    scaled::check(path, layout, options)?;
+    let found = match layout {
         Some(Layout::Parquet) => parquet_lists::open(&input("parquet"), options),
         Some(Layout::Arrow) => arrow_ipc::open(&input("Arrow IPC"), options),
         Some(Layout::Safetensors) => safetensors::open(&input("safetensors"), options),

@@ -23,7 +23,7 @@ pub(super) struct Tensor {
 struct Metadata {
     shape: Vec<u64>,
     #[serde(default)]
-    permutation: Option<Vec<u64>>,
+    permutation: Option<Vec<usize>>,
 }
 
 impl Tensor {
@@ -34,11 +34,13 @@ impl Tensor {
             || format!("a tensor that says `{}` of its shape", super::input::shorten(metadata));
         let Metadata { shape, permutation } =
             serde_json::from_str(metadata).map_err(|_| found())?;
-        let order = permutation.unwrap_or_else(|| (0..shape.len() as u64).collect());
-        let size = |at: &u64| usize::try_from(*at).ok().and_then(|at| shape.get(at)).copied();
+        let order = permutation.unwrap_or_else(|| (0..shape.len()).collect());
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        let is_whole = sorted.into_iter().eq(0..shape.len());
         // Where a dimension of size 1 is, is no matter.
-        let moved: Vec<_> = order.iter().filter(|at| size(at) != Some(1)).collect();
-        if order.len() != shape.len() || !moved.is_sorted_by(|a, b| a < b) {
+        let moved = order.iter().filter(|at| shape.get(**at) != Some(&1));
+        if !is_whole || !moved.is_sorted() {
             return Err(format!(
                 "{}: write it in the order in which it is meant, without a permutation",
                 found()

@@ -39,6 +39,8 @@ pub struct ForeignConfig {
     pub position: Option<String>,
     /// Column of the token of each row; `token_ids` where there is one and nothing is said.
     pub token_ids: Option<String>,
+    /// Column of the scale of each row, for vectors of 8-bit whole numbers.
+    pub scale: Option<String>,
     /// The dtype of 16-bit values, for files that do not say it.
     pub dtype: Option<DType>,
     /// Rows are read and mixed in groups of about so many bytes.
@@ -52,6 +54,7 @@ impl Default for ForeignConfig {
             document: None,
             position: None,
             token_ids: None,
+            scale: None,
             dtype: None,
             group_bytes: 1 << 20,
         }

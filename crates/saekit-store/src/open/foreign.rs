@@ -128,6 +128,7 @@ impl InferredManifest {
             document: config.document.clone(),
             position: config.position.clone(),
             tokens: config.token_ids.clone(),
+            scale: config.scale.clone(),
             dtype: config.dtype,
             first_sequence: self.sequences,
         };
@@ -156,13 +157,16 @@ impl InferredManifest {
 
     /// Describes how the bytes of the files are read, since `config` changes what rows come of them.
     fn reading(&self, config: &ForeignConfig) -> String {
-        let ForeignConfig { document, position, token_ids, .. } = config;
+        let ForeignConfig { document, position, token_ids, scale, .. } = config;
         let columns = describe(&self.columns, self.has_tokens);
         let places = format!("{columns}, of document {document:?} and position {position:?}");
-        match token_ids {
-            None => places,
-            Some(tokens) => format!("{places}, of tokens {tokens}"),
+        let mut reading = places;
+        for (kind, column) in [("tokens", token_ids), ("scales", scale)] {
+            if let Some(column) = column {
+                reading = format!("{reading}, of {kind} {column}");
+            }
         }
+        reading
     }
 
     /// Fails unless `found` has the columns of the files before it.

@@ -20,10 +20,13 @@ use crate::tokens::Tokens;
 /// Shards that are opened side by side: far away, where each takes a round trip or two, and nearby.
 const OPENED_AT_ONCE: [usize; 2] = [16, 4];
 
+/// A manifest is smaller than this: a million shards take a fifth of it.
+const MAX_MANIFEST: u64 = 1 << 30;
+
 /// Opens saekit's own store, of which `blob` is the manifest.
 pub(super) fn open(opening: &mut Opening<'_>, blob: &dyn Blob) -> Result<Catalog> {
     let path = opening.storage.path(MANIFEST);
-    let bytes = read_all(blob)?;
+    let bytes = read_all(blob, &path, MAX_MANIFEST)?;
     let mut manifest = Manifest::parse(&bytes, &path)?;
     apply(&opening.config.foreign, &path, &mut manifest)?;
     let tokens = manifest.tokens.as_ref();
@@ -94,6 +97,11 @@ fn apply(config: &ForeignConfig, path: &Path, manifest: &mut Manifest) -> Result
     if config.document.is_some() || config.position.is_some() {
         let problem = "saekit's own store says itself which document a row is of".to_owned();
         let remedy = "leave out `--document` and `--position`".to_owned();
+        return Err(OpenError::Options { path: path.to_owned(), problem, remedy }.into());
+    }
+    if config.scale.is_some() {
+        let problem = "saekit's own store has the scale of each row beside its values".to_owned();
+        let remedy = "leave out `--scale-column`".to_owned();
         return Err(OpenError::Options { path: path.to_owned(), problem, remedy }.into());
     }
     let mut columns = manifest.columns.iter();

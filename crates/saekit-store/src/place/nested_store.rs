@@ -54,7 +54,8 @@ pub(super) fn check(storage: &dyn Storage, listed: &[Listed], taken: &[&str]) ->
 /// The store in `folder` with its number of rows, unless its manifest is one of something else.
 fn described(storage: &dyn Storage, path: &str, folder: &str) -> Result<Option<String>> {
     let Some(blob) = storage.open(path)? else { return Ok(None) };
-    let manifest = Manifest::parse(&read_all(&*blob)?, Path::new(path));
+    let bytes = read_all(&*blob, &storage.path(path), MAX_MANIFEST)?;
+    let manifest = Manifest::parse(&bytes, Path::new(path));
     let name =
         if folder.is_empty() { "the folder itself".to_owned() } else { names::shown(folder) };
     Ok(match manifest {

@@ -44,7 +44,8 @@ impl SavedDatasets {
             files.iter().filter(|file| split(&file.path).1 == STATE && file.bytes <= MAX_STATE);
         for file in lists {
             let Some(blob) = storage.open(&file.path)? else { continue };
-            let Ok(state) = serde_json::from_slice::<State>(&read_all(&*blob)?) else { continue };
+            let text = read_all(&*blob, &storage.path(&file.path), MAX_STATE)?;
+            let Ok(state) = serde_json::from_slice::<State>(&text) else { continue };
             let names = state.data_files.into_iter().map(|file| file.filename).collect();
             found.insert(split(&file.path).0.to_owned(), names);
         }

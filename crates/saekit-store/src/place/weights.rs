@@ -77,7 +77,8 @@ pub(super) fn check_configs(
             continue;
         };
         let Some(blob) = storage.open(path)? else { continue };
-        let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&read_all(&*blob)?);
+        let text = read_all(&*blob, &storage.path(path), MAX_CONFIG)?;
+        let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&text);
         let Ok(config) = parsed else { continue };
         if let Some(key) = KEYS.iter().find(|key| config.contains_key(**key)) {
             let reason = format!("`{name}` beside it has `{key}`");

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use saekit_core::input::check_link;
 use saekit_core::{Error as CoreError, Result};
 
 use crate::error::PlaceError;
@@ -162,7 +163,16 @@ impl Storage for Folder {
             return Ok(None);
         }
         let path = self.dir.join(path);
+        check_link(&path)?;
         match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                let found = "a folder".to_owned();
+                Err(CoreError::NotTheFile {
+                    path,
+                    found,
+                    remedy: "name a file, or move the folder",
+                })
+            }
             Ok(metadata) => Ok(Some(Arc::new(LocalFile::new(path, &metadata)))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CoreError::io("read", &path)(error)),
@@ -204,6 +214,14 @@ mod tests {
         std::os::unix::fs::symlink("..", dir.path().join("b/back")).unwrap();
         let message = Folder::new(dir.path()).list().unwrap_err().to_string();
         assert!(message.contains("back") && message.contains("no end"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_with_the_name_of_a_file_is_called_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("x.parquet")).unwrap();
+        let message = Folder::new(dir.path()).open("x.parquet").unwrap_err().to_string();
+        assert!(message.contains("x.parquet is a folder"), "{message}");
     }
 
     #[test]

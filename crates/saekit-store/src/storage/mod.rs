@@ -102,8 +102,14 @@ pub trait Blob: fmt::Debug + Send + Sync {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
 }
 
-/// All bytes of `blob`.
-pub(crate) fn read_all(blob: &dyn Blob) -> Result<Vec<u8>> {
+/// All bytes of `blob`, which is called `path`; an error where there are more than `limit`, whether
+/// they are there or only promised.
+pub(crate) fn read_all(blob: &dyn Blob, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    if blob.bytes() > limit {
+        let (path, found) = (path.to_owned(), format!("longer than {limit} bytes"));
+        let remedy = "fetch it again, or check that it is the file that was meant";
+        return Err(CoreError::NotTheFile { path, found, remedy });
+    }
     let mut bytes = vec![0; blob.bytes() as usize];
     blob.read_at(0, &mut bytes)?;
     Ok(bytes)

@@ -35,6 +35,10 @@ pub(crate) struct StoreOptions {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token_ids: Option<String>,
+    /// Column of the scale of each row, for vectors of int8 or uint8: a value is the product of both
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scale_column: Option<String>,
     /// The dtype of 16-bit values, if a file does not say it: f16 or bf16
     #[arg(long, value_name = "DTYPE", value_parser = ["f16", "bf16"], hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +113,7 @@ impl StoreOptions {
             document: self.document.clone(),
             position: self.position.clone(),
             token_ids: self.token_ids.clone(),
+            scale: self.scale_column.clone(),
             dtype: self.half_dtype.as_deref().map(str::parse).transpose()?,
             ..ForeignConfig::default()
         };

@@ -340,8 +340,9 @@ impl Lists<'_> {
                     Some(contexts) => {
                         let all = self.count(*list, offsets, lists, contexts)?;
                         let values = self.batch.node(self.input, self.field, node + 1)?[0];
-                        // Where lengths differ anyway, a wrong one shows in nothing else.
-                        let is_whole = all.and_then(|all| first.checked_add(all)) == Some(values);
+                        // Where lengths differ anyway, a wrong one shows in nothing else. Writers
+                        // let offsets begin at 0.
+                        let is_whole = first == 0 && all == Some(values);
                         if !contexts.is_regular() && !is_whole {
                             let name = &self.field.name;
                             let problem =

@@ -7,7 +7,7 @@
 use arrow::ipc;
 
 use super::super::Input;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"ARROW1";
 const CONTINUATION: u32 = u32::MAX;
@@ -28,8 +28,15 @@ pub(super) struct Messages<'a> {
 enum Next {
     At(u64),
     /// Blocks of a file, the last first.
-    Blocks(Vec<u64>),
+    Blocks(Vec<Block>),
     End,
+}
+
+/// A message of which the footer of a file tells.
+struct Block {
+    offset: u64,
+    /// Whether the footer lists it as a dictionary, not as a record batch.
+    is_dictionary: bool,
 }
 
 /// The metadata that has the schema.
@@ -63,21 +70,30 @@ impl<'a> Messages<'a> {
     /// The next message; `None` after the last.
     pub(super) fn next(&mut self) -> Result<Option<Message>> {
         let offset = match &mut self.next {
-            Next::At(offset) => Some(*offset),
-            Next::Blocks(blocks) => blocks.pop(),
-            Next::End => None,
-        };
-        let Some(offset) = offset else { return Ok(None) };
-        let (message, end) = self.read(offset)?;
-        if matches!(self.next, Next::At(_)) {
-            if message.is_none() && end != self.input.bytes() {
-                return Err(self.input.damaged("it goes on after the mark of its end"));
+            Next::At(offset) => *offset,
+            Next::Blocks(blocks) => {
+                return blocks.pop().map(|block| self.block(&block)).transpose();
             }
-            self.next = if message.is_some() { Next::At(end) } else { Next::End };
-        } else if message.is_none() {
-            return Err(self.input.damaged("its footer points to no record batch"));
+            Next::End => return Ok(None),
+        };
+        let (message, end) = self.read(offset)?;
+        if message.is_none() && end != self.input.bytes() {
+            return Err(self.input.damaged("it goes on after the mark of its end"));
         }
+        self.next = if message.is_some() { Next::At(end) } else { Next::End };
         Ok(message)
+    }
+
+    /// The message of `block`, which has to be what the footer lists it as.
+    fn block(&self, block: &Block) -> Result<Message> {
+        let is_listed_as = |message: &Message| {
+            let found = message.root(self.input)?.header_type();
+            Ok::<_, Error>((found == ipc::MessageHeader::DictionaryBatch) == block.is_dictionary)
+        };
+        match self.read(block.offset)?.0 {
+            Some(message) if is_listed_as(&message)? => Ok(message),
+            _ => Err(self.input.damaged("its footer points to something else than it says")),
+        }
     }
 
     /// The message at `offset`, unless it is the mark of the end, and where its body ends.
@@ -115,7 +131,7 @@ impl<'a> Messages<'a> {
 }
 
 /// The footer of a file, and where its dictionaries and then its record batches begin, the last first.
-fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
+fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<Block>)> {
     let end = input.bytes().saturating_sub(10);
     let last = input.read(end, 10)?;
     let (len, magic) = last.split_at(4);
@@ -131,13 +147,15 @@ fn read_footer(input: &Input) -> Result<(Vec<u8>, Vec<u64>)> {
     let metadata = input.read(start, len)?;
     let footer = root_as_footer(input, &metadata)?;
     check_gaps(input, &footer, start)?;
-    let dictionaries = footer.dictionaries().into_iter().flatten().rev();
-    let blocks = footer.recordBatches().into_iter().flatten().rev().chain(dictionaries);
-    let offset = |block: &ipc::Block| {
-        u64::try_from(block.offset())
-            .map_err(|error| input.damaged(format!("a place in its footer: {error}")))
+    let dictionaries = footer.dictionaries().into_iter().flatten().rev().map(|block| (block, true));
+    let batches = footer.recordBatches().into_iter().flatten().rev().map(|block| (block, false));
+    let block = |(block, is_dictionary): (&ipc::Block, bool)| {
+        let offset = u64::try_from(block.offset());
+        let offset =
+            offset.map_err(|error| input.damaged(format!("a place in its footer: {error}")))?;
+        Ok(Block { offset, is_dictionary })
     };
-    let blocks = blocks.map(offset).collect::<Result<_>>()?;
+    let blocks = batches.chain(dictionaries).map(block).collect::<Result<_>>()?;
     Ok((metadata, blocks))
 }
 

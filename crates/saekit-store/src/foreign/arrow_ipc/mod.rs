@@ -19,8 +19,9 @@ use self::schema::{Field, Keys, Leaf};
 use super::contexts::Contexts;
 use super::input::shorten;
 use super::integers::{self, Integer, Meaning};
-use super::project::{Kind, missing, project};
+use super::project::{Kind, Vectors as _, missing, project};
 use super::raw_columns::{FlatVectors, Number, RawColumns, Source, Value};
+use super::scaled::{self, scaled};
 use super::{ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
 use crate::error::{Error, Result};
 use crate::format::dtype::DType;
@@ -40,7 +41,12 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
     let of_interest = keys.iter().filter(|(key, _)| key != "huggingface");
     notes.extend(of_interest.map(|(key, value)| format!("its `{key}` is {}", shorten(value))));
     let kind = |field: &Field| (field.name.clone(), kind(input, field, &keys, &batches, options));
-    let chosen = project(input, options, fields.iter().map(kind).collect(), &mut notes)?;
+    let kinds = fields.iter().filter(|field| options.scale.as_ref() != Some(&field.name));
+    let mut chosen = project(input, options, kinds.map(kind).collect(), &mut notes)?;
+    let is_signed: Vec<_> = chosen.iter().map(|(name, _)| is_signed(&fields, name)).collect();
+    if let Some(name) = &options.scale {
+        chosen.push(scales(input, &fields, name, (&batches, &chosen))?);
+    }
     let contexts = chosen.first().and_then(|(_, plain)| plain.contexts.clone());
     let places = integers::named(input, options, contexts.is_some())?;
     let mut numbers = Vec::new();
@@ -66,7 +72,39 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
         let rows = contexts.as_ref().map(|c| c.first_row(end) - c.first_row(first));
         raw.push(rows.unwrap_or(batch.rows), &starts)?;
     }
-    raw.found(options, notes)
+    let found = raw.found(options, notes)?;
+    if options.scale.is_some() { scaled(input, found, &is_signed) } else { Ok(found) }
+}
+
+/// Whether the vectors of the column `name` are 8-bit whole numbers, and whether those have a sign.
+fn is_signed(fields: &[Field], name: &str) -> Option<bool> {
+    let leaf = fields.iter().find(|field| field.name == name)?.leaf.as_ref()?;
+    match leaf.value {
+        schema::Value::Integer(integer) => scaled::is_signed(integer),
+        schema::Value::Float(_) | schema::Value::Bytes(_) => None,
+    }
+}
+
+/// The column of scales called `name`, one for each of the vectors that were `chosen`.
+fn scales(
+    input: &Input,
+    fields: &[Field],
+    name: &str,
+    (batches, chosen): (&[Batch], &[(String, FlatVectors)]),
+) -> Result<(String, FlatVectors)> {
+    let (field, first) = (named(input, fields, name)?, chosen.first().map(|(_, first)| first));
+    let other = || scaled::no_scale(input, name);
+    let outer = usize::from(first.is_some_and(|first| first.contexts.is_some()));
+    let leaf = field.leaf.as_ref().filter(|leaf| [outer, outer + 1].contains(&leaf.lists.len()));
+    let Some(leaf @ Leaf { value: schema::Value::Float(value), .. }) = leaf else {
+        return Err(other());
+    };
+    let regular = Regular::measure(input, field, (leaf, outer), batches)?;
+    let rows = batches.iter().map(|batch| batch.rows).sum();
+    let rows = regular.contexts.as_ref().map_or(rows, Contexts::rows);
+    let vectors = FlatVectors { width: 1, value: *value, rows, contexts: regular.contexts };
+    let fits = regular.width == 1 && first.is_none_or(|first| first.fits(&vectors));
+    fits.then(|| (name.to_owned(), vectors)).ok_or_else(other)
 }
 
 /// The record batches that have rows.
@@ -114,6 +152,13 @@ fn kind(
     if leaf.lists.is_empty() && !matches!(leaf.value, schema::Value::Bytes(_)) {
         return Kind::Other(field.kind.clone());
     }
+    if let schema::Value::Integer(integer) = leaf.value
+        && scaled::is_signed(integer).is_some()
+        && matches!(leaf.lists.len(), 1 | 2)
+        && options.scale.is_none()
+    {
+        return Kind::Faulty(scaled::unscaled(input, &field.name));
+    }
     match vectors(input, field, leaf, keys, batches, options) {
         Ok(Some(plain)) => Kind::Vectors(plain),
         Ok(None) => Kind::Other(field.kind.clone()),
@@ -144,6 +189,10 @@ fn vectors(
         }
         schema::Value::Integer(Integer::I16 | Integer::U16) => {
             (Value::As(half_dtype::dtype(input, &field.name, get, options)?), 1)
+        }
+        // Without their scale, which comes later.
+        schema::Value::Integer(integer) if scaled::is_signed(integer).is_some() => {
+            (Value::As(DType::I8), 1)
         }
         schema::Value::Integer(_) => return Ok(None),
     };

@@ -32,6 +32,7 @@ use super::contexts::Contexts;
 use super::input::shorten;
 use super::integers::{self, Integer, Meaning};
 use super::project::{Kind, Vectors, missing, project};
+use super::scaled::{self, scaled};
 use super::tensors::Tensor;
 use super::{ForeignColumn, ForeignFile, Input, MAX_WIDTH, ReadOptions, half_dtype};
 use crate::error::{Error, OpenError, Result};
@@ -92,10 +93,13 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
     }
     let kinds = file.fields.iter().filter(|field| file.may_be_wanted(field));
     let kinds = kinds.map(|field| (field.name.clone(), file.kind(field, rows))).collect();
-    let chosen = project(input, options, kinds, &mut notes)?;
+    let mut chosen = project(input, options, kinds, &mut notes)?;
+    let is_signed: Vec<_> = chosen.iter().map(|(name, _)| file.is_signed(name)).collect();
     if chosen.iter().any(|(_, stored)| !stored.has_checksums) {
         notes.push("its pages have no checksums, so changed bytes go unnoticed; `saekit convert-store` adds them".to_owned());
     }
+    let scales = options.scale.as_deref().map(|name| file.scales(name, &chosen)).transpose()?;
+    chosen.extend(scales);
     let contexts = chosen.first().and_then(|(_, stored)| stored.contexts.as_ref());
     let places = integers::named(input, options, contexts.is_some())?;
     let mut numbers = Vec::new();
@@ -112,7 +116,8 @@ pub(super) fn open(input: &Input, options: &ReadOptions) -> Result<ForeignFile> 
             }
         }
     }
-    found(input.clone(), options, chosen, numbers, notes)
+    let found = found(input.clone(), options, chosen, numbers, notes)?;
+    if options.scale.is_some() { scaled(input, found, &is_signed) } else { Ok(found) }
 }
 
 fn found(
@@ -174,6 +179,9 @@ impl Parquet<'_> {
 
     /// Whether to look at a column at all, which takes reading a page.
     fn may_be_wanted(&self, field: &Field) -> bool {
+        if self.options.scale.as_ref() == Some(&field.name) {
+            return false;
+        }
         self.options.columns.is_empty()
             || self.options.columns.contains(&field.name)
             || field.leaf.is_none()
@@ -224,6 +232,12 @@ impl Parquet<'_> {
             return Kind::Number;
         }
         let is_vectors = match content {
+            Leaf::Integer(_, 8) if matches!(field.lists, 1 | 2) => {
+                if self.options.scale.is_none() {
+                    return Kind::Faulty(scaled::unscaled(self.input, &field.name));
+                }
+                true
+            }
             Leaf::F16 | Leaf::F32 | Leaf::F64 | Leaf::Integer(_, 16) => {
                 matches!(field.lists, 1 | 2)
             }
@@ -250,10 +264,43 @@ impl Parquet<'_> {
                 let item = Item { is_integer: true, ..item(integer.bytes(), Form::Low(2)) };
                 (item, self.dtype(field, 2)?)
             }
+            // Without their scale, which comes later.
+            Leaf::Integer(integer, 8) => {
+                let item = Item { is_integer: true, ..item(integer.bytes(), Form::Low(1)) };
+                (item, DType::I8)
+            }
             Leaf::F32 | Leaf::Fixed(_) | Leaf::Text | Leaf::Integer(..) => {
                 (item(4, Form::Same), DType::F32)
             }
         })
+    }
+
+    /// Whether the vectors of the column `name` are 8-bit whole numbers, and whether those have a sign.
+    fn is_signed(&self, name: &str) -> Option<bool> {
+        match self.field(name)?.leaf?.1 {
+            Leaf::Integer(integer, 8) => Some(integer == Integer::I32),
+            _ => None,
+        }
+    }
+
+    /// The column of scales called `name`, one for each of the vectors that were `chosen`.
+    fn scales(&self, name: &str, chosen: &[(String, Stored)]) -> Result<(String, Stored)> {
+        let Some(field) = self.field(name) else {
+            return Err(missing(self.input, name, &self.names()));
+        };
+        let other = || scaled::no_scale(self.input, name);
+        let Some((leaf, content @ (Leaf::F16 | Leaf::F32 | Leaf::F64))) = field.leaf else {
+            return Err(other());
+        };
+        let in_contexts = chosen.first().is_some_and(|(_, first)| first.contexts.is_some());
+        let outer = u32::from(in_contexts);
+        if field.lists != outer && field.lists != outer + 1 {
+            return Err(other());
+        }
+        let values = self.values(field, content)?;
+        let stored = self.stored((field, outer), leaf, values, self.count_rows()?)?;
+        let fits = stored.width == 1 && chosen.first().is_none_or(|(_, first)| first.fits(&stored));
+        fits.then(|| (name.to_owned(), stored)).ok_or_else(other)
     }
 
     /// The column of `field`, whose `outer` outermost levels of lists, none or one, are contexts.

@@ -293,7 +293,7 @@ fn tensors_that_overlap_or_leave_the_file_are_errors() {
 
 #[test]
 fn another_extension_is_an_error() {
-    assert_says(&error("x.csv", vec![0; 64], &options()), &["x.csv", ".safetensors or .npy"]);
+    assert_says(&error("x.txt", vec![0; 64], &options()), &["x.txt", ".safetensors or .npy"]);
 }
 
 fn with_keys(batch: RecordBatch, keys: &[(&str, &str)]) -> RecordBatch {
