@@ -8,7 +8,7 @@ use saekit_core::{ColumnSpec, HookPoint, Interrupt};
 
 use crate::catalog::Catalog;
 use crate::catalog::row_range::RowRange;
-use crate::error::{DamageError, OpenError, PlaceError, Result};
+use crate::error::{DamageError, Error, OpenError, PlaceError, Result};
 use crate::foreign::{self, ForeignColumn, ForeignFile, Layout, ReadOptions, other_kind};
 use crate::format::manifest::{ColumnInfo, Manifest, ShardInfo, first_few};
 use crate::format::spec::Dataset;
@@ -82,7 +82,7 @@ fn files(opening: &mut Opening<'_>) -> Result<Vec<Listed>> {
     if !storage.exists()? {
         return Err(OpenError::Missing { path: location.to_owned() }.into());
     }
-    let chosen = choose(storage, &ACTIVATIONS, &opening.config.choice)?;
+    let chosen = choose(storage, &ACTIVATIONS, &opening.config.choice).map_err(name_kind)?;
     if chosen.files.is_empty() {
         let other = chosen.left.iter().find_map(|path| other_kind(&storage.path(path)));
         let (dir, holds) = (location.to_owned(), chosen.not_read);
@@ -90,6 +90,14 @@ fn files(opening: &mut Opening<'_>) -> Result<Vec<Listed>> {
     }
     chosen.say(&mut *opening.observer);
     Ok(chosen.files)
+}
+
+/// The error that has the conversion, where `error` is about a file of a kind for which there is one.
+fn name_kind(error: Error) -> Error {
+    match &error {
+        Error::Place(PlaceError::OtherKind { path, .. }) => other_kind(path).unwrap_or(error),
+        _ => error,
+    }
 }
 
 /// The manifest so far.
