@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use saekit_core::{Error as CoreError, Interrupt, Observer};
 
 use crate::error::{Error, Result};
-use crate::source::{self, Fields, Place};
+use crate::place::Place;
 
 /// How often reading reports, in documents.
 const REPORT_EVERY: usize = 1024;
@@ -73,35 +73,6 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    /// Reads and checks every record of `files`; `dir` is where the copy is kept.
-    pub(crate) fn read(
-        files: &[PathBuf],
-        fields: &Fields,
-        limits: Limits<'_>,
-        dir: &Path,
-        interrupt: &Interrupt,
-        observer: &mut dyn Observer,
-    ) -> Result<Self> {
-        let file = tempfile::tempfile_in(dir).map_err(CoreError::io("write in", dir))?;
-        let mut spool = Spool {
-            writer: BufWriter::new(file),
-            dir,
-            limits,
-            interrupt,
-            observer,
-            kind: None,
-            starts: Vec::new(),
-            end: 0,
-            nulls: 0,
-            ids: IdCounts::default(),
-        };
-        spool.observer.begin("reading documents", None, "documents");
-        files.iter().try_for_each(|path| source::read(path, fields, &mut spool))?;
-        spool.observer.advance(spool.starts.len() as u64, "");
-        spool.observer.end();
-        spool.finish()
-    }
-
     /// What the records hold.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -170,7 +141,7 @@ impl Corpus {
 }
 
 /// A [`Corpus`] being filled: what the formats write into.
-pub(crate) struct Spool<'a> {
+pub(crate) struct CorpusWriter<'a> {
     writer: BufWriter<File>,
     dir: &'a Path,
     limits: Limits<'a>,
@@ -183,7 +154,30 @@ pub(crate) struct Spool<'a> {
     ids: IdCounts,
 }
 
-impl Spool<'_> {
+impl<'a> CorpusWriter<'a> {
+    /// An empty corpus, whose copy of the documents lies in `dir`.
+    pub(crate) fn new(
+        limits: Limits<'a>,
+        dir: &'a Path,
+        interrupt: &'a Interrupt,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self> {
+        let file = tempfile::tempfile_in(dir).map_err(CoreError::io("write in", dir))?;
+        observer.begin("reading documents", None, "documents");
+        Ok(Self {
+            writer: BufWriter::new(file),
+            dir,
+            limits,
+            interrupt,
+            observer,
+            kind: None,
+            starts: Vec::new(),
+            end: 0,
+            nulls: 0,
+            ids: IdCounts::default(),
+        })
+    }
+
     /// Number of records so far, those that are null included.
     pub(crate) fn records(&self) -> u64 {
         self.starts.len() as u64 + self.nulls
@@ -261,7 +255,10 @@ impl Spool<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Corpus> {
+    /// The whole corpus.
+    pub(crate) fn finish(mut self) -> Result<Corpus> {
+        self.observer.advance(self.starts.len() as u64, "");
+        self.observer.end();
         let documents = self.starts.len() as u64;
         let Some(kind) = self.kind.filter(|_| self.end > 0) else {
             return Err(Error::NoTokens { documents });

@@ -18,7 +18,7 @@ use crate::corpus::{Corpus, Kind, Limits};
 use crate::error::Result;
 use crate::inputs;
 use crate::settings;
-use crate::source::Fields;
+use crate::source::{self, Fields};
 use crate::tokens::{Batch, Batches, Recipe};
 
 /// Batches tokenised ahead of the forward pass.
@@ -97,7 +97,7 @@ impl<'a> Harvest<'a> {
         };
         let fields = Fields::new(config.text_field.as_deref());
         let scratch = existing_ancestor(out);
-        let corpus = Corpus::read(&files, &fields, limits, scratch, interrupt, observer)?;
+        let corpus = source::read(&files, &fields, limits, scratch, interrupt, observer)?;
         let dataset = Dataset {
             name: settings::dataset_name(&config),
             sha256: Some(hash_of(&files, interrupt)?),

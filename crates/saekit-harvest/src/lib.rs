@@ -29,6 +29,7 @@ mod error;
 mod harvest;
 mod inputs;
 mod pack;
+mod place;
 mod quote;
 mod settings;
 mod source;

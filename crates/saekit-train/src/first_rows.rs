@@ -5,7 +5,8 @@ use saekit_core::metrics::{MassiveMetrics, MassiveRows, Reconstruction, RowSurve
 use saekit_core::{Codec, Cursor, Interrupt, Matrix, Observer, RowBatch, RowSource, Scales};
 use serde::{Deserialize, Serialize};
 
-use crate::{Columns, Result};
+use crate::Result;
+use crate::columns::Columns;
 
 /// Rows read at a time.
 const BATCH: u64 = 2048;

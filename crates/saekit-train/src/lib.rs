@@ -5,6 +5,7 @@
 //! [`saekit_core::RowSource`]; [`RunFolder`] keeps the plan, the metrics and the checkpoints.
 
 mod checkpoint;
+mod columns;
 mod config;
 mod error;
 mod first_rows;
@@ -14,9 +15,10 @@ mod problems;
 mod run;
 mod schedule;
 
+pub use columns::Columns;
 pub use config::{RunConfig, RunPlan};
 pub use error::{Error, Result};
 pub use first_rows::{FirstRows, FirstRowsSummary};
 pub use folder::{DICTIONARY, EVALUATION, METRICS, PLAN, RunFolder, SUMMARY};
-pub use run::{Columns, Run, Summary};
+pub use run::{Run, Summary};
 pub use schedule::lr_scale;

@@ -10,6 +10,7 @@ use saekit_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Standing;
+use crate::columns::Columns;
 use crate::first_rows::{FirstRows, FirstRowsSummary};
 use crate::folder::{DICTIONARY, METRICS, RunFolder, SUMMARY};
 use crate::metrics_log::{self, Line, MetricsLog};
@@ -20,21 +21,6 @@ use crate::{Error, Result, RunPlan, lr_scale};
 const SAMPLE_ROWS: usize = 16_384;
 /// Memory for them, bytes.
 const SAMPLE_BYTES: usize = 12 << 20;
-
-/// Which of a source's columns are the input and the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Columns {
-    /// What the codec sees.
-    pub input: usize,
-    /// What it should write.
-    pub target: usize,
-}
-
-impl Columns {
-    fn of(self, rows: &RowBatch) -> Batch<'_> {
-        Batch { input: rows.columns[self.input].view(), target: rows.columns[self.target].view() }
-    }
-}
 
 /// One training run: everything it needs, until [`execute`](Self::execute).
 pub struct Run<'a> {

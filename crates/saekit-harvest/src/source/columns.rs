@@ -6,12 +6,12 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 
 use super::rows::Rows;
-use crate::corpus::Spool;
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
 
-/// Hands every row of `column` to `spool`. Strings are not copied before that: views of the bytes that
+/// Hands every row of `column` to `corpus`. Strings are not copied before that: views of the bytes that
 /// were read cost nothing where one string stands in many rows.
-pub(super) fn push(column: &ArrayRef, rows: Rows<'_>, spool: &mut Spool<'_>) -> Result<()> {
+pub(super) fn push(column: &ArrayRef, rows: Rows<'_>, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let cast_to = |to: &DataType| {
         cast(column, to).map_err(|error| Error::damaged(rows.path, &reason(&error)))
     };
@@ -19,25 +19,25 @@ pub(super) fn push(column: &ArrayRef, rows: Rows<'_>, spool: &mut Spool<'_>) -> 
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             let texts = cast_to(&DataType::Utf8View)?;
             let texts = texts.as_string_view();
-            each(column, spool, |i, spool| spool.text(rows.place(i), texts.value(i)))
+            each(column, corpus, |i, corpus| corpus.text(rows.place(i), texts.value(i)))
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             let texts = cast_to(&DataType::BinaryView)?;
             let texts = texts.as_binary_view();
-            each(column, spool, |i, spool| rows.bytes(i, texts.value(i), spool))
+            each(column, corpus, |i, corpus| rows.bytes(i, texts.value(i), corpus))
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)
             if item.data_type().is_integer() =>
         {
             let lists = cast_to(&DataType::new_large_list(DataType::Int64, true))?;
             let lists = lists.as_list::<i64>();
-            each(column, spool, |i, spool| {
+            each(column, corpus, |i, corpus| {
                 let ids = lists.value(i);
                 let ids: &Int64Array = ids.as_primitive::<Int64Type>();
                 if ids.null_count() > 0 {
                     return Err(rows.wrong_type(i, "a list with nulls"));
                 }
-                spool.ids(rows.place(i), ids.values())
+                corpus.ids(rows.place(i), ids.values())
             })
         }
         other => Err(rows.wrong_type(0, &format!("a column of {}", named(other)))),
@@ -55,15 +55,15 @@ fn scalar(data_type: &DataType) -> &DataType {
 /// Calls `push` for every row that is not null, and counts the others.
 fn each(
     column: &ArrayRef,
-    spool: &mut Spool<'_>,
-    push: impl Fn(usize, &mut Spool<'_>) -> Result<()>,
+    corpus: &mut CorpusWriter<'_>,
+    push: impl Fn(usize, &mut CorpusWriter<'_>) -> Result<()>,
 ) -> Result<()> {
     let nulls = column.logical_nulls();
     for i in 0..column.len() {
         if nulls.as_ref().is_some_and(|nulls| nulls.is_null(i)) {
-            spool.null()?;
+            corpus.null()?;
         } else {
-            push(i, spool)?;
+            push(i, corpus)?;
         }
     }
     Ok(())

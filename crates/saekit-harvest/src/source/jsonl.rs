@@ -5,14 +5,15 @@ use std::path::Path;
 
 use super::record::Record;
 use super::stream::Stream;
-use super::{Fields, Format, Place};
-use crate::corpus::Spool;
+use super::{Fields, Format};
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 pub(super) const FORMAT: Format =
     Format { extensions: &["jsonl", "ndjson", "json"], packed: true, read };
 
-fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn read(path: &Path, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let mut stream = Stream::open(path)?;
     let mut line = Vec::new();
     for number in 1.. {
@@ -21,7 +22,7 @@ fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
             break;
         }
         if !line.trim_ascii().is_empty() {
-            push(Line { place: Place::Line(path, number), offset, bytes: &line }, fields, spool)?;
+            push(Line { place: Place::Line(path, number), offset, bytes: &line }, fields, corpus)?;
         }
     }
     Ok(())
@@ -36,7 +37,7 @@ struct Line<'a> {
     bytes: &'a [u8],
 }
 
-fn push(line: Line<'_>, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn push(line: Line<'_>, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let record =
         Record::scan(line.bytes, fields.names()).map_err(|reason| line.no_object(reason))?;
     let present =
@@ -55,14 +56,14 @@ fn push(line: Line<'_>, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
         found: found.to_owned(),
     };
     match value[0] {
-        b'"' => spool.text(line.place, &line.text(start, value)?),
+        b'"' => corpus.text(line.place, &line.text(start, value)?),
         b'[' => {
             let ids = ids(value).ok_or_else(|| wrong("a list with other values"))?;
-            spool.ids(line.place, &ids)
+            corpus.ids(line.place, &ids)
         }
         b'{' => Err(wrong("an object")),
         b't' | b'f' => Err(wrong("a boolean")),
-        _ if value == b"null" => spool.null(),
+        _ if value == b"null" => corpus.null(),
         _ => Err(wrong("a number")),
     }
 }

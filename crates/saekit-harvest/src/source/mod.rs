@@ -12,11 +12,13 @@ mod stream;
 mod txt;
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::corpus::Spool;
+use saekit_core::{Interrupt, Observer};
+
+use crate::corpus::{Corpus, CorpusWriter, Limits};
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 /// A format that is told by its extension.
 pub(crate) struct Format {
@@ -24,8 +26,8 @@ pub(crate) struct Format {
     extensions: &'static [&'static str],
     /// Whether it is also read where `.gz` or `.zst` follows.
     packed: bool,
-    /// Hands every document of a file to the spool, in order, in bounded memory.
-    read: fn(&Path, &Fields, &mut Spool<'_>) -> Result<()>,
+    /// Hands every document of a file to the corpus, in order, in bounded memory.
+    read: fn(&Path, &Fields, &mut CorpusWriter<'_>) -> Result<()>,
 }
 
 /// Every format there is.
@@ -82,43 +84,27 @@ impl Fields {
     }
 }
 
-/// A record in its file, for messages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
-    /// The whole file.
-    File(&'a Path),
-    /// A line, counted from 1.
-    Line(&'a Path, u64),
-    /// A row, counted from 0.
-    Row(&'a Path, u64),
+/// Reads and checks every record of `files`; the copy of the documents lies in `dir`.
+pub(crate) fn read(
+    files: &[PathBuf],
+    fields: &Fields,
+    limits: Limits<'_>,
+    dir: &Path,
+    interrupt: &Interrupt,
+    observer: &mut dyn Observer,
+) -> Result<Corpus> {
+    let mut corpus = CorpusWriter::new(limits, dir, interrupt, observer)?;
+    files.iter().try_for_each(|path| read_file(path, fields, &mut corpus))?;
+    corpus.finish()
 }
 
-impl Place<'_> {
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::File(path) | Self::Line(path, _) | Self::Row(path, _) => path,
-        }
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Line(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Row(path, row) => write!(f, "{}, row {row}", path.display()),
-        }
-    }
-}
-
-/// Hands every document of the file `path` to `spool`.
-pub(crate) fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+/// Hands every document of the file `path` to `corpus`.
+fn read_file(path: &Path, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let format = format_of(path)
         .ok_or_else(|| Error::UnknownFormat { path: path.to_owned(), known: known() })?;
-    let before = spool.records();
-    (format.read)(path, fields, spool)?;
-    if spool.records() == before {
+    let before = corpus.records();
+    (format.read)(path, fields, corpus)?;
+    if corpus.records() == before {
         return Err(Error::NoDocuments { path: path.to_owned() });
     }
     Ok(())

@@ -16,9 +16,10 @@ use saekit_core::{Error as CoreError, input};
 
 use super::pages::{Input, pages};
 use super::rows::Rows;
-use super::{Fields, Format, Place, damage};
-use crate::corpus::Spool;
+use super::{Fields, Format, damage};
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 pub(super) const FORMAT: Format = Format { extensions: &["parquet", "pq"], packed: false, read };
 
@@ -27,13 +28,18 @@ const ROWS: u64 = 64;
 /// Bytes to be decoded at a time, if the footer tells the truth.
 const BYTES: u64 = 16 << 20;
 
-fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn read(path: &Path, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let input = Input::new(input::open(path)?).map_err(CoreError::io("read", path))?;
     damage::refuse_stand_in(path, b"PAR1")?;
-    damage::caught(path, || documents(path, Arc::new(input), fields, spool))
+    damage::caught(path, || documents(path, Arc::new(input), fields, corpus))
 }
 
-fn documents(path: &Path, input: Arc<Input>, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn documents(
+    path: &Path,
+    input: Arc<Input>,
+    fields: &Fields,
+    corpus: &mut CorpusWriter<'_>,
+) -> Result<()> {
     let footer = ParquetMetaDataReader::new().parse_and_finish(&*input);
     let footer = footer.map_err(|error| invalid(path, error))?;
     let schema = footer.file_metadata().schema_descr();
@@ -47,12 +53,12 @@ fn documents(path: &Path, input: Arc<Input>, fields: &Fields, spool: &mut Spool<
     for (number, group) in footer.row_groups().iter().enumerate() {
         let column = Chunk { input: &input, footer: &footer, group, leaf };
         let found = match kind {
-            Column::Texts => column.texts(rows, spool)?,
+            Column::Texts => column.texts(rows, corpus)?,
             Column::Ids32 { list, signed } => {
                 let id = |id: i32| if signed { id.into() } else { i64::from(id.cast_unsigned()) };
-                column.ids::<Int32Type>(rows, list, id, spool)?
+                column.ids::<Int32Type>(rows, list, id, corpus)?
             }
-            Column::Ids64 { list } => column.ids::<Int64Type>(rows, list, |id| id, spool)?,
+            Column::Ids64 { list } => column.ids::<Int64Type>(rows, list, |id| id, corpus)?,
         };
         if i64::try_from(found) != Ok(group.num_rows()) {
             let said = group.num_rows();
@@ -166,7 +172,7 @@ impl Chunk<'_> {
     }
 
     /// Hands over every row, and returns how many there are.
-    fn texts(&self, mut rows: Rows<'_>, spool: &mut Spool<'_>) -> Result<u64> {
+    fn texts(&self, mut rows: Rows<'_>, corpus: &mut CorpusWriter<'_>) -> Result<u64> {
         let mut reader = self.reader::<ByteArrayType>(rows.path)?;
         let present = self.group.column(self.leaf).column_descr().max_def_level();
         let (first, most) = (rows.first, self.rows_at_a_time());
@@ -180,8 +186,8 @@ impl Chunk<'_> {
             let mut texts = values.iter();
             for i in 0..count {
                 match levels.get(i) {
-                    Some(level) if *level < present => spool.null()?,
-                    _ => rows.bytes(i, texts.next().map_or(&[][..], |text| text.data()), spool)?,
+                    Some(level) if *level < present => corpus.null()?,
+                    _ => rows.bytes(i, texts.next().map_or(&[][..], |text| text.data()), corpus)?,
                 }
             }
             rows.first += count as u64;
@@ -196,7 +202,7 @@ impl Chunk<'_> {
         mut rows: Rows<'_>,
         list: i16,
         id: impl Fn(T::T) -> i64,
-        spool: &mut Spool<'_>,
+        corpus: &mut CorpusWriter<'_>,
     ) -> Result<u64> {
         let mut reader = self.reader::<T>(rows.path)?;
         let present = self.group.column(self.leaf).column_descr().max_def_level();
@@ -217,14 +223,14 @@ impl Chunk<'_> {
             for (i, (begin, end)) in begins.iter().copied().zip(ends).enumerate() {
                 let levels = &levels[begin..end];
                 if levels[0] < list - 1 {
-                    spool.null()?;
+                    corpus.null()?;
                     continue;
                 }
                 if levels.iter().any(|level| (list..present).contains(level)) {
                     return Err(rows.wrong_type(i, "a list with nulls"));
                 }
                 let size = levels.iter().filter(|level| **level == present).count();
-                spool.ids(rows.place(i), &ids.by_ref().take(size).collect::<Vec<_>>())?;
+                corpus.ids(rows.place(i), &ids.by_ref().take(size).collect::<Vec<_>>())?;
             }
             rows.first += count as u64;
             levels.clear();

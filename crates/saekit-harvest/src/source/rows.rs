@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Place;
-use crate::corpus::Spool;
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 /// Some rows of one column.
 #[derive(Clone, Copy)]
@@ -30,12 +30,17 @@ impl<'a> Rows<'a> {
     }
 
     /// Hands over row `i`, whose `bytes` have to be UTF-8.
-    pub(super) fn bytes(&self, i: usize, bytes: &[u8], spool: &mut Spool<'_>) -> Result<()> {
+    pub(super) fn bytes(
+        &self,
+        i: usize,
+        bytes: &[u8],
+        corpus: &mut CorpusWriter<'_>,
+    ) -> Result<()> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::InvalidUtf8 {
             place: self.place(i).to_string(),
             offset: error.valid_up_to() as u64,
             of: "value",
         })?;
-        spool.text(self.place(i), text)
+        corpus.text(self.place(i), text)
     }
 }

@@ -10,9 +10,10 @@ use saekit_core::{Error as CoreError, input};
 
 use super::columns::{push, reason};
 use super::rows::Rows;
-use super::{Fields, Format, Place, damage};
-use crate::corpus::Spool;
+use super::{Fields, Format, damage};
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 pub(super) const FORMAT: Format = Format { extensions: &["arrow"], packed: false, read };
 
@@ -21,15 +22,20 @@ const FILE: &[u8] = b"ARROW1";
 /// The bytes before the length of a message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
-fn read(path: &Path, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn read(path: &Path, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     damage::refuse_stand_in(path, &CONTINUATION)?;
     let mut file = input::open(path)?;
     let start = check(&mut file, path)?;
     file.seek(SeekFrom::Start(start)).map_err(CoreError::io("read", path))?;
-    damage::caught(path, || documents(path, file, fields, spool))
+    damage::caught(path, || documents(path, file, fields, corpus))
 }
 
-fn documents(path: &Path, file: File, fields: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn documents(
+    path: &Path,
+    file: File,
+    fields: &Fields,
+    corpus: &mut CorpusWriter<'_>,
+) -> Result<()> {
     let invalid = |error| Error::damaged(path, &reason(&error));
     let reader = StreamReader::try_new(BufReader::new(file), None).map_err(invalid)?;
     let schema = reader.schema();
@@ -40,7 +46,7 @@ fn documents(path: &Path, file: File, fields: &Fields, spool: &mut Spool<'_>) ->
     let mut first = 0;
     for batch in reader {
         let batch = batch.map_err(invalid)?;
-        push(batch.column(column), Rows { path, field, first }, spool)?;
+        push(batch.column(column), Rows { path, field, first }, corpus)?;
         first += batch.num_rows() as u64;
     }
     Ok(())

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use super::stream::Stream;
-use super::{Fields, Format, Place};
-use crate::corpus::Spool;
+use super::{Fields, Format};
+use crate::corpus::CorpusWriter;
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 pub(super) const FORMAT: Format = Format { extensions: &["txt"], packed: true, read };
 
 const BLOCK: usize = 1 << 20;
 
-fn read(path: &Path, _: &Fields, spool: &mut Spool<'_>) -> Result<()> {
+fn read(path: &Path, _: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let place = Place::File(path);
     let mut stream = Stream::open(path)?;
     let mut buffer = vec![0; BLOCK];
@@ -24,7 +25,7 @@ fn read(path: &Path, _: &Fields, spool: &mut Spool<'_>) -> Result<()> {
             return Ok(());
         }
         if !begun {
-            spool.begin_text(place)?;
+            corpus.begin_text(place)?;
             begun = true;
         }
         let filled = kept + n;
@@ -36,7 +37,7 @@ fn read(path: &Path, _: &Fields, spool: &mut Spool<'_>) -> Result<()> {
                 return Err(Error::InvalidUtf8 { place: place.to_string(), offset, of: "file" });
             }
         };
-        spool.append(place, &buffer[..valid])?;
+        corpus.append(place, &buffer[..valid])?;
         buffer.copy_within(valid..filled, 0);
         kept = filled - valid;
     }
