@@ -40,7 +40,7 @@ fn of_a_run() {
     let promoted = features[0]["logits"]["promoted"].as_array().expect("a list");
     assert_eq!(promoted.len(), 10);
     let report = String::from_utf8(sandbox.read("run/analysis/report.html")).expect("UTF-8");
-    assert!(report.contains("CE recovered, zero ablation") && report.contains("run.batch_rows"));
+    assert!(report.contains("CE recovered, zero ablation") && report.contains("run.batch"));
 }
 
 #[test]
