@@ -25,7 +25,7 @@ pub fn open(path: &Path) -> Result<File> {
     taken.and_then(|_| file.rewind()).map_err(Error::io("read", path))?;
     // Pages and empty files may be texts.
     if head.starts_with(b"version ") {
-        check_head(path, &head)?
+        check_head(path, &head)?;
     }
     Ok(file)
 }

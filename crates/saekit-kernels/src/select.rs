@@ -34,7 +34,7 @@ pub enum Sparsity<'a> {
         /// Width of the window about the threshold.
         window: f32,
     },
-    /// ReLU: those above 0.
+    /// `ReLU`: those above 0.
     Positive,
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use saekit_core::files::{partial_path, write_json};
 use saekit_core::{
-    Batch, Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, RowBatch,
+    Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, RowBatch,
     RowSource, Scales, StepReport,
 };
 use serde::{Deserialize, Serialize};

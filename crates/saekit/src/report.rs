@@ -113,7 +113,7 @@ fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let losses = evaluation.cross_entropy.as_ref();
     let has_massive = |of: &&MassiveMetrics| of.massive_rows > 0;
     let massive = rows.map(|r| &r.metrics);
-    let massive = massive.filter(|m| m.massive.as_ref().filter(has_massive).is_some());
+    let massive = massive.filter(|m| m.massive.as_ref().as_ref().is_some_and(has_massive));
     let figures = [
         (
             "FVU",

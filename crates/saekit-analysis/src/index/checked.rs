@@ -4,7 +4,7 @@
 //! little-endian. Blocks are small, so that looking at a part costs little more than the part.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -106,7 +106,7 @@ impl Isa {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 if nr.is_multiple_of(16) => {
-                    scan_avx512(shape, values, thresholds, found)
+                    scan_avx512(shape, values, thresholds, found);
                 }
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 | Level::Avx2 => scan_avx2(shape, values, thresholds, found),

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     model_name: Option<String>,
     /// Hook point the dictionary belongs to, by its TransformerLens name, such as
-    /// blocks.6.hook_resid_post [default: as recorded]
+    /// `blocks.6.hook_resid_post` [default: as recorded]
     #[arg(long, value_name = "NAME")]
     hook_name: Option<String>,
     /// Replace the export that is in the output folder

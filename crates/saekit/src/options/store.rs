@@ -31,7 +31,7 @@ pub(crate) struct StoreOptions {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
-    /// Column of whole numbers that tells the token of a row [default: token_ids, if there is one]
+    /// Column of whole numbers that tells the token of a row [default: `token_ids`, if there is one]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token_ids: Option<String>,

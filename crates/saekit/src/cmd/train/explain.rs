@@ -89,12 +89,9 @@ fn unknown(key: &str, known: &[&str]) -> String {
     }
     let similarity = |known: &str| strsim::jaro_winkler(key, known);
     let nearest = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match nearest.filter(|nearest| similarity(nearest) >= ALIKE) {
-        Some(nearest) => format!("there is no key `{key}`; the nearest is `{nearest}`"),
-        None => {
-            let known = first_few(known.iter().map(|key| format!("`{key}`")));
-            format!("there is no key `{key}`; here there are {known}")
-        }
+    if let Some(nearest) = nearest.filter(|nearest| similarity(nearest) >= ALIKE) { format!("there is no key `{key}`; the nearest is `{nearest}`") } else {
+        let known = first_few(known.iter().map(|key| format!("`{key}`")));
+        format!("there is no key `{key}`; here there are {known}")
     }
 }
 
