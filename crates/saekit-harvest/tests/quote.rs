@@ -1,6 +1,7 @@
 //! What a harvest says beforehand, beside what it then does.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[expect(dead_code, reason = "this file uses a part")]
 mod common;
 
 use common::{Desk, HOOKS, some_texts};

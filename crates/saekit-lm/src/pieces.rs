@@ -63,7 +63,9 @@ impl Reading {
         let step = match decoder["type"].as_str().unwrap_or_default() {
             "Sequence" => {
                 let parts = decoder["decoders"].as_array().map_or(&[][..], Vec::as_slice);
-                parts.iter().for_each(|part| self.by_decoder(part));
+                for part in parts {
+                    self.by_decoder(part);
+                }
                 return;
             }
             "ByteLevel" => Step::ByteAlphabet,

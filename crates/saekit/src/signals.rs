@@ -51,7 +51,7 @@ impl Signals {
 
     /// What the process ends with where a signal has stopped it.
     pub(crate) fn exit_code(&self) -> i32 {
-        EXIT_CODE + self.0.load(Ordering::SeqCst) as i32
+        EXIT_CODE + i32::try_from(self.0.load(Ordering::SeqCst)).unwrap_or_default()
     }
 
     fn watch(&self, interrupt: &Interrupt, is_second: &AtomicBool) {

@@ -272,8 +272,7 @@ pub(crate) fn read_own<T: Serialize + DeserializeOwned>(
     what: &'static str,
 ) -> Result<T> {
     read_sealed(path, what).map_err(|error| match error {
-        CoreError::Changed { path } => Error::Changed { path },
-        CoreError::Json { path, .. } => Error::Changed { path },
+        CoreError::Changed { path } | CoreError::Json { path, .. } => Error::Changed { path },
         other => other.into(),
     })
 }

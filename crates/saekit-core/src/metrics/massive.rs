@@ -24,9 +24,9 @@ pub struct MassiveRows {
     /// Largest norm of a row that is not massive; `None` where the median norm is 0.
     limit: Option<f64>,
     rows: u64,
-    massive_rows: u64,
+    above: u64,
     squares: f64,
-    massive_squares: f64,
+    squares_above: f64,
 }
 
 /// What [`MassiveRows::report`] says.
@@ -135,7 +135,7 @@ impl MassiveRows {
         self.squares += distance;
         if is_massive {
             self.massive_rows += 1;
-            self.massive_squares += distance;
+            self.squares_above += distance;
         }
         Seen { distance, is_massive }
     }
@@ -146,7 +146,7 @@ impl MassiveRows {
             rows: self.rows,
             massive_rows: self.massive_rows,
             limit: self.limit,
-            variance_share: ratio(self.massive_squares, self.squares),
+            variance_share: ratio(self.squares_above, self.squares),
         }
     }
 }

@@ -160,6 +160,6 @@ fn delta_count(bytes: &[u8]) -> Option<u64> {
     number()
 }
 
-fn refused(reason: String) -> ParquetError {
+fn refused(reason: &str) -> ParquetError {
     ParquetError::General(format!("it asks for {reason}"))
 }

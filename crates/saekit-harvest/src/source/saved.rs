@@ -78,7 +78,7 @@ fn message(file: &mut File, at: u64, size: u64) -> Result<Option<u64>, String> {
     let beyond = || format!("a message at byte {at} goes on after the end of the file");
     let mut head = [0; 8];
     let read = |file: &mut File, at, bytes: &mut [u8]| {
-        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes)).map_err(|_| beyond())
+        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes)).map_err(|error| format!("{} ({error})", beyond()))
     };
     read(file, at, &mut head)?;
     if head[..4] != CONTINUATION {
@@ -95,7 +95,7 @@ fn message(file: &mut File, at: u64, size: u64) -> Result<Option<u64>, String> {
     read(file, at + 8, &mut header)?;
     let header = arrow::ipc::root_as_message(&header)
         .map_err(|error| format!("the message at byte {at} is not one of Arrow's: {error}"))?;
-    let body = u64::try_from(header.bodyLength()).map_err(|_| beyond())?;
+    let body = u64::try_from(header.bodyLength()).ok().ok_or_else(beyond)?;
     if body > size - at - 8 - length {
         return Err(beyond());
     }

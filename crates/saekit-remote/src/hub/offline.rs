@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hf_hub::HFClient;
 use saekit_core::{Error as CoreError, Result as CoreResult};
-use saekit_store::{Blob, Folder, Listed, Storage};
+use saekit_store::{Blob, Fault, Folder, Listed, Storage};
 
 use crate::hub::address::HubAddress;
 use crate::hub::cache;
@@ -85,6 +85,10 @@ impl Storage for Snapshot {
             }
             other => other,
         })?;
+        // A link without the file that it leads to: the cache has lost it.
+        if listed.iter().any(|file| matches!(file.fault, Some(Fault::Link(_)))) {
+            return Err(self.lacks(&self.location).into());
+        }
         let has = |path: &str| listed.iter().any(|file| file.path == path);
         let mut manifests = listed.iter().filter_map(|file| manifest_of(&file.path));
         match manifests.find(|manifest| !has(manifest)) {

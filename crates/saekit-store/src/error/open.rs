@@ -43,7 +43,10 @@ pub enum OpenError {
     #[error(
         "{} is not a store: it has no `manifest.json` and no .parquet, .arrow, .safetensors or .npy files{}",
         dir.display(),
-        holds.as_ref().map_or_else(String::new, |holds| format!(", but {holds}"))
+        holds.as_ref().map_or_else(
+            || "; if a harvest into it did not finish, run it again".to_owned(),
+            |holds| format!(", but {holds}"),
+        )
     )]
     NotAStore {
         /// The folder.

@@ -33,7 +33,7 @@ impl Tensor {
         let found =
             || format!("a tensor that says `{}` of its shape", super::input::shorten(metadata));
         let Metadata { shape, permutation } =
-            serde_json::from_str(metadata).map_err(|_| found())?;
+            serde_json::from_str(metadata).map_err(|error| format!("{}: {error}", found()))?;
         let order = permutation.unwrap_or_else(|| (0..shape.len()).collect());
         let mut sorted = order.clone();
         sorted.sort_unstable();

@@ -82,7 +82,7 @@ fn several(words: &[PathBuf]) -> Result<Folder> {
     let mut dir = words.first().map(|word| parent(word)).unwrap_or_default();
     while !words.iter().all(|word| parent(word).starts_with(&dir)) {
         let Some(above) = dir.parent() else { break };
-        dir = above.to_owned();
+        above.to_owned().clone_into(&mut dir);
     }
     let dir = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir };
     Ok(Folder::of_files(dir, &words))

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         number::bytes(verified.bytes),
     );
     for what in &verified.unchecked {
-        text += &format!("not checked: {what}\n");
+        writeln!(text, "not checked: {what}")?;
     }
     Ok(session::print(&text)?)
 }

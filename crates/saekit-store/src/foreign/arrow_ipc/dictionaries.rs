@@ -27,7 +27,7 @@ pub(super) struct Keys {
     input: Input,
     name: String,
     integer: Integer,
-    keys: Texts,
+    texts: Texts,
     /// The number of each text of the dictionary.
     numbers: Vec<u32>,
 }
