@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn many_differences_are_counted() {
-        let plan = |value| (0..100).map(|i| format!("key{i} = {value}\n")).collect::<String>();
+        let plan =
+            |value| (0..100).map(|i| format!("key{i} = {value}")).collect::<Vec<_>>().join("\n");
         let dir = begun(&plan(1));
         let text = message(RunFolder::claim(dir.path(), &plan(2), false));
         assert!(text.contains("and 88 more") && text.lines().count() < 20, "{text}");

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Name of the model the dictionary belongs to, such as gpt2 [default: as recorded]
     #[arg(long, value_name = "NAME")]
     model_name: Option<String>,
-    /// Hook point the dictionary belongs to, by its TransformerLens name, such as
+    /// Hook point the dictionary belongs to, by its `TransformerLens` name, such as
     /// `blocks.6.hook_resid_post` [default: as recorded]
     #[arg(long, value_name = "NAME")]
     hook_name: Option<String>,

@@ -89,10 +89,11 @@ fn unknown(key: &str, known: &[&str]) -> String {
     }
     let similarity = |known: &str| strsim::jaro_winkler(key, known);
     let nearest = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    if let Some(nearest) = nearest.filter(|nearest| similarity(nearest) >= ALIKE) { format!("there is no key `{key}`; the nearest is `{nearest}`") } else {
-        let known = first_few(known.iter().map(|key| format!("`{key}`")));
-        format!("there is no key `{key}`; here there are {known}")
+    if let Some(nearest) = nearest.filter(|nearest| similarity(nearest) >= ALIKE) {
+        return format!("there is no key `{key}`; the nearest is `{nearest}`");
     }
+    let known = first_few(known.iter().map(|key| format!("`{key}`")));
+    format!("there is no key `{key}`; here there are {known}")
 }
 
 /// What is said where the setting `key` has no default and was not given.
