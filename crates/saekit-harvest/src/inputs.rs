@@ -119,7 +119,9 @@ fn describes(name: &str) -> bool {
         rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
     };
     let is_metadata = lower.strip_suffix(".json").is_some_and(|stem| {
-        METADATA.contains(&stem) || stem.ends_with(".index") || stem.ends_with("_config")
+        METADATA.contains(&stem)
+            || stem.rsplit_once('.').is_some_and(|(_, last)| last == "index")
+            || stem.ends_with("_config")
     });
     is_metadata || ABOUT.iter().any(|begin| is_about(begin))
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use saekit_core::files::{partial_path, write_json};
 use saekit_core::{
-    Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, RowBatch,
-    RowSource, Scales, StepReport,
+    Error as CoreError, Interrupt, Learner, Observer, Progress, Provenance, RowBatch, RowSource,
+    Scales, StepReport,
 };
 use serde::{Deserialize, Serialize};
 

@@ -109,9 +109,9 @@ impl MassiveRows {
             centre: survey.mean(),
             limit: survey.limit(),
             rows: 0,
-            massive_rows: 0,
+            above: 0,
             squares: 0.0,
-            massive_squares: 0.0,
+            squares_above: 0.0,
         }
     }
 
@@ -134,7 +134,7 @@ impl MassiveRows {
         self.rows += 1;
         self.squares += distance;
         if is_massive {
-            self.massive_rows += 1;
+            self.above += 1;
             self.squares_above += distance;
         }
         Seen { distance, is_massive }
@@ -144,7 +144,7 @@ impl MassiveRows {
     pub fn report(&self) -> MassiveMetrics {
         MassiveMetrics {
             rows: self.rows,
-            massive_rows: self.massive_rows,
+            massive_rows: self.above,
             limit: self.limit,
             variance_share: ratio(self.squares_above, self.squares),
         }

@@ -67,7 +67,9 @@ mod tests {
 
     fn sketch(norms: &[f64]) -> NormSketch {
         let mut sketch = NormSketch::default();
-        norms.iter().for_each(|norm| sketch.push(*norm));
+        for norm in norms {
+            sketch.push(*norm);
+        }
         sketch
     }
 

@@ -47,7 +47,7 @@ impl ChunkReader for Input {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         if start.checked_add(length as u64).is_none_or(|end| end > self.bytes) {
             let size = self.bytes;
-            return Err(refused(format!("{length} bytes from {start} on of a file of {size}")));
+            return Err(refused(&format!("{length} bytes from {start} on of a file of {size}")));
         }
         self.file.get_bytes(start, length)
     }
@@ -104,7 +104,7 @@ fn check(page: &Page, column: &ColumnDescPtr) -> Result<()> {
     let values = page.num_values();
     let (bytes, has_levels) = (page.buffer(), !page.is_dictionary_page());
     if values > MAX_VALUES || (!has_levels && values as usize > bytes.len()) {
-        return Err(refused(format!("a page of {} bytes with {values} values", bytes.len())));
+        return Err(refused(&format!("a page of {} bytes with {values} values", bytes.len())));
     }
     let Some(values_at) = start_of_values(page, column).filter(|_| is_delta(page.encoding()))
     else {
@@ -112,7 +112,7 @@ fn check(page: &Page, column: &ColumnDescPtr) -> Result<()> {
     };
     match delta_count(bytes.get(values_at..).unwrap_or_default()) {
         Some(count) if count <= u64::from(values) => Ok(()),
-        _ => Err(refused("a page that does not say how many values it has".to_owned())),
+        _ => Err(refused("a page that does not say how many values it has")),
     }
 }
 

@@ -31,16 +31,16 @@ const BYTES: u64 = 16 << 20;
 fn read(path: &Path, fields: &Fields, corpus: &mut CorpusWriter<'_>) -> Result<()> {
     let input = Input::new(input::open(path)?).map_err(CoreError::io("read", path))?;
     damage::refuse_stand_in(path, b"PAR1")?;
-    damage::caught(path, || documents(path, Arc::new(input), fields, corpus))
+    damage::caught(path, || documents(path, &Arc::new(input), fields, corpus))
 }
 
 fn documents(
     path: &Path,
-    input: Arc<Input>,
+    input: &Arc<Input>,
     fields: &Fields,
     corpus: &mut CorpusWriter<'_>,
 ) -> Result<()> {
-    let footer = ParquetMetaDataReader::new().parse_and_finish(&*input);
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&**input);
     let footer = footer.map_err(|error| invalid(path, error))?;
     let schema = footer.file_metadata().schema_descr();
     let roots = schema.root_schema().get_fields();
@@ -51,7 +51,7 @@ fn documents(
     let mut rows = Rows { path, field, first: 0 };
     let (leaf, kind) = Column::of(schema, root).map_err(|found| rows.wrong_type(0, &found))?;
     for (number, group) in footer.row_groups().iter().enumerate() {
-        let column = Chunk { input: &input, footer: &footer, group, leaf };
+        let column = Chunk { input, footer: &footer, group, leaf };
         let found = match kind {
             Column::Texts => column.texts(rows, corpus)?,
             Column::Ids32 { list, signed } => {

@@ -78,7 +78,9 @@ fn message(file: &mut File, at: u64, size: u64) -> Result<Option<u64>, String> {
     let beyond = || format!("a message at byte {at} goes on after the end of the file");
     let mut head = [0; 8];
     let read = |file: &mut File, at, bytes: &mut [u8]| {
-        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes)).map_err(|error| format!("{} ({error})", beyond()))
+        file.seek(SeekFrom::Start(at))
+            .and_then(|_| file.read_exact(bytes))
+            .map_err(|error| format!("{} ({error})", beyond()))
     };
     read(file, at, &mut head)?;
     if head[..4] != CONTINUATION {

@@ -192,6 +192,6 @@ pub enum DamageError {
         /// The width that every row should have, in words.
         expected: String,
         /// How to leave such rows out.
-        remedy: String,
+        remedy: Box<str>,
     },
 }

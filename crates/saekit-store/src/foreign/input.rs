@@ -145,7 +145,7 @@ impl Input {
             row,
             found,
             expected,
-            remedy: "drop or mend such rows".to_owned(),
+            remedy: "drop or mend such rows".into(),
         }
         .into()
     }
@@ -169,7 +169,7 @@ impl Input {
             row,
             found,
             expected,
-            remedy,
+            remedy: remedy.into(),
         }
         .into()
     }

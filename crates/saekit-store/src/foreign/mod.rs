@@ -128,8 +128,12 @@ pub(crate) fn layout_of(path: &str) -> Option<Layout> {
 }
 
 /// Opens the file whose bytes are `blob`; `path` says its layout and stands in messages.
-pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, options: &ReadOptions) -> Result<ForeignFile> {
-    let input = |layout| Input::new(Arc::clone(&blob), path, layout);
+pub(crate) fn open(
+    blob: &Arc<dyn Blob>,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<ForeignFile> {
+    let input = |layout| Input::new(Arc::clone(blob), path, layout);
     let layout = path.to_str().and_then(layout_of);
     scaled::check(path, layout, options)?;
     let found = match layout {
@@ -145,7 +149,7 @@ pub(crate) fn open(blob: Arc<dyn Blob>, path: &Path, options: &ReadOptions) -> R
                 .unwrap_or_else(|| DamageError::Unsupported { path, found, expected }.into()))
         }
     };
-    found.map_err(|error| name_stand_in(&*blob, path, error))
+    found.map_err(|error| name_stand_in(&**blob, path, error))
 }
 
 /// How many sequences `contexts` are; 0 where rows have no contexts. Fails where they cannot be

@@ -140,7 +140,7 @@ impl InferredManifest {
             dtype: config.dtype,
             first_sequence: self.sequences,
         };
-        let found = foreign::open(blob, &path, &options)?;
+        let found = foreign::open(&blob, &path, &options)?;
         if found.rows == 0 {
             return Ok(());
         }

@@ -46,7 +46,7 @@ const MAX_CONFIG: u64 = 1 << 20;
 pub(crate) fn is_parameter(name: &str) -> bool {
     let lower = name.to_lowercase();
     let last = lower.rsplit(['.', '/']).next().unwrap_or_default();
-    PARAMETERS.contains(&last) || lower.ends_with(".weight") || lower.ends_with(".bias")
+    PARAMETERS.contains(&last) || matches!(lower.rsplit_once('.'), Some((_, "weight" | "bias")))
 }
 
 /// What the name of the file at `path` shows, where it is that of weights.

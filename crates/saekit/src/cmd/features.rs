@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             many(args, &analysis, lines)?
         }
     };
-    let _: () = if args.json { terminal::print_json(&text)? } else { terminal::print_painted(&text)? };
+    let _: () =
+        if args.json { terminal::print_json(&text)? } else { terminal::print_painted(&text)? };
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `saekit verify`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;

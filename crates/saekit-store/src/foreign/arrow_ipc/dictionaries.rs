@@ -77,17 +77,17 @@ impl Dictionaries {
         key: Key,
         batches: &[Batch],
     ) -> Result<Keys> {
-        let keys = Texts::new(input, field, Text::Fixed(key.integer.bytes() as u64), batches)?;
+        let texts = Texts::new(input, field, Text::Fixed(key.integer.bytes() as u64), batches)?;
         let numbers = self.0.get(&key.id).cloned().unwrap_or_default();
         let name = field.name.clone();
-        Ok(Keys { input: input.clone(), name, integer: key.integer, keys, numbers })
+        Ok(Keys { input: input.clone(), name, integer: key.integer, texts, numbers })
     }
 }
 
 impl Ids for Keys {
     fn read(&self, rows: Range<u64>, out: &mut [u32]) -> Result<()> {
         let mut bytes = vec![0; out.len() * self.integer.bytes()];
-        self.keys.copy(&rows, &mut bytes)?;
+        self.texts.copy(&rows, &mut bytes)?;
         let column = (self.name.as_str(), Meaning::Count);
         self.integer.deliver(&self.input, column, rows.start, &bytes, out)?;
         for out in out {

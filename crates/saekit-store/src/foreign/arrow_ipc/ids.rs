@@ -46,11 +46,11 @@ impl Texts {
     /// Reads `len` bytes from `at` on of a buffer.
     fn bytes(&self, buffer: Option<&[u64; 2]>, at: u64, len: u64) -> Result<Vec<u8>> {
         let inside = |[_, all]: &&[u64; 2]| at.checked_add(len).is_some_and(|end| end <= *all);
-        if let Some([start, _]) = buffer.filter(inside) { self.input.read(start + at, len) } else {
+        if let Some([start, _]) = buffer.filter(inside) {
+            self.input.read(start + at, len)
+        } else {
             let name = &self.name;
-            Err(self
-                .input
-                .damaged(format!("a text of column `{name}` lies outside of its batch")))
+            Err(self.input.damaged(format!("a text of column `{name}` lies outside of its batch")))
         }
     }
 

@@ -70,8 +70,8 @@ fn a_large_row_group_is_read_in_parts_that_are_read_once() -> Result<()> {
         let size = bytes.len() as u64;
         let blob = Arc::new(Counted(Bytes(bytes), AtomicU64::new(0)));
         let options = ReadOptions { group_bytes: GROUP_BYTES, ..ReadOptions::default() };
-        let shared: Arc<Counted> = Arc::clone(&blob);
-        let found = open(shared, Path::new("x.parquet"), &options)?;
+        let shared: Arc<dyn Blob> = Arc::<Counted>::clone(&blob);
+        let found = open(&shared, Path::new("x.parquet"), &options)?;
         let groups = found.shard.group_rows();
         assert!(groups.len() >= ROWS * WIDTH * 4 / GROUP_BYTES, "{groups:?}");
         assert!(groups.iter().all(|rows| *rows as usize * WIDTH * 4 <= GROUP_BYTES), "{groups:?}");

@@ -118,7 +118,8 @@ fn golden(file: &str) -> PathBuf {
 }
 
 fn opened(file: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<ForeignFile> {
-    open(Arc::new(Bytes(bytes)), Path::new(file), options)
+    let blob: Arc<dyn Blob> = Arc::new(Bytes(bytes));
+    open(&blob, Path::new(file), options)
 }
 
 /// Reads everything, group by group.
