@@ -22,7 +22,7 @@ fn tells_what_a_folder_holds() {
         }
     }
     sandbox.run("inspect nowhere").error_with(&["nowhere"]);
-    sandbox.run("inspect demo").error_with(&["demo", "dictionary.json", "cfg.json"]);
+    sandbox.run("inspect demo").error_with(&["demo/model.safetensors holds weights"]);
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn two_conversions() {
 #[test]
 fn two_analyses() {
     let sandbox = Sandbox::with_run();
-    three_at_once(&sandbox, "analyze run --store acts --model demo --out pages", "pages");
+    SyntheticStore::new(200_000, 192).write(&sandbox.path("many"));
+    three_at_once(&sandbox, "analyze run --store many --out pages", "pages");
     assert!(sandbox.ok("features pages").contains("latent"));
 }
 

@@ -86,6 +86,26 @@ def files(store: Path) -> list[Path]:
     return sorted([*store.glob("shards/*"), *store.glob("part-*")])
 
 
+def statistics(store: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The column's mean and norm, where every shard holds rows of its width in f16."""
+    column = manifest["columns"][0]
+    name, width = column["name"], column["width"]
+    parts = []
+    for shard in manifest["shards"]:
+        table = pq.read_table(store / shard["file"])
+        if name not in table.column_names or table[name].null_count:
+            return {}
+        cells = table[name].to_pylist()
+        if not all(isinstance(cell, bytes) and len(cell) == 2 * width for cell in cells):
+            return {}
+        parts.append(np.frombuffer(b"".join(cells), np.float16).reshape(-1, width))
+    x = np.concatenate(parts).astype(np.float64)
+    if not len(x) or not np.isfinite(x).all():
+        return {}
+    norm = float(np.linalg.norm(x, axis=1).mean())
+    return {"mean_norm": norm, "scale": float(np.float32(width**0.5 / norm)), "mean": x.mean(axis=0).tolist()}
+
+
 def refresh(store: Path, **column: Any) -> None:
     """Makes a manifest, if there is one, say what the shards are, and this of the column."""
     path = store / "manifest.json"
@@ -97,7 +117,7 @@ def refresh(store: Path, **column: Any) -> None:
         count = pq.read_metadata(store / shard["file"]).num_rows
         shard |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "rows": count}
     manifest["rows"] = sum(shard["rows"] for shard in manifest["shards"])
-    manifest["columns"][0] |= column
+    manifest["columns"][0] |= statistics(store, manifest) | column
     path.write_text(json.dumps(manifest))
 
 

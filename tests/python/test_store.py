@@ -183,4 +183,6 @@ def test_every_example_shows_its_sequence(analysis: Path, demo: Path) -> None:
         assert example["values"][example["at"]] == example["value"]
         assert len(tokens) == len(example["texts"]) == len(example["values"])
         for token, text in zip(tokens, example["texts"]):
-            assert texts.setdefault(token, text) == text
+            known = texts.setdefault(token, text)
+            # A piece of a character is shown as the character, or as nothing, by its place.
+            assert known == text or not (known + text).isascii(), (token, known, text)

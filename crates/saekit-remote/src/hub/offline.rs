@@ -98,7 +98,11 @@ impl Storage for Snapshot {
     }
 
     fn open(&self, path: &str) -> CoreResult<Option<Arc<dyn Blob>>> {
-        match cache::open(&self.dir.join(path))? {
+        let file = self.dir.join(path);
+        if file.is_symlink() && !file.exists() {
+            return Err(self.lacks(&self.path(path)).into());
+        }
+        match cache::open(&file)? {
             None if path != MANIFEST => Err(self.lacks(&self.path(path)).into()),
             None => self.list().map(|_| None),
             found => Ok(found),

@@ -153,18 +153,24 @@ impl Manifest {
         self.columns.is_empty().then(|| "it lists no columns".to_owned())
     }
 
-    /// Whether a shard is listed twice, by its path or, where it has rows, by its hash.
+    /// Whether a file is listed as two shards.
     fn shard_problem(&self) -> Option<String> {
-        let (mut paths, mut hashes) = (BTreeMap::new(), BTreeMap::new());
-        for ShardInfo { file, rows, sha256, .. } in &self.shards {
-            let same_path = paths.insert(file, file);
-            let is_known = *rows > 0 && !sha256.is_empty();
-            let same_hash = is_known.then(|| hashes.insert(sha256, file)).flatten();
-            if let Some(earlier) = same_path.or(same_hash) {
-                return Some(format!("`{file}` and `{earlier}` are the same shard, listed twice"));
-            }
-        }
-        None
+        self.listed_twice(|shard| Some(&shard.file))
+    }
+
+    /// Whether two shards with rows have the same bytes, in words. Only verifying asks: rows that are all
+    /// alike make such shards too.
+    pub(crate) fn same_shards(&self) -> Option<String> {
+        let is_known = |shard: &ShardInfo| shard.rows > 0 && !shard.sha256.is_empty();
+        self.listed_twice(|shard| is_known(shard).then_some(&shard.sha256))
+    }
+
+    fn listed_twice(&self, key: impl Fn(&ShardInfo) -> Option<&String>) -> Option<String> {
+        let mut found = BTreeMap::new();
+        self.shards.iter().find_map(|shard| {
+            let (earlier, file) = (found.insert(key(shard)?, &shard.file)?, &shard.file);
+            Some(format!("`{file}` and `{earlier}` are the same shard, listed twice"))
+        })
     }
 
     fn column_problem(&self, index: usize) -> Option<String> {

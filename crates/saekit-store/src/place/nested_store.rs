@@ -26,13 +26,13 @@ pub(super) fn check(storage: &dyn Storage, listed: &[Listed], taken: &[&str]) ->
     let mut stores = Vec::new();
     for file in listed {
         let (folder, name) = names::split(&file.path);
+        if name == UNFINISHED && folder.is_empty() {
+            return Err(OpenError::Unfinished { dir: storage.location().to_owned() }.into());
+        }
         if !holds(folder) {
             continue;
         }
         if name == UNFINISHED {
-            if folder.is_empty() {
-                return Err(OpenError::Unfinished { dir: storage.location().to_owned() }.into());
-            }
             stores.push(format!("{} (not finished)", names::shown(folder)));
         } else if name == MANIFEST && file.bytes <= MAX_MANIFEST && stores.len() < LOOKED_AT {
             stores.extend(described(storage, &file.path, folder)?);

@@ -42,6 +42,10 @@ pub(crate) fn verify(
     let mut verified = Verified::default();
     if store.has_manifest {
         check_hashes_are_there(store)?;
+        if let Some(problem) = store.manifest.same_shards() {
+            let path = store.storage.path(MANIFEST);
+            return Err(OpenError::Manifest { path, problem }.into());
+        }
     } else {
         let missing = "hashes and statistics, which only a store with a manifest has: `saekit \
                        convert-store` writes one";
