@@ -48,8 +48,11 @@ fn two_conversions() {
 
 #[test]
 fn two_analyses() {
-    let sandbox = Sandbox::with_run();
-    SyntheticStore::new(200_000, 192).write(&sandbox.path("many"));
+    let sandbox = Sandbox::new();
+    SyntheticStore::new(200_000, 64).write(&sandbox.path("many"));
+    let train =
+        "train --device cpu --store many --out run --d-sae 256 --k 8 --batch 500 --rows 2000";
+    sandbox.ok(train);
     three_at_once(&sandbox, "analyze run --store many --out pages", "pages");
     assert!(sandbox.ok("features pages").contains("latent"));
 }

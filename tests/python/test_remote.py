@@ -164,13 +164,13 @@ def test_what_is_secret_of_an_address_is_not_kept(
 def test_a_cache_may_come_and_go(
     saekit: Saekit, store: Path, expected: bytes, tmp_path: Path
 ) -> None:
-    """It changes no row, so that a run goes on with another or none."""
+    """It changes no row, so that the same run succeeds with what a failed one left in it, or with none."""
     cache = ["--cache", str(tmp_path / "cache"), "--cache-gib", "1"]
     with Server(folder(store.parent)) as server:
         at = Place(f"{server.url}/acts/", {}, server)
         server.reset(Trouble(status(404), SHARDS + 4))
         ended = train(saekit, at, tmp_path / "run", more=cache)
-        assert ended and ended.code == 1 and (tmp_path / "run/plan.toml").exists(), ended
+        assert ended and ended.code == 1, ended
         server.reset(None)
         assert trained(saekit, at, tmp_path / "run") == expected
 
