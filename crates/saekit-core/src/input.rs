@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Fails where the file at `path`, which begins with `head`, stands in for another: see [`stand_in`].
+/// Fails where the file at `path`, which begins with `head`, stands in for another: see [`stand_in()`].
 pub fn check_head(path: &Path, head: &[u8]) -> Result<()> {
     match stand_in(&head[..head.len().min(STAND_IN_BYTES)]) {
         Some((found, remedy)) => {

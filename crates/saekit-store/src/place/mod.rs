@@ -3,7 +3,7 @@
 //! A place is a folder, a pattern, some files, a bucket's prefix or a repository. Every file in it
 //! is either taken, or counted among those that are not read, or an error. Files that do not belong
 //! together (splits, partitions, hook points, configurations) are never read as one unless a
-//! [`Choice`] says so.
+//! [`Choice`](choice::Choice) says so.
 
 pub(crate) mod choice;
 pub(crate) mod choose;
