@@ -42,6 +42,7 @@
 //!     learner: &mut *learner,
 //!     columns: Columns { input: 0, target: 0 },
 //!     scales: Scales { input: scale, target: scale },
+//!     first_rows: None,
 //!     provenance: Provenance::default(),
 //! }
 //! .execute(&Interrupt::default(), &mut Silent)?;
