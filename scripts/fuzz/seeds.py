@@ -36,10 +36,11 @@ def make_seeds(program, out: Path) -> None:
 
 def begin(program, folder: Path) -> None:
     """A run that was killed after its first checkpoint."""
-    line = TRAIN.replace("IN/", "").replace("--rows 4096", "--rows 4096").split()
+    line = TRAIN.replace("IN/", "").split()
     process = subprocess.Popen([program.path.resolve(), *line], cwd=folder, stderr=subprocess.DEVNULL)
     checkpoints = folder / "run/checkpoints"
-    while process.poll() is None and not (checkpoints.is_dir() and any(checkpoints.iterdir())):
+    # A checkpoint has another name until it is whole.
+    while process.poll() is None and not any(checkpoints.glob("[0-9]*/progress.json")):
         time.sleep(0.0005)
     process.send_signal(signal.SIGKILL)
     process.wait()
