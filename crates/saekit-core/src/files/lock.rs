@@ -4,14 +4,17 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Attempts to lock a file that others remove meanwhile.
-const ATTEMPTS: usize = 16;
+/// Attempts to lock a file that others remove meanwhile, or that does not name its holder yet.
+const ATTEMPTS: usize = 50;
+/// Pause before another attempt: a holder writes its name right after it has locked the file.
+const PAUSE: Duration = Duration::from_millis(10);
 /// A lock file says one short line; a longer one is somebody else's.
 const MAX_BYTES: u64 = 4096;
 const DAY: u64 = 24 * 60 * 60;
@@ -52,6 +55,10 @@ impl FolderLock {
             let file = opened.map_err(Error::io("open", path))?;
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if Holder::read(path).is_none() => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let (dir, holder) = (dir.to_owned(), in_words(path));
                     return Err(Error::InUse { dir, holder });
@@ -188,6 +195,21 @@ mod tests {
             }
         });
         assert!(taken.into_inner() > 0);
+    }
+
+    #[test]
+    fn a_holder_that_has_not_written_its_name_yet_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let mut held = FolderLock::take(dir.path(), &path, "harvest").unwrap();
+        held.file.set_len(0).unwrap();
+        let message = thread::scope(|scope| {
+            let loser = scope.spawn(|| FolderLock::take(dir.path(), &path, "analyze"));
+            thread::sleep(5 * PAUSE);
+            held.say(&Holder::this("harvest")).unwrap();
+            loser.join().unwrap().unwrap_err().to_string()
+        });
+        assert!(message.contains("another saekit harvest (process "), "{message}");
     }
 
     #[test]
