@@ -45,7 +45,8 @@ impl FolderLock {
     /// "harvest". Creates the folder of the file where it is missing.
     ///
     /// # Errors
-    /// [`Error::InUse`], which says who holds the folder, where another process does.
+    /// [`Error::InUse`] where another process holds the folder. The error says which one, unless the file
+    /// does not name it within half a second.
     pub fn take(dir: &Path, path: &Path, verb: &str) -> Result<Self> {
         let holder = Holder::this(verb);
         let parent = path.parent().unwrap_or(dir);
@@ -55,12 +56,12 @@ impl FolderLock {
             let file = opened.map_err(Error::io("open", path))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Holder::read(path).is_none() => {
-                    thread::sleep(PAUSE);
-                    continue;
-                }
                 Err(TryLockError::WouldBlock) => {
-                    let (dir, holder) = (dir.to_owned(), in_words(path));
+                    let Some(holder) = Holder::read(path) else {
+                        thread::sleep(PAUSE);
+                        continue;
+                    };
+                    let (dir, holder) = (dir.to_owned(), holder.in_words());
                     return Err(Error::InUse { dir, holder });
                 }
                 Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
@@ -119,16 +120,14 @@ impl Holder {
         let text = is_short.then(|| fs::read(path).ok())??;
         serde_json::from_slice(&text).ok()
     }
-}
 
-/// Who holds the lock file at `path`.
-fn in_words(path: &Path) -> String {
-    let Some(Holder { verb, process, host: there, since }) = Holder::read(path) else {
-        return "another saekit".to_owned();
-    };
-    let on = if there == host() { String::new() } else { format!(" on {there}") };
-    let since = clock((since / 1_000_000_000) as u64);
-    format!("another saekit {verb} (process {process}{on}, since {since})")
+    /// The holder as an error names it.
+    fn in_words(&self) -> String {
+        let Self { verb, process, host: there, since } = self;
+        let on = if *there == host() { String::new() } else { format!(" on {there}") };
+        let since = clock((since / 1_000_000_000) as u64);
+        format!("another saekit {verb} (process {process}{on}, since {since})")
+    }
 }
 
 /// The time of day of a moment in seconds since 1970, and how many days ago it was, if any.
@@ -213,18 +212,23 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_of_another_machine_names_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lock");
+    fn a_holder_on_another_machine_is_named_with_it() {
         let holder =
             Holder { host: "far".to_owned(), since: 61_000_000_000, ..Holder::this("eval") };
-        fs::write(&path, serde_json::to_vec(&holder).unwrap()).unwrap();
-        let text = in_words(&path);
+        let text = holder.in_words();
         assert!(
             text.contains(" on far, since 00:01 UTC, ") && text.ends_with(" days ago)"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_holder_that_names_nobody_still_holds_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let _held = FolderLock::take(dir.path(), &path, "harvest").unwrap();
         fs::write(&path, "no JSON").unwrap();
-        assert_eq!(in_words(&path), "another saekit");
+        let message = FolderLock::take(dir.path(), &path, "analyze").unwrap_err().to_string();
+        assert!(message.contains("another saekit writes to"), "{message}");
     }
 }
